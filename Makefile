@@ -1,0 +1,51 @@
+# Proofcall: `make run` starts it, `make test` proves it. Both set up what they need.
+
+SHELL := /bin/bash
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+WEB_READY := web/node_modules/.ready
+
+.PHONY: run test check bench locks clean
+
+run: $(READY)
+	$(BIN)/proofcall serve --sample
+
+test: check
+	$(BIN)/pytest
+
+# Everything that needs no running service: format, lint, types, web format, web types, web tests.
+check: $(READY) $(WEB_READY) | chromium
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	cd web && npm run --silent check
+
+bench: $(READY) | chromium
+	$(BIN)/python -m tests.bench
+
+$(READY): requirements-dev.lock pyproject.toml
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	touch $@
+
+$(WEB_READY): web/package-lock.json
+	cd web && npm ci --silent --no-audit --no-fund
+	touch $@
+
+# Browser tests drive Debian's Chromium, with Debian's fonts for Chinese.
+.PHONY: chromium
+chromium:
+	@command -v chromium >/dev/null && fc-list 2>/dev/null | grep -q CJK || { \
+	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-noto-cjk ffmpeg >/dev/null; \
+	  else echo "chromium is missing: install it (Debian: apt-get install chromium fonts-noto-cjk ffmpeg); browser tests will be skipped"; fi; }
+
+locks:
+	uv pip compile -q pyproject.toml --generate-hashes --no-header --python-version 3.11 -o requirements.lock
+	uv pip compile -q pyproject.toml --extra dev --generate-hashes --no-header -c requirements.lock --python-version 3.11 -o requirements-dev.lock
+
+clean:
+	rm -rf $(VENV) web/node_modules build
