@@ -1,0 +1,406 @@
+"""Offer and answer: the SDP of one peer connection (RFC 8866, 8829, 9143, 8840, 8842).
+
+An offer is read tolerantly and once: what this relay does not speak (codecs, extensions, options,
+data channels) is left out or answered as rejected, and only what makes an answer impossible raises
+`MalformedOffer`. The answer promises what the relay does: ICE-lite, one bundled port, DTLS active.
+
+    offer  = parse_offer(text)                      the peer's wishes, in the peer's numbers
+    slots  = lay_out_slots(offer, random32)         one a pair of receiving sections, with our SSRCs
+    answer = encode_answer(offer, slots=slots, …)   text for the peer
+
+"Sends" and "receives" are said of the peer: a section that sends carries media to us. Receive slot i
+is the i-th receiving audio section together with the i-th receiving video section.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+
+from media.errors import MalformedOffer
+
+EXTENSION_MID = "urn:ietf:params:rtp-hdrext:sdes:mid"  # RFC 8843 §15
+EXTENSION_AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
+EXTENSION_VIDEO_ORIENTATION = "urn:3gpp:video-orientation"  # 3GPP TS 26.114 §7.4.5
+
+ACCEPTED_EXTENSIONS = {
+    "audio": (EXTENSION_MID, EXTENSION_AUDIO_LEVEL),
+    "video": (EXTENSION_MID, EXTENSION_VIDEO_ORIENTATION),
+}
+ACCEPTED_FEEDBACK = ("nack", "nack pli", "ccm fir")  # RFC 4585 §4.2, RFC 5104 §7.1
+
+MAX_OFFER_CHARACTERS = 65_536  # a Chromium offer with six sections has about 20,000
+MAX_SECTIONS = 64  # a call of four needs six; the rest is room for strangers
+MAX_FINGERPRINTS = 8  # aiortc offers three; each is compared once a handshake
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fingerprint:
+    """`a=fingerprint` (RFC 8122 §5): algorithm in lower case, value in upper-case hex with colons."""
+
+    algorithm: str
+    value: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Codec:
+    """A codec both ends speak: `payload_type` is the peer's, `feedback` is what both may send."""
+
+    name: str  # "VP8", "H264" or "opus", however the peer spelt it
+    payload_type: int
+    clock_rate: int
+    channels: int | None
+    parameters: tuple[tuple[str, str], ...]
+    feedback: tuple[str, ...]
+
+    def parameter(self, name: str) -> str | None:
+        return dict(self.parameters).get(name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MediaSection:
+    """One m-line. A section that is not accepted is kept, because the answer must name it in its place."""
+
+    mid: str
+    kind: str  # "audio" or "video" where accepted; whatever the offer says otherwise
+    accepted: bool
+    sends: bool
+    receives: bool
+    codecs: tuple[Codec, ...]  # in the peer's order of preference; never empty where accepted
+    header_extensions: tuple[tuple[str, int], ...]  # (URI, the peer's id), accepted ones only
+    ssrcs: tuple[int, ...]  # of media; repair streams of `ssrc-group:FID` are left out
+    cname: str | None
+    protocol: str
+    formats: tuple[str, ...]
+
+    def extension_id(self, uri: str) -> int | None:
+        return dict(self.header_extensions).get(uri)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Offer:
+    """What a peer offers. There is at least one accepted section and at least one fingerprint."""
+
+    ice_ufrag: str
+    ice_pwd: str
+    fingerprints: tuple[Fingerprint, ...]
+    sections: tuple[MediaSection, ...]
+
+    def accepted_sections(self) -> tuple[MediaSection, ...]:
+        return tuple(section for section in self.sections if section.accepted)
+
+    def sending_sections(self) -> tuple[MediaSection, ...]:
+        return tuple(section for section in self.sections if section.accepted and section.sends)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotSsrcs:
+    """One receive slot: where the media of one other person goes, under SSRCs of our own."""
+
+    slot: int
+    audio_ssrc: int | None
+    video_ssrc: int | None
+    audio_section: MediaSection | None
+    video_section: MediaSection | None
+
+    @property
+    def cname(self) -> str:
+        """Stream id and canonical name alike, so that browsers keep sound and picture in step."""
+        return f"slot{self.slot}"
+
+
+def lay_out_slots(offer: Offer, random32: Callable[[], int]) -> tuple[SlotSsrcs, ...]:
+    """Pair the receiving sections; every SSRC is new to the peer (RFC 3550 §8: no collision)."""
+    taken = {ssrc for section in offer.sections for ssrc in section.ssrcs} | {0}
+
+    def new_ssrc() -> int:
+        while (ssrc := random32()) in taken:
+            pass
+        taken.add(ssrc)
+        return ssrc
+
+    audio = [section for section in offer.accepted_sections() if section.receives and section.kind == "audio"]
+    video = [section for section in offer.accepted_sections() if section.receives and section.kind == "video"]
+    return tuple(
+        SlotSsrcs(
+            slot=slot,
+            audio_section=audio[slot] if slot < len(audio) else None,
+            audio_ssrc=new_ssrc() if slot < len(audio) else None,
+            video_section=video[slot] if slot < len(video) else None,
+            video_ssrc=new_ssrc() if slot < len(video) else None,
+        )
+        for slot in range(max(len(audio), len(video)))
+    )
+
+
+@dataclass(slots=True)
+class _Block:
+    """The lines under one m-line, or those before the first: `a=name:value` by name, in order."""
+
+    media: str
+    attributes: dict[str, list[str]] = field(default_factory=dict)
+
+    def first(self, name: str) -> str | None:
+        values = self.attributes.get(name)
+        return values[0] if values else None
+
+    def all(self, name: str) -> list[str]:
+        return self.attributes.get(name, [])
+
+
+def parse_offer(sdp: str) -> Offer:
+    """Read an offer of any browser; raises `MalformedOffer`, whose message tells its author what to mend."""
+    session, blocks = _blocks(sdp)
+    if not blocks:
+        raise MalformedOffer("the offer has no media section (m= line)")
+    if len(blocks) > MAX_SECTIONS:
+        raise MalformedOffer(f"the offer has {len(blocks)} media sections; {MAX_SECTIONS} are the limit")
+
+    bundle = _bundle_group(session)
+    if bundle is None and len(blocks) > 1:
+        raise MalformedOffer("the offer has several media sections without a=group:BUNDLE; there is one port")
+    sections = tuple(_section(block, session, bundle) for block in blocks)
+    mids = [section.mid for section in sections if section.mid]
+    if len(set(mids)) != len(mids):
+        raise MalformedOffer("two media sections have the same a=mid")
+    accepted = [(s, b) for s, b in zip(sections, blocks, strict=True) if s.accepted]
+    if not accepted:
+        raise MalformedOffer(
+            "no media section can be accepted: needed is audio with opus, or video with VP8 or H264 "
+            "(packetization-mode=1, baseline), over DTLS-SRTP with a=mid and a=rtcp-mux"
+        )
+
+    # RFC 9143 §7.2: transport attributes are those of the first section the group names.
+    by_mid = {section.mid: block for section, block in zip(sections, blocks, strict=True)}
+    tagged = [by_mid[mid] for mid in bundle or () if mid in by_mid]
+    sources = [*tagged, *(block for _, block in accepted), session]
+    return Offer(
+        ice_ufrag=_ice(sources, "ice-ufrag", 4),
+        ice_pwd=_ice(sources, "ice-pwd", 22),
+        fingerprints=_fingerprints(sources),
+        sections=_with_legal_setup(sections, sources),
+    )
+
+
+def _blocks(sdp: str) -> tuple[_Block, list[_Block]]:
+    if len(sdp) > MAX_OFFER_CHARACTERS:
+        raise MalformedOffer(f"the offer is longer than {MAX_OFFER_CHARACTERS} characters")
+    lines = [line for line in re.split(r"\r\n|\r|\n", sdp) if line]
+    if not lines or lines[0].strip() != "v=0":
+        raise MalformedOffer("the offer does not begin with v=0")
+    session = current = _Block(media="")
+    blocks: list[_Block] = []
+    for line in lines:
+        if line.startswith("m="):
+            current = _Block(media=line[2:])
+            blocks.append(current)
+        elif line.startswith("a="):
+            name, _, value = line[2:].partition(":")
+            current.attributes.setdefault(name.strip(), []).append(value.strip())
+    return session, blocks
+
+
+def _bundle_group(session: _Block) -> tuple[str, ...] | None:
+    for value in session.all("group"):
+        semantics, *mids = value.split() or [""]
+        if semantics == "BUNDLE":
+            return tuple(mids)
+    return None
+
+
+def _section(block: _Block, session: _Block, bundle: tuple[str, ...] | None) -> MediaSection:
+    words = block.media.split()
+    if len(words) < 4:
+        raise MalformedOffer(f"the line m={block.media[:80]} lacks port, protocol or formats")
+    kind, port, protocol, *formats = words
+    mid = block.first("mid") or ""
+    # RFC 9143 §6: port zero means rejected, unless the section is bundle-only.
+    alive = port != "0" or "bundle-only" in block.attributes
+    secured = protocol in ("UDP/TLS/RTP/SAVPF", "UDP/TLS/RTP/SAVP", "RTP/SAVPF", "RTP/SAVP")
+    bundled = bool(mid) and (bundle is None or mid in bundle)
+    candidate = (
+        alive and secured and bundled and kind in ACCEPTED_EXTENSIONS and "rtcp-mux" in block.attributes
+    )
+    codecs = tuple(_codecs(block, formats)) if candidate else ()
+    sends, receives = _direction(block, session)
+    repairs = {ssrc for value in block.all("ssrc-group") for ssrc in _repair_ssrcs(value)}
+    sources = [(ssrc, rest) for value in block.all("ssrc") for ssrc, rest in _ssrc_line(value)]
+    return MediaSection(
+        mid=mid,
+        kind=kind,
+        accepted=bool(codecs),
+        sends=sends,
+        receives=receives,
+        codecs=codecs,
+        header_extensions=tuple(_extensions(block, session, kind)) if codecs else (),
+        ssrcs=tuple(dict.fromkeys(ssrc for ssrc, _ in sources if ssrc not in repairs)),
+        cname=next((rest[6:] for _, rest in sources if rest.startswith("cname:") and rest[6:]), None),
+        protocol=protocol,
+        formats=tuple(formats),
+    )
+
+
+def _direction(block: _Block, session: _Block) -> tuple[bool, bool]:
+    for attributes in (block.attributes, session.attributes):
+        for name, direction in DIRECTIONS.items():
+            if name in attributes:
+                return direction
+    return True, True  # RFC 8866 §6.7: sendrecv is the default
+
+
+DIRECTIONS = {
+    "sendrecv": (True, True),
+    "sendonly": (True, False),
+    "recvonly": (False, True),
+    "inactive": (False, False),
+}
+
+
+def _codecs(block: _Block, formats: Sequence[str]) -> Iterable[Codec]:
+    maps = dict(_numbered(block.all("rtpmap")))
+    parameters = dict(_numbered(block.all("fmtp")))
+    feedback: dict[str, list[str]] = {}
+    for value in block.all("rtcp-fb"):
+        payload_type, _, wish = value.partition(" ")
+        feedback.setdefault(payload_type, []).append(wish.strip().lower())
+
+    for payload_type in dict.fromkeys(formats):
+        number = _number(payload_type, 127)
+        encoding = maps.get(payload_type)
+        if number is None or encoding is None:
+            continue
+        name, clock_rate, channels = [*encoding.lower().split("/"), "", ""][:3]
+        pairs = tuple(_parameters(parameters.get(payload_type, "")))
+        wishes = feedback.get(payload_type, []) + feedback.get("*", [])
+        agreed = tuple(wish for wish in ACCEPTED_FEEDBACK if wish in wishes)
+        if (name, clock_rate, channels) == ("opus", "48000", "2"):  # RFC 7587 §7: always these two
+            # Chromium repairs audio only where the answer says nack, and never offers it by itself.
+            yield Codec(
+                name="opus",
+                payload_type=number,
+                clock_rate=48_000,
+                channels=2,
+                parameters=pairs,
+                feedback=("nack",),
+            )
+        elif (name, clock_rate) == ("vp8", "90000"):
+            yield Codec(
+                name="VP8",
+                payload_type=number,
+                clock_rate=90_000,
+                channels=None,
+                parameters=pairs,
+                feedback=agreed,
+            )
+        elif (name, clock_rate) == ("h264", "90000") and _is_baseline_in_fragments(pairs):
+            yield Codec(
+                name="H264",
+                payload_type=number,
+                clock_rate=90_000,
+                channels=None,
+                parameters=pairs,
+                feedback=agreed,
+            )
+
+
+def _is_baseline_in_fragments(parameters: tuple[tuple[str, str], ...]) -> bool:
+    # RFC 6184 §8.1: profile_idc 0x42 is (constrained) baseline, also the default; mode 1 allows FU-A.
+    values = dict(parameters)
+    profile = values.get("profile-level-id", "42000a")
+    return values.get("packetization-mode") == "1" and re.fullmatch(r"42[0-9a-fA-F]{4}", profile) is not None
+
+
+def _parameters(value: str) -> Iterable[tuple[str, str]]:
+    for pair in value.split(";"):
+        name, equals, content = pair.strip().partition("=")
+        if name and equals:
+            yield name.strip().lower(), content.strip()
+
+
+def _numbered(values: Iterable[str]) -> Iterable[tuple[str, str]]:
+    for value in values:
+        number, _, rest = value.partition(" ")
+        yield number, rest.strip()
+
+
+def _extensions(block: _Block, session: _Block, kind: str) -> Iterable[tuple[str, int]]:
+    seen: set[str] = set()
+    for value in [*block.all("extmap"), *session.all("extmap")]:
+        words = value.split()
+        if len(words) < 2:
+            continue
+        # RFC 8285 §5: id 15 is reserved in the one-byte form, the only form sent here.
+        number = _number(words[0].partition("/")[0], 14)
+        if number and words[1] in ACCEPTED_EXTENSIONS[kind] and words[1] not in seen:
+            seen.add(words[1])
+            yield words[1], number
+
+
+def _ssrc_line(value: str) -> Iterable[tuple[int, str]]:
+    number, _, rest = value.partition(" ")
+    ssrc = _number(number, 0xFFFF_FFFF)
+    if ssrc is not None:
+        yield ssrc, rest.strip()
+
+
+def _repair_ssrcs(value: str) -> Iterable[int]:
+    # RFC 4588 §8.2 and RFC 5956 §4: in FID and FEC-FR the first source is the media, the others repair it.
+    semantics, *numbers = value.split() or [""]
+    if semantics in ("FID", "FEC-FR"):
+        yield from (ssrc for number in numbers[1:] if (ssrc := _number(number, 0xFFFF_FFFF)) is not None)
+
+
+def _ice(sources: Iterable[_Block], name: str, shortest: int) -> str:
+    value = next((value for source in sources if (value := source.first(name))), None)
+    if value is None:
+        raise MalformedOffer(f"the offer has no a={name}")
+    # RFC 8839 §5.4: ice-char only, 4 to 256 of them in the fragment, 22 to 256 in the password.
+    if not re.fullmatch(rf"[A-Za-z0-9+/]{{{shortest},256}}", value):
+        raise MalformedOffer(f"a={name} must be {shortest} to 256 characters of A-Z a-z 0-9 + /")
+    return value
+
+
+FINGERPRINT_BYTES = {
+    "sha-256": 32,
+    "sha-384": 48,
+    "sha-512": 64,
+}  # RFC 8122 §5; weaker ones count for nothing
+
+
+def _fingerprints(sources: Iterable[_Block]) -> tuple[Fingerprint, ...]:
+    for source in sources:
+        found: list[Fingerprint] = []
+        for line in source.all("fingerprint"):
+            algorithm, _, value = line.partition(" ")
+            size_bytes = FINGERPRINT_BYTES.get(algorithm.lower())
+            if size_bytes is None:
+                continue
+            value = value.strip().upper()
+            if not re.fullmatch(rf"[0-9A-F]{{2}}(:[0-9A-F]{{2}}){{{size_bytes - 1}}}", value):
+                raise MalformedOffer(
+                    f"a=fingerprint:{algorithm[:16]} is not {size_bytes} bytes of hex with colons"
+                )
+            found.append(Fingerprint(algorithm=algorithm.lower(), value=value))
+        if len(found) > MAX_FINGERPRINTS:
+            raise MalformedOffer(f"the offer has more than {MAX_FINGERPRINTS} fingerprints")
+        if found:
+            return tuple(found)
+    raise MalformedOffer("the offer has no a=fingerprint of sha-256, sha-384 or sha-512")
+
+
+def _with_legal_setup(
+    sections: tuple[MediaSection, ...], sources: Iterable[_Block]
+) -> tuple[MediaSection, ...]:
+    # RFC 8842 §5.2: the offer says actpass. Passive leaves us the same part; active does not.
+    setup = next((value for source in sources if (value := source.first("setup"))), "actpass")
+    if setup not in ("actpass", "passive"):
+        raise MalformedOffer("the offer must say a=setup:actpass: this end begins the DTLS handshake")
+    return sections
+
+
+def _number(text: str, largest: int) -> int | None:
+    if not re.fullmatch(r"[0-9]{1,10}", text):
+        return None
+    number = int(text)
+    return number if number <= largest else None
