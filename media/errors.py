@@ -3,23 +3,25 @@
     MediaError
     ├── MalformedMedia               the bytes or the text are wrong
     │   ├── MalformedOffer           an SDP offer that cannot be answered
+    │   ├── MalformedPayload         an RTP payload that its payload format does not allow
     │   └── MalformedStun            a datagram that is no well-formed STUN message
     ├── IllegalMedia                 right words, wrong moment
     │   ├── IllegalCheck             a connectivity check whose password or role is wrong
     │   └── IllegalSend              a packet for a peer that cannot take one now
-    └── UnknownMedia                 names something that is not there
-        └── UnknownUfrag             a check for a user fragment nobody here was given
+    ├── UnknownMedia                 names something that is not there
+    │   └── UnknownUfrag             a check for a user fragment nobody here was given
+    └── FrameFailed                  no frame can be had now; `code` is an instance's own and says why
+        ├── NoPicture                the stream holds no picture that can be decoded
+        └── DecoderFailed            the decoder has not delivered one
 
 `code` is for programs and never changes; the message is a sentence for people.
 """
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 
 class MediaError(Exception):
-    code: ClassVar[str] = "media_error"
+    code: str = "media_error"
 
 
 class MalformedMedia(MediaError):
@@ -28,6 +30,10 @@ class MalformedMedia(MediaError):
 
 class MalformedOffer(MalformedMedia):
     code = "malformed_offer"
+
+
+class MalformedPayload(MalformedMedia):
+    code = "malformed_payload"
 
 
 class MalformedStun(MalformedMedia):
@@ -52,3 +58,20 @@ class UnknownMedia(MediaError):
 
 class UnknownUfrag(UnknownMedia):
     code = "unknown_ufrag"
+
+
+class FrameFailed(MediaError):
+    """Why there is no frame: `code` is one of the values that the subclass lists, `reason` a sentence."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class NoPicture(FrameFailed):
+    """`no_packets`, `no_keyframe`, `incomplete_keyframe`, `broken` (packets were lost since) or `stale`."""
+
+
+class DecoderFailed(FrameFailed):
+    """`undecodable`, `overloaded`, `timeout`, `crashed` or `closed`."""
