@@ -4,11 +4,15 @@
     ├── MalformedMedia               the bytes or the text are wrong
     │   ├── MalformedOffer           an SDP offer that cannot be answered
     │   ├── MalformedPayload         an RTP payload that its payload format does not allow
+    │   ├── MalformedRtcp            a datagram that is no well-formed RTCP compound
+    │   ├── MalformedRtp             a packet whose RTP header does not fit it
     │   └── MalformedStun            a datagram that is no well-formed STUN message
     ├── IllegalMedia                 right words, wrong moment
     │   ├── IllegalCheck             a connectivity check whose password or role is wrong
+    │   ├── IllegalPeer              a peer added under an identity that is taken
     │   └── IllegalSend              a packet for a peer that cannot take one now
     ├── UnknownMedia                 names something that is not there
+    │   ├── UnknownPeer              a peer that was never added, or was removed
     │   └── UnknownUfrag             a check for a user fragment nobody here was given
     └── FrameFailed                  no frame can be had now; `code` is an instance's own and says why
         ├── NoPicture                the stream holds no picture that can be decoded
@@ -36,6 +40,14 @@ class MalformedPayload(MalformedMedia):
     code = "malformed_payload"
 
 
+class MalformedRtcp(MalformedMedia):
+    code = "malformed_rtcp"
+
+
+class MalformedRtp(MalformedMedia):
+    code = "malformed_rtp"
+
+
 class MalformedStun(MalformedMedia):
     code = "malformed_stun"
 
@@ -48,12 +60,20 @@ class IllegalCheck(IllegalMedia):
     code = "illegal_check"
 
 
+class IllegalPeer(IllegalMedia):
+    code = "illegal_peer"
+
+
 class IllegalSend(IllegalMedia):
     code = "illegal_send"
 
 
 class UnknownMedia(MediaError):
     code = "unknown_media"
+
+
+class UnknownPeer(UnknownMedia):
+    code = "unknown_peer"
 
 
 class UnknownUfrag(UnknownMedia):
