@@ -30,6 +30,21 @@ ACCEPTED_EXTENSIONS = {
 }
 ACCEPTED_FEEDBACK = ("nack", "nack pli", "ccm fir")  # RFC 4585 §4.2, RFC 5104 §7.1
 
+DIRECTIONS = {
+    "sendrecv": (True, True),
+    "sendonly": (True, False),
+    "recvonly": (False, True),
+    "inactive": (False, False),
+}
+ANSWERED_DIRECTIONS = {
+    (True, True): "sendrecv",
+    (True, False): "recvonly",
+    (False, True): "sendonly",
+    (False, False): "inactive",
+}
+# RFC 8122 §5; weaker algorithms count for nothing.
+FINGERPRINT_BYTES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
+
 MAX_OFFER_CHARACTERS = 65_536  # a Chromium offer with six sections has about 20,000
 MAX_SECTIONS = 64  # a call of four needs six; the rest is room for strangers
 MAX_FINGERPRINTS = 8  # aiortc offers three; each is compared once a handshake
@@ -175,11 +190,12 @@ def parse_offer(sdp: str) -> Offer:
     by_mid = {section.mid: block for section, block in zip(sections, blocks, strict=True)}
     tagged = [by_mid[mid] for mid in bundle or () if mid in by_mid]
     sources = [*tagged, *(block for _, block in accepted), session]
+    _check_roles(session, sources)
     return Offer(
         ice_ufrag=_ice(sources, "ice-ufrag", 4),
         ice_pwd=_ice(sources, "ice-pwd", 22),
         fingerprints=_fingerprints(sources),
-        sections=_with_legal_setup(sections, sources),
+        sections=sections,
     )
 
 
@@ -247,14 +263,6 @@ def _direction(block: _Block, session: _Block) -> tuple[bool, bool]:
             if name in attributes:
                 return direction
     return True, True  # RFC 8866 §6.7: sendrecv is the default
-
-
-DIRECTIONS = {
-    "sendrecv": (True, True),
-    "sendonly": (True, False),
-    "recvonly": (False, True),
-    "inactive": (False, False),
-}
 
 
 def _codecs(block: _Block, formats: Sequence[str]) -> Iterable[Codec]:
@@ -361,13 +369,6 @@ def _ice(sources: Iterable[_Block], name: str, shortest: int) -> str:
     return value
 
 
-FINGERPRINT_BYTES = {
-    "sha-256": 32,
-    "sha-384": 48,
-    "sha-512": 64,
-}  # RFC 8122 §5; weaker ones count for nothing
-
-
 def _fingerprints(sources: Iterable[_Block]) -> tuple[Fingerprint, ...]:
     for source in sources:
         found: list[Fingerprint] = []
@@ -389,14 +390,13 @@ def _fingerprints(sources: Iterable[_Block]) -> tuple[Fingerprint, ...]:
     raise MalformedOffer("the offer has no a=fingerprint of sha-256, sha-384 or sha-512")
 
 
-def _with_legal_setup(
-    sections: tuple[MediaSection, ...], sources: Iterable[_Block]
-) -> tuple[MediaSection, ...]:
+def _check_roles(session: _Block, sources: Iterable[_Block]) -> None:
     # RFC 8842 §5.2: the offer says actpass. Passive leaves us the same part; active does not.
     setup = next((value for source in sources if (value := source.first("setup"))), "actpass")
     if setup not in ("actpass", "passive"):
         raise MalformedOffer("the offer must say a=setup:actpass: this end begins the DTLS handshake")
-    return sections
+    if "ice-lite" in session.attributes:
+        raise MalformedOffer("the offer says a=ice-lite: this end is lite too, and one must send the checks")
 
 
 def _number(text: str, largest: int) -> int | None:
@@ -404,3 +404,88 @@ def _number(text: str, largest: int) -> int | None:
         return None
     number = int(text)
     return number if number <= largest else None
+
+
+def encode_answer(
+    offer: Offer,
+    *,
+    ice_ufrag: str,
+    ice_pwd: str,
+    fingerprint: Fingerprint,
+    candidates: Sequence[tuple[str, int]],
+    slots: Sequence[SlotSsrcs],
+) -> str:
+    """The answer (RFC 8829 §5.3): each accepted section with its slot's SSRC, the others with port zero.
+
+    `candidates` are (IP address, UDP port), the preferred one first; at least one.
+    """
+    streams = {
+        section.mid: (slot.cname, f"{slot.cname}-{section.kind}", ssrc)
+        for slot in slots
+        for section, ssrc in ((slot.audio_section, slot.audio_ssrc), (slot.video_section, slot.video_ssrc))
+        if section is not None and ssrc is not None
+    }
+    accepted = offer.accepted_sections()
+    lines = [
+        "v=0",
+        "o=- 1 1 IN IP4 0.0.0.0",
+        "s=-",
+        "t=0 0",
+        "a=ice-lite",
+        f"a=group:BUNDLE {' '.join(section.mid for section in accepted)}",
+        "a=msid-semantic: WMS *",
+    ]
+    for section in offer.sections:
+        if not section.accepted:
+            # RFC 3264 §6: a rejected stream keeps its place and its formats, with port zero.
+            lines.append(f"m={section.kind} 0 {section.protocol} {' '.join(section.formats)}")
+            lines.append("c=IN IP4 0.0.0.0")
+            if section.mid:
+                lines.append(f"a=mid:{section.mid}")
+            lines.append("a=inactive")
+            continue
+        host, port = candidates[0]
+        formats = " ".join(str(codec.payload_type) for codec in section.codecs)
+        lines += [
+            f"m={section.kind} {port} {section.protocol} {formats}",
+            f"c=IN {'IP6' if ':' in host else 'IP4'} {host}",
+            f"a=mid:{section.mid}",
+            f"a=ice-ufrag:{ice_ufrag}",
+            f"a=ice-pwd:{ice_pwd}",
+            f"a=fingerprint:{fingerprint.algorithm} {fingerprint.value}",
+            "a=setup:active",
+            "a=rtcp-mux",
+            f"a={ANSWERED_DIRECTIONS[section.sends, section.receives]}",
+        ]
+        lines += [f"a=extmap:{number} {uri}" for uri, number in section.header_extensions]
+        for codec in section.codecs:
+            lines += _codec_lines(codec)
+        if section.mid in streams:
+            stream, track, ssrc = streams[section.mid]
+            lines += [f"a=msid:{stream} {track}", f"a=ssrc:{ssrc} cname:{stream}"]
+            lines.append(f"a=ssrc:{ssrc} msid:{stream} {track}")
+        if section is accepted[0]:
+            # RFC 9143 §7.3.1: the transport's candidates stand once, in the tagged section.
+            lines += [_candidate_line(order, *address) for order, address in enumerate(candidates)]
+            lines.append("a=end-of-candidates")
+    return "\r\n".join(lines) + "\r\n"
+
+
+def _candidate_line(order: int, host: str, port: int) -> str:
+    # RFC 8445 §5.1.2.1: type preference 126 for host, local preference by order, component 1.
+    priority = 126 << 24 | (65_535 - order) << 8 | 255
+    return f"a=candidate:{order + 1} 1 udp {priority} {host} {port} typ host"
+
+
+def _codec_lines(codec: Codec) -> Iterable[str]:
+    channels = f"/{codec.channels}" if codec.channels else ""
+    yield f"a=rtpmap:{codec.payload_type} {codec.name}/{codec.clock_rate}{channels}"
+    yield from (f"a=rtcp-fb:{codec.payload_type} {wish}" for wish in codec.feedback)
+    if codec.name == "opus":
+        # RFC 7587 §6.1: in-band FEC, so that the packet after a lost one still tells its sound.
+        yield f"a=fmtp:{codec.payload_type} minptime=10;useinbandfec=1"
+    elif codec.name == "H264":
+        # RFC 6184 §8.2.2: profile and packetization are those of the offer.
+        kept = ("level-asymmetry-allowed", "packetization-mode", "profile-level-id")
+        pairs = ";".join(f"{name}={value}" for name, value in codec.parameters if name in kept)
+        yield f"a=fmtp:{codec.payload_type} {pairs}"
