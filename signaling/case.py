@@ -1,0 +1,490 @@
+"""The rules of a case: who may do what when (`decide`), and what each entry changes (`evolve`).
+
+    command ── decide(state, command, actor, now_at) ──> outputs, or an error and nothing changed
+    outputs ── the server appends them to the log, durably, all or none ──> entries
+    entries ── evolve(state, entry) ──> the next state
+
+Pure: no clock, no randomness, no I/O. Replaying a case's entries from `new_case` gives the very state that
+led to them. Legality is one table, `LEGAL`; what remains in `decide` is who else is concerned.
+
+A call starts with the first who joins and ends with the last who leaves. Whoever repeats what is already so
+(consents again, joins in the call, leaves outside it) gets no error and makes no entry: an empty list.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from enum import IntEnum
+from types import MappingProxyType
+from typing import Literal, assert_never
+
+from signaling.commands import (
+    CaptureFailed,
+    Command,
+    Consent,
+    Depart,
+    EndCase,
+    FrameCaptured,
+    IssueLink,
+    Join,
+    Leave,
+    OpenCase,
+    RecordExport,
+    RecordView,
+    RevokeLink,
+    SendText,
+    TakeFrame,
+)
+from signaling.entries import (
+    Body,
+    CallEnded,
+    CallParticipant,
+    CallStarted,
+    CaseEnded,
+    CaseOpened,
+    Consented,
+    DeclaredValue,
+    Exported,
+    FrameFailed,
+    FrameSealed,
+    Joined,
+    Left,
+    LeftReason,
+    LinkIssued,
+    LinkRevoked,
+    Text,
+    Traffic,
+    Viewed,
+)
+from signaling.errors import (
+    IllegalEntry,
+    IllegalForRole,
+    IllegalInPhase,
+    IllegalLink,
+    IllegalOutsideCall,
+    IllegalWhenFull,
+    IllegalWithoutConsent,
+    UnknownFrame,
+    UnknownParticipant,
+)
+from signaling.values import (
+    ActorId,
+    CaseId,
+    Language,
+    PersonRole,
+    Role,
+    SessionId,
+    cut_to_milliseconds,
+)
+
+MAX_IN_CALL = 4  # a page offers receive slots for three others: a fifth would be there unseen
+MAX_LINKS = 64  # the participants of a call stay below the 64 KiB of a body
+NO_HASH = "0" * 64  # what the first entry of a case names as the hash before it
+
+Phase = Literal["new", "open", "ended"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actor:
+    """Who gives a command, as the server authenticated them."""
+
+    role: Role
+    actor_id: ActorId
+    session_id: SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Link:
+    role: PersonRole
+    name: str
+    expires_at: datetime
+    revoked: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """`in_call` keeps the session that joined; `traffic` holds all who ever joined, in that order."""
+
+    call_number: int
+    started_at: datetime
+    in_call: Mapping[ActorId, SessionId] = field(default_factory=dict)
+    traffic: Mapping[ActorId, Traffic | None] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseState:
+    """`frames`: number of the entry → SHA-256 of the picture; `viewed`: who was given which of them."""
+
+    case_id: CaseId
+    phase: Phase = "new"
+    opened_at: datetime | None = None
+    waybill: str = ""
+    declared_value: DeclaredValue | None = None
+    language: Language = "zh"
+    metadata: Mapping[str, str] = field(default_factory=dict)
+    links: Mapping[ActorId, Link] = field(default_factory=dict)
+    consented: frozenset[ActorId] = frozenset()
+    calls: int = 0
+    call: Call | None = None
+    frames: Mapping[int, str] = field(default_factory=dict)
+    viewed: frozenset[tuple[ActorId, int]] = frozenset()
+    last_number: int = 0
+    last_hash: str = NO_HASH
+
+    @property
+    def in_call(self) -> tuple[ActorId, ...]:
+        return tuple(self.call.in_call) if self.call else ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseEntry:
+    """What `evolve` needs of a committed entry; `hash` is that of its envelope."""
+
+    number: int
+    role: Role
+    actor_id: ActorId
+    session_id: SessionId
+    recorded_at: datetime
+    hash: str
+    body: Body
+
+    @property
+    def kind(self) -> str:
+        return self.body.kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Append:
+    """Write this entry. Its actor is the one of the command, save for a `left`: it belongs to who left."""
+
+    actor: Actor
+    body: Body
+
+    @property
+    def kind(self) -> str:
+        return self.body.kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureFrame:
+    """Take the newest picture of `of`; then come back as `actor` with FrameCaptured or CaptureFailed."""
+
+    actor: Actor
+    of: ActorId
+    pressed_at: datetime
+
+
+Output = Append | CaptureFrame
+
+
+class Standing(IntEnum):
+    """How far a person has come in the case; each level holds what stands before it."""
+
+    OUTSIDE = 0  # not a person of this case: the integrator, the system
+    KNOWN = 1  # came with a link of this case, perhaps revoked or expired by now
+    ADMITTED = 2  # the link is live
+    CONSENTED = 3
+    IN_CALL = 4
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    phases: frozenset[Phase]
+    standing: Standing
+
+
+def _rows(phases: Iterable[Phase], roles: Mapping[Role, Standing]) -> Mapping[Role, Rule]:
+    return {role: Rule(phases=frozenset(phases), standing=standing) for role, standing in roles.items()}
+
+
+def _people(standing: Standing) -> dict[Role, Standing]:
+    return {"customer": standing, "courier": standing, "qa": standing}
+
+
+# Command × role → the phases of the case and the least standing; a role that is not named may never.
+LEGAL: Mapping[type[Command], Mapping[Role, Rule]] = {
+    # What people send.
+    Consent: _rows(["open"], _people(Standing.ADMITTED)),
+    Join: _rows(["open"], _people(Standing.CONSENTED)),
+    Leave: _rows(["open", "ended"], _people(Standing.KNOWN)),  # nobody is kept in a call
+    SendText: _rows(["open"], _people(Standing.ADMITTED)),
+    TakeFrame: _rows(["open"], _people(Standing.IN_CALL) | {"qa": Standing.ADMITTED}),
+    EndCase: _rows(["open"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE}),
+    # What the server brings.
+    OpenCase: _rows(["new"], {"integrator": Standing.OUTSIDE}),
+    IssueLink: _rows(["open", "ended"], {"integrator": Standing.OUTSIDE}),
+    RevokeLink: _rows(["open", "ended"], {"integrator": Standing.OUTSIDE}),
+    Depart: _rows(["open", "ended"], _people(Standing.KNOWN)),
+    # A shutter that was pressed in time is answered, though its presser has left or the case has ended since.
+    FrameCaptured: _rows(["open", "ended"], _people(Standing.KNOWN)),
+    CaptureFailed: _rows(["open", "ended"], _people(Standing.KNOWN)),
+    RecordView: _rows(["open", "ended"], _people(Standing.ADMITTED) | {"integrator": Standing.OUTSIDE}),
+    RecordExport: _rows(["open", "ended"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE}),
+}
+
+NO_TRAFFIC: Mapping[ActorId, Traffic] = MappingProxyType({})
+_NOTHING = Traffic(sent_packets=0, sent_bytes=0, received_packets=0, received_bytes=0, lost_packets=0)
+
+
+def new_case(case_id: CaseId) -> CaseState:
+    """The state before the first entry."""
+    return CaseState(case_id=case_id)
+
+
+def decide(
+    state: CaseState,
+    command: Command,
+    actor: Actor,
+    now_at: datetime,
+    traffic: Mapping[ActorId, Traffic] = NO_TRAFFIC,
+) -> list[Output]:
+    """What the command makes happen: entries to append together, or a picture to take; [] if it is so already.
+
+    `traffic` is what the relay counted for those in the call since each joined: any command may be the one
+    that makes them leave. Who is missing in it is written down as not known. Raises Illegal… or Unknown….
+    """
+    _check_legal(state, command, actor, now_at)
+
+    def append(body: Body) -> Append:
+        return Append(actor=actor, body=body)
+
+    match command:
+        case OpenCase():
+            return [
+                append(
+                    CaseOpened(
+                        waybill=command.waybill,
+                        declared_value=command.declared_value,
+                        language=command.language,
+                        metadata=dict(command.metadata),
+                    )
+                )
+            ]
+        case IssueLink():
+            if state.phase == "ended" and command.role != "qa":
+                raise IllegalInPhase("the case has ended: only QA may still be let in, to review it")
+            if command.link_id in state.links or len(state.links) >= MAX_LINKS:
+                raise IllegalWhenFull(f"a case has at most {MAX_LINKS} links, each with an id of its own")
+            return [
+                append(
+                    LinkIssued(
+                        link_id=command.link_id,
+                        role=command.role,
+                        name=command.name,
+                        expires_at=cut_to_milliseconds(command.expires_at),
+                    )
+                )
+            ]
+        case RevokeLink():
+            link = state.links.get(command.link_id)
+            if link is None:
+                raise UnknownParticipant("this case has no such link")
+            if link.revoked:
+                return []
+            left = _leave(state, [command.link_id], "revoked", actor, now_at, traffic)
+            return [append(LinkRevoked(link_id=command.link_id)), *left]
+        case Consent():
+            if actor.actor_id in state.consented:
+                return []
+            return [append(Consented(statement=command.statement, language=command.language))]
+        case Join():
+            if actor.actor_id in state.in_call:
+                return []
+            if len(state.in_call) >= MAX_IN_CALL:
+                raise IllegalWhenFull(f"a call holds {MAX_IN_CALL} people")
+            if state.call is not None:
+                return [append(Joined(call_number=state.call.call_number))]
+            call_number = state.calls + 1
+            return [append(CallStarted(call_number=call_number)), append(Joined(call_number=call_number))]
+        case Leave():
+            return _leave(state, [actor.actor_id], "left", actor, now_at, traffic)
+        case Depart():
+            return _leave(state, [actor.actor_id], command.reason, actor, now_at, traffic)
+        case SendText():
+            return [append(Text(text=command.text))]
+        case TakeFrame():
+            if command.of not in state.links:
+                raise UnknownParticipant("nobody came to this case with that link")
+            if command.of not in state.in_call or command.of not in state.consented:
+                raise IllegalOutsideCall("the other person is not in the call")
+            return [CaptureFrame(actor=actor, of=command.of, pressed_at=now_at)]
+        case FrameCaptured():
+            _check_known(state, command.frame.of)
+            return [append(command.frame)]
+        case CaptureFailed():
+            _check_known(state, command.failure.of)
+            return [append(command.failure)]
+        case RecordView():
+            if command.number not in state.frames:
+                raise UnknownFrame(f"entry {command.number} of this case is not a sealed frame")
+            if (actor.actor_id, command.number) in state.viewed:
+                return []
+            return [append(Viewed(number=command.number))]
+        case RecordExport():
+            return [append(Exported(entries_before=state.last_number))]
+        case EndCase():
+            left = _leave(state, state.in_call, "case_ended", actor, now_at, traffic)
+            return [*left, append(CaseEnded(reason=f"ended_by_{actor.role}"))]
+        case _:
+            assert_never(command)
+
+
+def evolve(state: CaseState, entry: CaseEntry) -> CaseState:
+    """The state after a committed entry; raises IllegalEntry when it does not follow the last one."""
+    if entry.number != state.last_number + 1:
+        raise IllegalEntry(f"entry {entry.number} cannot follow entry {state.last_number}")
+    if (entry.kind == CaseOpened.kind) != (state.phase == "new"):
+        raise IllegalEntry("a case begins with case_opened, and only once")
+    return replace(_apply(state, entry), last_number=entry.number, last_hash=entry.hash)
+
+
+def _apply(state: CaseState, entry: CaseEntry) -> CaseState:
+    body = entry.body
+    match body:
+        case CaseOpened():
+            return replace(
+                state,
+                phase="open",
+                opened_at=entry.recorded_at,
+                waybill=body.waybill,
+                declared_value=body.declared_value,
+                language=body.language,
+                metadata=body.metadata,
+            )
+        case LinkIssued():
+            link = Link(role=body.role, name=body.name, expires_at=body.expires_at)
+            return replace(state, links={**state.links, body.link_id: link})
+        case LinkRevoked():
+            if body.link_id not in state.links:
+                raise IllegalEntry("a link is revoked that was never issued")
+            revoked = replace(state.links[body.link_id], revoked=True)
+            return replace(state, links={**state.links, body.link_id: revoked})
+        case Consented():
+            return replace(state, consented=state.consented | {entry.actor_id})
+        case CallStarted():
+            if state.call is not None or body.call_number != state.calls + 1:
+                raise IllegalEntry(f"call {body.call_number} cannot start after call {state.calls}")
+            call = Call(call_number=body.call_number, started_at=entry.recorded_at)
+            return replace(state, calls=body.call_number, call=call)
+        case Joined():
+            call = _call(state, body.call_number)
+            joined = {**call.in_call, entry.actor_id: entry.session_id}
+            shares = dict(call.traffic)
+            shares.setdefault(entry.actor_id, _NOTHING)
+            return replace(state, call=replace(call, in_call=joined, traffic=shares))
+        case Left():
+            call = _call(state, body.call_number)
+            if entry.actor_id not in call.in_call:
+                raise IllegalEntry("somebody left who was not in the call")
+            stayed = {
+                actor_id: session for actor_id, session in call.in_call.items() if actor_id != entry.actor_id
+            }
+            share = _add(call.traffic[entry.actor_id], body.traffic)
+            return replace(
+                state, call=replace(call, in_call=stayed, traffic={**call.traffic, entry.actor_id: share})
+            )
+        case CallEnded():
+            if _call(state, body.call_number).in_call:
+                raise IllegalEntry("a call ended with people in it")
+            return replace(state, call=None)
+        case FrameSealed():
+            return replace(state, frames={**state.frames, entry.number: body.blob.sha256})
+        case Viewed():
+            return replace(state, viewed=state.viewed | {(entry.actor_id, body.number)})
+        case CaseEnded():
+            return replace(state, phase="ended")
+        case Text() | FrameFailed() | Exported():
+            return state
+        case _:
+            assert_never(body)
+
+
+def _check_legal(state: CaseState, command: Command, actor: Actor, now_at: datetime) -> None:
+    rule = LEGAL[type(command)].get(actor.role)
+    if rule is None:
+        raise IllegalForRole(f"{command.kind} is not for {actor.role}")
+    if state.phase not in rule.phases:
+        raise IllegalInPhase("the case has ended" if state.phase == "ended" else f"the case is {state.phase}")
+    if rule.standing is Standing.OUTSIDE:
+        return
+    standing = _standing(state, actor, now_at)
+    if standing >= rule.standing:
+        return
+    match standing:
+        case Standing.OUTSIDE:
+            raise UnknownParticipant("nobody came to this case with that link")
+        case Standing.KNOWN:
+            raise IllegalLink("the link was revoked or has expired")
+        case Standing.ADMITTED if rule.standing is Standing.CONSENTED:
+            raise IllegalWithoutConsent("consent comes first")
+        case _:
+            raise IllegalOutsideCall("join the call first")
+
+
+def _standing(state: CaseState, actor: Actor, now_at: datetime) -> Standing:
+    link = state.links.get(actor.actor_id)
+    if link is None or link.role != actor.role:
+        return Standing.OUTSIDE
+    if link.revoked or now_at >= link.expires_at:
+        return Standing.KNOWN
+    if actor.actor_id in state.in_call:
+        return Standing.IN_CALL
+    return Standing.CONSENTED if actor.actor_id in state.consented else Standing.ADMITTED
+
+
+def _check_known(state: CaseState, of: ActorId) -> None:
+    if of not in state.links:
+        raise UnknownParticipant("nobody came to this case with that link")
+
+
+def _leave(
+    state: CaseState,
+    leavers: Iterable[ActorId],
+    reason: LeftReason,
+    actor: Actor,
+    now_at: datetime,
+    traffic: Mapping[ActorId, Traffic],
+) -> list[Output]:
+    """The leavers that are in the call leave it; the last of them ends it."""
+    call = state.call
+    if call is None:
+        return []
+    leaving = [actor_id for actor_id in leavers if actor_id in call.in_call]
+    outputs: list[Output] = []
+    shares = dict(call.traffic)
+    for actor_id in leaving:
+        leaver = Actor(role=state.links[actor_id].role, actor_id=actor_id, session_id=call.in_call[actor_id])
+        share = traffic.get(actor_id)
+        shares[actor_id] = _add(shares[actor_id], share)
+        outputs.append(
+            Append(actor=leaver, body=Left(call_number=call.call_number, reason=reason, traffic=share))
+        )
+    if leaving and len(leaving) == len(call.in_call):
+        participants = tuple(
+            CallParticipant(actor_id=actor_id, role=state.links[actor_id].role, traffic=share)
+            for actor_id, share in shares.items()
+        )
+        # A wall clock may be set back during a call; a call never lasted less than nothing.
+        duration_ms = max(0, (now_at - call.started_at) // timedelta(milliseconds=1))
+        ended = CallEnded(call_number=call.call_number, duration_ms=duration_ms, participants=participants)
+        outputs.append(Append(actor=actor, body=ended))
+    return outputs
+
+
+def _call(state: CaseState, call_number: int) -> Call:
+    if state.call is None or state.call.call_number != call_number:
+        raise IllegalEntry(f"call {call_number} is not going on")
+    return state.call
+
+
+def _add(share: Traffic | None, more: Traffic | None) -> Traffic | None:
+    """Something unknown in a sum makes the sum unknown."""
+    if share is None or more is None:
+        return None
+    return Traffic(
+        sent_packets=share.sent_packets + more.sent_packets,
+        sent_bytes=share.sent_bytes + more.sent_bytes,
+        received_packets=share.received_packets + more.received_packets,
+        received_bytes=share.received_bytes + more.received_bytes,
+        lost_packets=share.lost_packets + more.lost_packets,
+    )

@@ -1,0 +1,142 @@
+"""What may be asked of a case.
+
+Two unions that never mix: `PersonCommand` is what a person may send, and all that a message can be parsed
+into; a `Fact` is what the server itself brings, because it happened (a call was lost, a picture decoded) or
+because the integrator asked for it over HTTP. `case.decide` takes both and holds the table of who may.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from signaling.entries import (
+    DeclaredValue,
+    FrameFailed,
+    FrameSealed,
+    WireStatement,
+    WireText,
+)
+from signaling.values import ActorId, Language, PersonRole, Strict, WireLinkId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consent(Strict):
+    """Agree to be shown and recorded; `statement` is the text that was read."""
+
+    statement: WireStatement
+    language: Language
+    kind: Literal["consent"] = "consent"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Join(Strict):
+    kind: Literal["join"] = "join"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Leave(Strict):
+    kind: Literal["leave"] = "leave"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendText(Strict):
+    text: WireText
+    kind: Literal["text"] = "text"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TakeFrame(Strict):
+    """Press the shutter on the stream of `of`."""
+
+    of: WireLinkId
+    kind: Literal["take_frame"] = "take_frame"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndCase(Strict):
+    """By QA, or by the integrator over HTTP: everybody leaves the call, nothing more is said."""
+
+    kind: Literal["end_case"] = "end_case"
+
+
+PersonCommand = Consent | Join | Leave | SendText | TakeFrame | EndCase
+WirePersonCommand = Annotated[PersonCommand, Field(discriminator="kind")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenCase:
+    kind: ClassVar[str] = "open_case"
+
+    waybill: str
+    declared_value: DeclaredValue | None
+    language: Language
+    metadata: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IssueLink:
+    kind: ClassVar[str] = "issue_link"
+
+    link_id: ActorId
+    role: PersonRole
+    name: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RevokeLink:
+    """Who is in the call with it leaves."""
+
+    kind: ClassVar[str] = "revoke_link"
+
+    link_id: ActorId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Depart:
+    """The actor is out of the call without having asked: given with the actor who is gone."""
+
+    kind: ClassVar[str] = "depart"
+
+    reason: Literal["lost", "left", "replaced", "interrupted"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameCaptured:
+    """The picture of an earlier TakeFrame: given with the actor who pressed."""
+
+    kind: ClassVar[str] = "frame_captured"
+
+    frame: FrameSealed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaptureFailed:
+    """No picture for an earlier TakeFrame: given with the actor who pressed."""
+
+    kind: ClassVar[str] = "capture_failed"
+
+    failure: FrameFailed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordView:
+    """The actor is about to be given the picture of entry `number`."""
+
+    kind: ClassVar[str] = "record_view"
+
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordExport:
+    """The actor is about to be given the package of the case."""
+
+    kind: ClassVar[str] = "record_export"
+
+
+Fact = OpenCase | IssueLink | RevokeLink | Depart | FrameCaptured | CaptureFailed | RecordView | RecordExport
+Command = PersonCommand | Fact

@@ -1,0 +1,311 @@
+"""The bodies of a case's entries: one frozen dataclass a kind, and the table that tells them apart.
+
+An entry is an envelope (who, when, which number: `messages.Envelope`) and a body. The kind stands in the
+envelope, so that the body is sealed without it. Bodies are small JSON objects without floats; what is
+large is a blob and stands in the body by its hash.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+
+from signaling.errors import MalformedBody
+from signaling.values import (
+    Count,
+    Language,
+    Name,
+    Number,
+    PersonRole,
+    Role,
+    Strict,
+    WireLinkId,
+    WireSha256,
+    WireTime,
+)
+
+MAX_TEXT_CHARACTERS = 2_000  # a screenful on a phone; more is a document, not a message
+MAX_STATEMENT_CHARACTERS = 4_000  # the whole consent text with its "why"
+MAX_METADATA_KEYS = 16  # 16 × (64 + 256) escaped characters stay below the 64 KiB of a body
+
+WireText = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS, pattern=r"\S")]
+WireStatement = Annotated[str, Field(max_length=MAX_STATEMENT_CHARACTERS, pattern=r"\S")]
+WireReasonCode = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,63}$")]
+WireMetadata = Annotated[
+    dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=256)]],
+    Field(max_length=MAX_METADATA_KEYS),
+]
+
+LeftReason = Literal["left", "lost", "replaced", "interrupted", "revoked", "case_ended"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeclaredValue(Strict):
+    """`amount_minor` counts the currency's smallest unit (fen, cent); `currency` is ISO 4217."""
+
+    amount_minor: Count
+    currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic(Strict):
+    """Seen from the person: `sent` is what the server received from them, `lost` what it missed of it."""
+
+    sent_packets: Count
+    sent_bytes: Count
+    received_packets: Count
+    received_bytes: Count
+    lost_packets: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallParticipant(Strict):
+    """One person's share of a whole call, all their comings and goings together; None: not known."""
+
+    actor_id: WireLinkId
+    role: PersonRole
+    traffic: Traffic | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blob(Strict):
+    """Bytes in the blob store; a verifier finds any object with exactly these fields."""
+
+    sha256: WireSha256
+    size_bytes: Count
+    media_type: Annotated[str, Field(pattern="^[a-z]+/[a-z0-9.+-]{1,64}$")]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PacketSpan(Strict):
+    """The RTP packets a picture was decoded from, first to last, hashed in that order."""
+
+    ssrc: Annotated[int, Field(ge=0, lt=2**32)]
+    first_sequence_number: Annotated[int, Field(ge=0, lt=2**16)]
+    last_sequence_number: Annotated[int, Field(ge=0, lt=2**16)]
+    count: Number
+    sha256: WireSha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseOpened(Strict):
+    kind: ClassVar[str] = "case_opened"
+
+    waybill: Name
+    declared_value: DeclaredValue | None
+    language: Language
+    metadata: WireMetadata
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkIssued(Strict):
+    kind: ClassVar[str] = "link_issued"
+
+    link_id: WireLinkId
+    role: PersonRole
+    name: Name
+    expires_at: WireTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LinkRevoked(Strict):
+    kind: ClassVar[str] = "link_revoked"
+
+    link_id: WireLinkId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Consented(Strict):
+    """`statement` is the very text that the person read, in `language`."""
+
+    kind: ClassVar[str] = "consented"
+
+    statement: WireStatement
+    language: Language
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallStarted(Strict):
+    """Calls of a case are numbered from 1."""
+
+    kind: ClassVar[str] = "call_started"
+
+    call_number: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined(Strict):
+    kind: ClassVar[str] = "joined"
+
+    call_number: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Left(Strict):
+    """The envelope's actor left, whoever caused it. `traffic` since they joined; None: not known."""
+
+    kind: ClassVar[str] = "left"
+
+    call_number: Number
+    reason: LeftReason
+    traffic: Traffic | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallEnded(Strict):
+    kind: ClassVar[str] = "call_ended"
+
+    call_number: Number
+    duration_ms: Count
+    participants: tuple[CallParticipant, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Text(Strict):
+    kind: ClassVar[str] = "text"
+
+    text: WireText
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameSealed(Strict):
+    """A picture that the server itself took out of the stream it received from `of`."""
+
+    kind: ClassVar[str] = "frame_sealed"
+
+    of: WireLinkId
+    blob: Blob
+    width: Number
+    height: Number
+    codec: Annotated[str, Field(pattern="^[A-Za-z0-9-]{1,16}$")]
+    rtp_timestamp: Annotated[int, Field(ge=0, lt=2**32)]
+    arrived_at: WireTime
+    capture_path: Literal["server_frame"]
+    packets: PacketSpan
+    pressed_at: WireTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameFailed(Strict):
+    """Someone pressed the shutter and there is no picture; `message` says why in a sentence."""
+
+    kind: ClassVar[str] = "frame_failed"
+
+    of: WireLinkId
+    reason: WireReasonCode
+    message: Annotated[str, Field(max_length=500)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Viewed(Strict):
+    """The envelope's actor was given the sealed picture of entry `number`."""
+
+    kind: ClassVar[str] = "viewed"
+
+    number: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Exported(Strict):
+    """The package holds `entries_before` entries and this one: a tail cut off it would show."""
+
+    kind: ClassVar[str] = "exported"
+
+    entries_before: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseEnded(Strict):
+    kind: ClassVar[str] = "case_ended"
+
+    reason: WireReasonCode
+
+
+Body = (
+    CaseOpened
+    | LinkIssued
+    | LinkRevoked
+    | Consented
+    | CallStarted
+    | Joined
+    | Left
+    | CallEnded
+    | Text
+    | FrameSealed
+    | FrameFailed
+    | Viewed
+    | Exported
+    | CaseEnded
+)
+
+KIND: Mapping[str, type[Body]] = {
+    body.kind: body
+    for body in (
+        CaseOpened,
+        LinkIssued,
+        LinkRevoked,
+        Consented,
+        CallStarted,
+        Joined,
+        Left,
+        CallEnded,
+        Text,
+        FrameSealed,
+        FrameFailed,
+        Viewed,
+        Exported,
+        CaseEnded,
+    )
+}
+
+_ADAPTER: Mapping[str, TypeAdapter[Any]] = {kind: TypeAdapter(body) for kind, body in KIND.items()}
+
+EVERYONE: frozenset[Role] = frozenset({"customer", "courier", "qa", "integrator", "system"})
+OFFICE: frozenset[Role] = frozenset({"qa", "integrator", "system"})
+
+# Who gets the body; everybody in the case gets every envelope, for the chain to be checkable.
+MAY_SEE: Mapping[str, frozenset[Role]] = {
+    "case_opened": OFFICE,  # the declared value and the shop's metadata
+    "link_issued": OFFICE,
+    "link_revoked": OFFICE,
+    "consented": EVERYONE,
+    "call_started": EVERYONE,
+    "joined": EVERYONE,
+    "left": EVERYONE,
+    "call_ended": EVERYONE,
+    "text": EVERYONE,
+    "frame_sealed": EVERYONE,
+    "frame_failed": EVERYONE,
+    "viewed": OFFICE,
+    "exported": OFFICE,
+    "case_ended": EVERYONE,
+}
+
+
+def may_see(role: Role, kind: str) -> bool:
+    return role in MAY_SEE.get(kind, OFFICE)
+
+
+def parse_body(kind: str, body: Mapping[str, JsonValue]) -> Body:
+    """The typed body of an entry of this kind; raises MalformedBody."""
+    adapter = _ADAPTER.get(kind)
+    if adapter is None:
+        raise MalformedBody(f"no entry is of kind {kind[:64]!r}")
+    try:
+        # By way of JSON text: strict mode takes dicts for dataclasses and lists for tuples only there.
+        parsed: Body = adapter.validate_json(json.dumps(body))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        raise MalformedBody(f"{kind}: {place or 'body'}: {first['msg']}") from error
+    except (TypeError, ValueError, RecursionError) as error:
+        raise MalformedBody(f"{kind}: the body is not JSON") from error
+    return parsed
+
+
+def encode_body(body: Body) -> dict[str, JsonValue]:
+    """The JSON object that is sealed: `parse_body(body.kind, encode_body(body)) == body`."""
+    encoded: dict[str, JsonValue] = _ADAPTER[body.kind].dump_python(body, mode="json")
+    return encoded

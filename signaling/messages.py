@@ -1,0 +1,299 @@
+"""The messages of the WebSocket, both ways. PROTOCOL.md is their contract, its examples their test vectors.
+
+Text frames, one JSON object each, told apart by `type`. Parsing is strict: an unknown type or field, a
+missing field, a number where a string belongs raise MalformedMessage. The server parses `ClientMessage`s
+and encodes `ServerMessage`s; the other direction is here for clients in Python and for tests.
+"""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal, TypeVar
+
+from pydantic import Field, JsonValue, TypeAdapter, ValidationError
+
+from signaling.commands import WirePersonCommand
+from signaling.entries import parse_body
+from signaling.errors import MalformedBody, MalformedMessage
+from signaling.values import (
+    Count,
+    Language,
+    Number,
+    PersonRole,
+    Role,
+    Strict,
+    WireActorId,
+    WireCaseId,
+    WireCommandId,
+    WireLinkId,
+    WireSessionId,
+    WireSha256,
+    WireTime,
+)
+
+# The longest text, each of its characters escaped as a surrogate pair (12 bytes), and room around it.
+MAX_CLIENT_MESSAGE_BYTES = 64 * 1024
+MAX_TOKEN_CHARACTERS = 4_096  # a JWT of ours has about 300
+
+WireSlotNumber = Annotated[int, Field(ge=0, le=15)]
+WireMid = Annotated[str, Field(min_length=1, max_length=16)]
+
+
+# From the client
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hello(Strict):
+    """First, once. `after` is the last entry the client holds, `hash` that entry's hash; 0 and None: none."""
+
+    version: Literal[1]
+    token: Annotated[str, Field(min_length=1, max_length=MAX_TOKEN_CHARACTERS)]
+    after: Count
+    hash: WireSha256 | None
+    type: Literal["hello"] = "hello"
+
+    def __post_init__(self) -> None:
+        if (self.after == 0) != (self.hash is None):
+            raise ValueError("hash belongs to the entry numbered after, and is null when after is 0")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CommandMessage(Strict):
+    """`id` stays the same when the command is sent again: it takes effect once."""
+
+    id: WireCommandId
+    command: WirePersonCommand
+    type: Literal["command"] = "command"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Muted(Strict):
+    """What the sender has switched off."""
+
+    kind: Literal["muted"]
+    audio: bool
+    video: bool
+
+
+Signal = Muted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SignalMessage(Strict):
+    """Passes by: neither answered nor kept in the log."""
+
+    signal: Signal
+    type: Literal["signal"] = "signal"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ping(Strict):
+    type: Literal["ping"] = "ping"
+
+
+ClientMessage = Hello | CommandMessage | SignalMessage | Ping
+
+
+# From the server
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseSummary(Strict):
+    case_id: WireCaseId
+    waybill: str
+    language: Language
+    state: Literal["open", "ended"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class You(Strict):
+    actor_id: WireLinkId
+    role: PersonRole
+    name: str
+    session_id: WireSessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Welcome(Strict):
+    """The hello was accepted; `number` is the newest entry of the case now."""
+
+    case: CaseSummary
+    you: You
+    number: Count
+    type: Literal["welcome"] = "welcome"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope(Strict):
+    """The public part of an entry; its canonical JSON is the leaf of the log."""
+
+    version: Literal[1]
+    kind: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,63}$")]
+    case_id: WireCaseId
+    number: Number
+    previous_hash: WireSha256
+    role: Role
+    actor_id: WireActorId
+    session_id: WireSessionId
+    recorded_at: WireTime
+    commitment: WireSha256
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryMessage(Strict):
+    """One entry of the log; body and salt are None together: withheld from this reader."""
+
+    envelope: Envelope
+    body: dict[str, JsonValue] | None
+    salt: WireSha256 | None
+    hash: WireSha256
+    leaf_index: Count
+    type: Literal["entry"] = "entry"
+
+    def __post_init__(self) -> None:
+        if (self.body is None) != (self.salt is None):
+            raise ValueError("body and salt are given or withheld together")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Synced(Strict):
+    """Everything up to `number` was sent; what follows is live."""
+
+    number: Count
+    type: Literal["synced"] = "synced"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ack(Strict):
+    """Done and durable; `number` is the last entry that the command made, None if none was needed."""
+
+    id: WireCommandId
+    number: Number | None
+    type: Literal["ack"] = "ack"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Nack(Strict):
+    """Refused; nothing changed."""
+
+    id: WireCommandId
+    code: str
+    message: str
+    type: Literal["nack"] = "nack"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot(Strict):
+    """The person whose media arrive in the reader's own `slot`, and the mids of its sections."""
+
+    slot: WireSlotNumber
+    actor_id: WireLinkId
+    audio_mid: WireMid | None
+    video_mid: WireMid | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slots(Strict):
+    """All taken slots of this one reader."""
+
+    slots: tuple[Slot, ...]
+    kind: Literal["slots"] = "slots"
+
+
+Connection = Literal["none", "connecting", "connected", "silent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonPresence(Strict):
+    """`online`: has a WebSocket open; `connection`: of their media."""
+
+    actor_id: WireLinkId
+    role: PersonRole
+    name: str
+    online: bool
+    in_call: bool
+    connection: Connection
+    audio_muted: bool
+    video_muted: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence(Strict):
+    """Everybody who is online or in the call, the reader included."""
+
+    people: tuple[PersonPresence, ...]
+    kind: Literal["presence"] = "presence"
+
+
+Event = Slots | Presence
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EventMessage(Strict):
+    """A whole picture of one thing as it is now: the newest of a kind replaces the older."""
+
+    event: Annotated[Event, Field(discriminator="kind")]
+    type: Literal["event"] = "event"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resync(Strict):
+    """The last message before the server closes: connect again, as `code` says."""
+
+    code: Literal["hash_mismatch", "too_slow"]
+    message: str
+    type: Literal["resync"] = "resync"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pong(Strict):
+    type: Literal["pong"] = "pong"
+
+
+ServerMessage = Welcome | EntryMessage | Synced | Ack | Nack | EventMessage | Resync | Pong
+
+_CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
+_SERVER: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
+_ENVELOPE: TypeAdapter[Envelope] = TypeAdapter(Envelope)
+
+
+def parse_client_message(text: str) -> ClientMessage:
+    """Raises MalformedMessage, whose sentence says where; a Fact can never come out of it."""
+    if len(text) > MAX_CLIENT_MESSAGE_BYTES:
+        raise MalformedMessage(f"a message has at most {MAX_CLIENT_MESSAGE_BYTES} bytes")
+    return _parse(_CLIENT, text)
+
+
+def parse_server_message(text: str) -> ServerMessage:
+    """Raises MalformedMessage, also for a body that is not of its envelope's kind."""
+    message = _parse(_SERVER, text)
+    if isinstance(message, EntryMessage) and message.body is not None:
+        try:
+            parse_body(message.envelope.kind, message.body)
+        except MalformedBody as error:
+            raise MalformedMessage(str(error)) from error
+    return message
+
+
+def parse_envelope(text: str | bytes) -> Envelope:
+    """From the envelope's JSON, as it lies in the log; raises MalformedMessage."""
+    return _parse(_ENVELOPE, text)
+
+
+def encode_client_message(message: ClientMessage) -> str:
+    return _CLIENT.dump_json(message).decode()
+
+
+def encode_server_message(message: ServerMessage) -> str:
+    return _SERVER.dump_json(message).decode()
+
+
+_Parsed = TypeVar("_Parsed")
+
+
+def _parse(adapter: TypeAdapter[_Parsed], text: str | bytes) -> _Parsed:
+    try:
+        return adapter.validate_json(text)
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        place = ".".join(str(part) for part in first["loc"])
+        # What was sent is not repeated: a token may stand in it.
+        raise MalformedMessage(f"{place}: {first['msg']}" if place else first["msg"]) from error
