@@ -21,6 +21,10 @@ from media.errors import MalformedPayload
 VP8 = "VP8"
 H264 = "H264"
 
+# RFC 3550 §5.1: the first octet of an RTP packet.
+RTP_HEADER_BYTES = 12
+RTP_PADDING, RTP_EXTENSION, RTP_CSRC_COUNT = 0x20, 0x10, 0x0F
+
 # RFC 7741 §4.2: the first octet of the payload descriptor.
 VP8_EXTENDED = 0x80
 VP8_START_MASK, VP8_START = 0x17, 0x10  # S = 1 and PID = 0: the frame begins in this packet
@@ -35,7 +39,7 @@ VP8_KEYFRAME_HEADER_BYTES = 10  # frame tag, start code, width and height
 
 # RFC 6184 §5.2 and ITU-T H.264 table 7-1: NAL unit types.
 NAL_TYPE_MASK = 0x1F
-NAL_SLICE, NAL_SLICE_PARTITION_C, NAL_IDR_SLICE = 1, 4, 5
+NAL_SLICE, NAL_IDR_SLICE = 1, 5  # 2 to 4 are the partitions of a slice
 NAL_SPS = 7
 NAL_LAST_SINGLE = 23
 NAL_STAP_A, NAL_FU_A = 24, 28
@@ -43,9 +47,25 @@ FU_START, FU_END = 0x80, 0x40
 ANNEX_B_START_CODE = b"\x00\x00\x00\x01"
 
 
+def rtp_payload(packet: bytes) -> bytes:
+    """What an RTP packet of at least 12 bytes carries (RFC 3550 §5.1), without header, header extensions and
+    padding; empty for padding alone and where the lengths do not add up. Never raises.
+    """
+    first = packet[0]
+    offset = RTP_HEADER_BYTES + 4 * (first & RTP_CSRC_COUNT)
+    end = len(packet)
+    if first & RTP_EXTENSION:
+        if offset + 4 > end:
+            return b""
+        offset += 4 + 4 * (packet[offset + 2] << 8 | packet[offset + 3])
+    if first & RTP_PADDING:
+        end -= packet[-1]
+    return packet[offset:end] if offset < end else b""
+
+
 def is_keyframe_start(codec_name: str, payload: bytes) -> bool:
-    """Whether a keyframe begins in this packet. For H.264: whether it carries a sequence parameter set, without
-    which an IDR picture cannot be decoded. Never raises; a payload that makes no sense starts nothing.
+    """Whether a keyframe begins in this packet. For H.264: whether it carries a sequence parameter set,
+    without which no IDR picture can be decoded. Never raises; a payload that makes no sense starts nothing.
     """
     try:
         if codec_name == VP8:
@@ -67,9 +87,21 @@ def is_keyframe_start(codec_name: str, payload: bytes) -> bool:
     return False
 
 
+def is_keyframe_slice(codec_name: str, payload: bytes) -> bool | None:
+    """Whether the part of a picture in this payload belongs to a keyframe; None if it holds no such part.
+    Raises MalformedPayload. VP8 tells it in the first packet of a frame alone.
+    """
+    if codec_name == VP8:
+        return is_keyframe_start(codec_name, payload)
+    types = nal_types(payload)
+    if NAL_IDR_SLICE in types:
+        return True
+    return False if any(NAL_SLICE <= nal_type < NAL_IDR_SLICE for nal_type in types) else None
+
+
 def shows_picture(codec_name: str, payload: bytes) -> bool:
-    """Whether this payload proves that the picture it belongs to will be shown: the first packet of a VP8 frame that is
-    not hidden, or an H.264 slice (parameter sets and SEI alone are no picture). Raises MalformedPayload.
+    """Whether this payload proves that the picture it belongs to will be shown: the first packet of a VP8
+    frame that is not hidden, or an H.264 slice (parameter sets are no picture). Raises MalformedPayload.
     """
     if codec_name == VP8:
         if not payload or payload[0] & VP8_START_MASK != VP8_START:
@@ -98,8 +130,8 @@ def nal_types(payload: bytes) -> list[int]:
 
 
 def depacketize(codec_name: str, payloads: Iterable[bytes]) -> bytes:
-    """The bitstream of one picture from the payloads of all of its packets in order: a VP8 frame, or an H.264 access
-    unit in Annex B form. Raises MalformedPayload.
+    """The bitstream of one picture from the payloads of all of its packets in order: a VP8 frame, or an H.264
+    access unit in Annex B form. Raises MalformedPayload.
     """
     if codec_name == VP8:
         return b"".join(_vp8_frame_parts(payloads))
