@@ -18,6 +18,8 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import Literal, assert_never
 
+from pydantic import JsonValue
+
 from signaling.commands import (
     CaptureFailed,
     Command,
@@ -44,6 +46,7 @@ from signaling.entries import (
     CaseOpened,
     Consented,
     DeclaredValue,
+    Envelope,
     Exported,
     FrameFailed,
     FrameSealed,
@@ -55,6 +58,7 @@ from signaling.entries import (
     Text,
     Traffic,
     Viewed,
+    parse_body,
 )
 from signaling.errors import (
     IllegalEntry,
@@ -153,6 +157,19 @@ class CaseEntry:
         return self.body.kind
 
 
+def read_entry(envelope: Envelope, body: Mapping[str, JsonValue], entry_hash: str) -> CaseEntry:
+    """A stored entry as `evolve` takes it; raises MalformedEntry."""
+    return CaseEntry(
+        number=envelope.number,
+        role=envelope.role,
+        actor_id=envelope.actor_id,
+        session_id=envelope.session_id,
+        recorded_at=envelope.recorded_at,
+        hash=entry_hash,
+        body=parse_body(envelope.kind, body),
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
     """Write this entry. Its actor is the one of the command, save for a `left`: it belongs to who left."""
@@ -238,7 +255,7 @@ def decide(
     now_at: datetime,
     traffic: Mapping[ActorId, Traffic] = NO_TRAFFIC,
 ) -> list[Output]:
-    """What the command makes happen: entries to append together, or a picture to take; [] if it is so already.
+    """What the command makes happen: entries to append together, or a picture to take; [] if it is so by now.
 
     `traffic` is what the relay counted for those in the call since each joined: any command may be the one
     that makes them leave. Who is missing in it is written down as not known. Raises Illegal… or Unknown….

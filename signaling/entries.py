@@ -1,8 +1,8 @@
-"""The bodies of a case's entries: one frozen dataclass a kind, and the table that tells them apart.
+"""The entries of a case: the envelope that all share, a frozen dataclass for each kind of body, their table.
 
-An entry is an envelope (who, when, which number: `messages.Envelope`) and a body. The kind stands in the
-envelope, so that the body is sealed without it. Bodies are small JSON objects without floats; what is
-large is a blob and stands in the body by its hash.
+The envelope says who, when and which number, and holds no personal data; the kind stands in it, so that the
+body is sealed without it. Bodies are JSON objects below 64 KiB without floats; what is large is a blob and
+stands in the body by its hash.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
-from signaling.errors import MalformedBody
+from signaling.errors import MalformedEntry
 from signaling.values import (
     Count,
     Language,
@@ -21,7 +21,10 @@ from signaling.values import (
     PersonRole,
     Role,
     Strict,
+    WireActorId,
+    WireCaseId,
     WireLinkId,
+    WireSessionId,
     WireSha256,
     WireTime,
 )
@@ -39,6 +42,22 @@ WireMetadata = Annotated[
 ]
 
 LeftReason = Literal["left", "lost", "replaced", "interrupted", "revoked", "case_ended"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Envelope(Strict):
+    """The public part of an entry; its canonical JSON is the leaf of the log."""
+
+    version: Literal[1]
+    kind: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,63}$")]
+    case_id: WireCaseId
+    number: Number
+    previous_hash: WireSha256
+    role: Role
+    actor_id: WireActorId
+    session_id: WireSessionId
+    recorded_at: WireTime
+    commitment: WireSha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -260,6 +279,7 @@ KIND: Mapping[str, type[Body]] = {
     )
 }
 
+_ENVELOPE: TypeAdapter[Envelope] = TypeAdapter(Envelope)
 _ADAPTER: Mapping[str, TypeAdapter[Any]] = {kind: TypeAdapter(body) for kind, body in KIND.items()}
 
 EVERYONE: frozenset[Role] = frozenset({"customer", "courier", "qa", "integrator", "system"})
@@ -288,20 +308,26 @@ def may_see(role: Role, kind: str) -> bool:
     return role in MAY_SEE.get(kind, OFFICE)
 
 
+def parse_envelope(text: str | bytes) -> Envelope:
+    """From an envelope's JSON as it lies in the log; raises MalformedEntry."""
+    try:
+        return _ENVELOPE.validate_json(text)
+    except ValidationError as error:
+        raise _malformed("envelope", error) from error
+
+
 def parse_body(kind: str, body: Mapping[str, JsonValue]) -> Body:
-    """The typed body of an entry of this kind; raises MalformedBody."""
+    """The typed body of an entry of this kind; raises MalformedEntry."""
     adapter = _ADAPTER.get(kind)
     if adapter is None:
-        raise MalformedBody(f"no entry is of kind {kind[:64]!r}")
+        raise MalformedEntry(f"no entry is of kind {kind[:64]!r}")
     try:
         # By way of JSON text: strict mode takes dicts for dataclasses and lists for tuples only there.
         parsed: Body = adapter.validate_json(json.dumps(body))
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        place = ".".join(str(part) for part in first["loc"])
-        raise MalformedBody(f"{kind}: {place or 'body'}: {first['msg']}") from error
+        raise _malformed(kind, error) from error
     except (TypeError, ValueError, RecursionError) as error:
-        raise MalformedBody(f"{kind}: the body is not JSON") from error
+        raise MalformedEntry(f"{kind}: the body is not JSON") from error
     return parsed
 
 
@@ -309,3 +335,8 @@ def encode_body(body: Body) -> dict[str, JsonValue]:
     """The JSON object that is sealed: `parse_body(body.kind, encode_body(body)) == body`."""
     encoded: dict[str, JsonValue] = _ADAPTER[body.kind].dump_python(body, mode="json")
     return encoded
+
+
+def _malformed(what: str, error: ValidationError) -> MalformedEntry:
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    return MalformedEntry(": ".join([what, *(str(part) for part in first["loc"]), first["msg"]]))

@@ -2,7 +2,7 @@
 
     SignalingError
     ├── MalformedMessage          the text is not a message of the protocol          (the sender's fault)
-    ├── MalformedBody             a body is not one of its entry's kind              (the writer's fault)
+    ├── MalformedEntry            an envelope is none, or a body not one of its kind (the writer's fault)
     ├── IllegalCommand            right words, wrong person or moment
     │   ├── IllegalForRole        this role never gives this command
     │   ├── IllegalInPhase        the case is not yet open, or has ended
@@ -31,8 +31,8 @@ class MalformedMessage(SignalingError):
     code = "malformed_message"
 
 
-class MalformedBody(SignalingError):
-    code = "malformed_body"
+class MalformedEntry(SignalingError):
+    code = "malformed_entry"
 
 
 class IllegalCommand(SignalingError):

@@ -11,22 +11,19 @@ from typing import Annotated, Literal, TypeVar
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
 from signaling.commands import WirePersonCommand
-from signaling.entries import parse_body
-from signaling.errors import MalformedBody, MalformedMessage
+from signaling.entries import Envelope, parse_body
+from signaling.errors import MalformedEntry, MalformedMessage
 from signaling.values import (
     Count,
     Language,
     Number,
     PersonRole,
-    Role,
     Strict,
-    WireActorId,
     WireCaseId,
     WireCommandId,
     WireLinkId,
     WireSessionId,
     WireSha256,
-    WireTime,
 )
 
 # The longest text, each of its characters escaped as a surrogate pair (12 bytes), and room around it.
@@ -119,22 +116,6 @@ class Welcome(Strict):
     you: You
     number: Count
     type: Literal["welcome"] = "welcome"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Envelope(Strict):
-    """The public part of an entry; its canonical JSON is the leaf of the log."""
-
-    version: Literal[1]
-    kind: Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,63}$")]
-    case_id: WireCaseId
-    number: Number
-    previous_hash: WireSha256
-    role: Role
-    actor_id: WireActorId
-    session_id: WireSessionId
-    recorded_at: WireTime
-    commitment: WireSha256
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,7 +233,6 @@ ServerMessage = Welcome | EntryMessage | Synced | Ack | Nack | EventMessage | Re
 
 _CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 _SERVER: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])
-_ENVELOPE: TypeAdapter[Envelope] = TypeAdapter(Envelope)
 
 
 def parse_client_message(text: str) -> ClientMessage:
@@ -268,14 +248,9 @@ def parse_server_message(text: str) -> ServerMessage:
     if isinstance(message, EntryMessage) and message.body is not None:
         try:
             parse_body(message.envelope.kind, message.body)
-        except MalformedBody as error:
+        except MalformedEntry as error:
             raise MalformedMessage(str(error)) from error
     return message
-
-
-def parse_envelope(text: str | bytes) -> Envelope:
-    """From the envelope's JSON, as it lies in the log; raises MalformedMessage."""
-    return _parse(_ENVELOPE, text)
 
 
 def encode_client_message(message: ClientMessage) -> str:
