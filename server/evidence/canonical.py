@@ -1,0 +1,94 @@
+"""Canonical JSON: one value, one sequence of bytes (RFC 8785, JSON Canonicalization Scheme).
+
+Narrower than the RFC on purpose: no floats, and integers below 2^53 in magnitude, so that every
+language reads back the number that was hashed. What is hashed anywhere in the log went through here.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import NoReturn, TypeAlias
+
+import rfc8785
+
+from server.evidence.errors import MalformedJson
+
+JsonValue: TypeAlias = "bool | int | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
+JsonObject: TypeAlias = dict[str, JsonValue]
+
+MAX_INTEGER = 2**53 - 1  # RFC 8785 section 3.2.2.3: beyond this a double is no longer exact
+MAX_DEPTH = 32  # levels; far above any body of ours, far below the recursion limit of any reader
+
+
+def plain_copy(value: object, depth: int = 0) -> JsonValue:
+    """The same value in plain dicts, lists, strings and integers, shared with nobody.
+
+    Raises MalformedJson for what canonical JSON cannot hold: floats, large integers, other types.
+    """
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, int):
+        if not -MAX_INTEGER <= value <= MAX_INTEGER:
+            raise MalformedJson(f"the integer {value} is not below 2^53 in magnitude")
+        return int(value)
+    if depth >= MAX_DEPTH:
+        raise MalformedJson(f"the value is nested deeper than {MAX_DEPTH} levels")
+    if isinstance(value, Mapping):
+        if not all(isinstance(key, str) for key in value):
+            raise MalformedJson("an object has a key that is not a string")
+        return {str.__str__(key): plain_copy(item, depth + 1) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain_copy(item, depth + 1) for item in value]
+    raise MalformedJson(f"a value of type {type(value).__name__} has no place in canonical JSON")
+
+
+def encode_canonical(value: object) -> bytes:
+    """The RFC 8785 bytes of a value; raises MalformedJson for what `plain_copy` refuses."""
+    try:
+        return rfc8785.dumps(plain_copy(value))
+    except ValueError as error:  # a lone surrogate, in a string or in a key
+        raise MalformedJson(f"the value has no UTF-8 form: {error}") from None
+
+
+def parse_canonical(data: bytes) -> JsonValue:
+    """Read canonical bytes back; any other spelling of the same value is MalformedJson."""
+    try:
+        text = data.decode()
+        value: JsonValue = json.loads(
+            text, parse_float=_refuse_number, parse_int=_parse_integer, parse_constant=_refuse_number
+        )
+        # In ASCII the order of code points is that of UTF-16 code units (RFC 8785 section 3.2.3), so the
+        # standard library, which is ten times faster, writes the same bytes.
+        canonical = (
+            json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+            if text.isascii()
+            else rfc8785.dumps(value)
+        )
+    except MalformedJson:
+        raise
+    except RecursionError:
+        raise MalformedJson("the JSON is nested too deep") from None
+    except ValueError as error:
+        raise MalformedJson(f"not JSON: {error}") from None
+    if canonical != data:
+        raise MalformedJson("the JSON is not in its canonical form (RFC 8785)")
+    return value
+
+
+def parse_canonical_object(data: bytes) -> JsonObject:
+    """`parse_canonical` for bytes that must hold an object."""
+    value = parse_canonical(data)
+    if not isinstance(value, dict):
+        raise MalformedJson("the JSON is not an object")
+    return value
+
+
+def _parse_integer(digits: str) -> int:
+    if len(digits) > 17 or abs(int(digits)) > MAX_INTEGER:
+        raise MalformedJson("an integer is not below 2^53 in magnitude")
+    return int(digits)
+
+
+def _refuse_number(digits: str) -> NoReturn:
+    raise MalformedJson(f"the number {digits[:32]} is not an integer")

@@ -1,0 +1,62 @@
+"""Errors of the store. Each has a stable `code` for programs and a sentence for people.
+
+StoreError
+├── IllegalOpen            this data directory may not be opened like this
+├── IllegalAppend          right entries, wrong moment: the case has moved on; decide again
+│   └── IllegalRepeat      a command id that has already made its entries
+├── UnknownLeaf            a leaf that the log does not hold
+├── UnknownCheckpoint      a tree size for which no checkpoint was signed
+├── UnknownBlob            a hash under which nothing is stored
+├── CorruptLog             the stored log is not what was written; says where
+├── CorruptBlob            a stored blob is not what was written
+├── OverloadedLog          the queue of the writer is full; nothing was written, try again later
+└── FailedAppend           the disk refused; nothing was acknowledged
+"""
+
+from typing import ClassVar
+
+
+class StoreError(Exception):
+    """The store cannot do what was asked."""
+
+    code: ClassVar[str] = "store_error"
+
+
+class IllegalOpen(StoreError):
+    code = "illegal_open"
+
+
+class IllegalAppend(StoreError):
+    code = "illegal_append"
+
+
+class IllegalRepeat(IllegalAppend):
+    code = "command_repeated"
+
+
+class UnknownLeaf(StoreError):
+    code = "unknown_leaf"
+
+
+class UnknownCheckpoint(StoreError):
+    code = "unknown_checkpoint"
+
+
+class UnknownBlob(StoreError):
+    code = "unknown_blob"
+
+
+class CorruptLog(StoreError):
+    code = "corrupt_log"
+
+
+class CorruptBlob(StoreError):
+    code = "corrupt_blob"
+
+
+class OverloadedLog(StoreError):
+    code = "log_overloaded"
+
+
+class FailedAppend(StoreError):
+    code = "append_failed"

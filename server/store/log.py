@@ -1,0 +1,251 @@
+"""The evidence log on disk: appends go to the writer's thread, reads to a thread of their own.
+
+The event loop never waits for the disk. `LogStore` publishes a checkpoint only after it is durable, and
+resolves an append only after the checkpoint that covers it was published.
+"""
+
+import asyncio
+import fcntl
+import os
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from typing import TypeVar
+
+from server.evidence.checkpoint import encode_key, parse_checkpoint
+from server.evidence.entry import Draft, Entry, encode_body, open_entry
+from server.evidence.errors import EvidenceError
+from server.evidence.merkle import inclusion_hashes
+from server.evidence.proof import InclusionProof
+from server.store.errors import CorruptLog, IllegalAppend, IllegalOpen, UnknownCheckpoint, UnknownLeaf
+from server.store.recovery import Recovered, create_folder, recover
+from server.store.schema import connect_reader
+from server.store.writer import Append, LogWriter, Outcome
+
+NO_LIMIT = -1  # SQLite's word for it
+
+T = TypeVar("T")
+
+
+class LogStore:
+    """One log, open for one process. Made by `open`."""
+
+    def __init__(
+        self,
+        *,
+        lock: int,
+        recovered: Recovered,
+        reader: ThreadPoolExecutor,
+        connection: sqlite3.Connection,
+        utc_now: Callable[[], datetime],
+        token_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._lock = lock
+        self._reader = reader
+        self._connection = connection
+        self._waiting: dict[Append, asyncio.Future[list[Entry]]] = {}
+        self._checkpoint = recovered.checkpoint
+        self._tree_size = recovered.frontier.tree_size
+        self._vkey = encode_key(recovered.signer.key)
+        self._writer = LogWriter(
+            recovered.path,
+            signer=recovered.signer,
+            frontier=recovered.frontier,
+            utc_now=utc_now,
+            token_bytes=token_bytes,
+            on_durable=self._on_durable,
+        )
+        self._writer.start()
+
+    @classmethod
+    async def open(
+        cls,
+        data_dir: Path,
+        *,
+        origin: str,
+        utc_now: Callable[[], datetime],
+        token_bytes: Callable[[int], bytes],
+    ) -> "LogStore":
+        """Open the log of a folder, or create folder, key and log.
+
+        Raises IllegalOpen (another process has it, another origin, key or log gone) and CorruptLog
+        (what is stored is not what was signed), which names the place.
+        """
+        reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-reader")
+        loop = asyncio.get_running_loop()
+        lock: int | None = None
+        try:
+            lock = await loop.run_in_executor(reader, _lock, data_dir)
+            recovered = await loop.run_in_executor(reader, recover, data_dir, origin, token_bytes)
+            connection = await loop.run_in_executor(reader, connect_reader, recovered.path)
+        except BaseException:
+            reader.shutdown(wait=False)
+            if lock is not None:
+                os.close(lock)
+            raise
+        return cls(
+            lock=lock,
+            recovered=recovered,
+            reader=reader,
+            connection=connection,
+            utc_now=utc_now,
+            token_bytes=token_bytes,
+        )
+
+    @property
+    def checkpoint(self) -> str:
+        """The newest signed note; it covers everything that was ever acknowledged."""
+        return self._checkpoint
+
+    @property
+    def vkey(self) -> str:
+        """The verifier key of this log, as text."""
+        return self._vkey
+
+    async def append(self, drafts: Sequence[Draft], *, expect_number: int) -> list[Entry]:
+        """Append drafts of one case together or not at all; returns once they are durable.
+
+        `expect_number` is the last number that the caller's decision has seen. Raises IllegalAppend if
+        the case has moved on, IllegalRepeat for a command id that was used, MalformedEntry for a body
+        or a field that cannot be sealed, OverloadedLog when too many wait, FailedAppend from the disk.
+        """
+        if not drafts or any(draft.case_id != drafts[0].case_id for draft in drafts):
+            raise IllegalAppend("an append takes one or more entries of one case")
+        append = Append(
+            drafts=tuple(drafts),
+            body_bytes=tuple(encode_body(draft.body) for draft in drafts),
+            expect_number=expect_number,
+        )
+        future: asyncio.Future[list[Entry]] = self._loop.create_future()
+        self._writer.submit(append)
+        self._waiting[append] = future
+        return await future
+
+    async def entries(self, case_id: str, *, after: int = 0, limit: int | None = None) -> list[Entry]:
+        """The entries of a case whose number is greater than `after`, in order. Unknown cases have none."""
+        return await self._read(self._read_entries, case_id, after, NO_LIMIT if limit is None else limit)
+
+    async def case_ids(self, *, limit: int, before: str | None = None) -> list[str]:
+        """Cases, the newest first; with `before`, those opened before that one."""
+        return await self._read(self._read_case_ids, limit, before)
+
+    async def find_command(self, case_id: str, actor_id: str, command_id: str) -> list[int] | None:
+        """Numbers of the entries that a command made, or None if it made none."""
+        return await self._read(self._read_command, case_id, actor_id, command_id)
+
+    async def inclusion_proof(self, leaf_index: int, tree_size: int | None = None) -> InclusionProof:
+        """The proof of one leaf, under the newest checkpoint or under that of `tree_size`."""
+        return (await self.inclusion_proofs([leaf_index], tree_size))[0]
+
+    async def inclusion_proofs(
+        self, leaf_indices: Sequence[int], tree_size: int | None = None
+    ) -> list[InclusionProof]:
+        """Proofs of many leaves under one and the same checkpoint; raises UnknownLeaf, UnknownCheckpoint."""
+        size = self._tree_size if tree_size is None else tree_size
+        return await self._read(self._read_proofs, tuple(leaf_indices), size)
+
+    async def close(self) -> None:
+        """Write what is queued, then let go of the folder. A second call does nothing."""
+        if self._lock < 0:
+            return
+        lock, self._lock = self._lock, -1
+        await asyncio.to_thread(self._writer.close)
+        await self._loop.run_in_executor(self._reader, self._connection.close)
+        self._reader.shutdown()
+        os.close(lock)
+
+    def _on_durable(self, outcomes: list[Outcome], note: str | None) -> None:
+        """Called in the writer's thread."""
+        self._loop.call_soon_threadsafe(self._publish, outcomes, note)
+
+    def _publish(self, outcomes: list[Outcome], note: str | None) -> None:
+        if note is not None:
+            self._checkpoint = note
+            self._tree_size = parse_checkpoint(note).tree_size
+        for append, outcome in outcomes:
+            future = self._waiting.pop(append)
+            if future.done():  # the caller was cancelled; the entry stands all the same
+                continue
+            if isinstance(outcome, Exception):
+                future.set_exception(outcome)
+            else:
+                future.set_result(outcome)
+
+    async def _read(self, function: Callable[..., T], *arguments: object) -> T:
+        return await self._loop.run_in_executor(self._reader, function, *arguments)
+
+    def _read_entries(self, case_id: str, after: int, limit: int) -> list[Entry]:
+        rows = self._connection.execute(
+            "SELECT envelope, body, salt, leaf_index, number FROM entries"
+            " WHERE case_id = ? AND number > ? ORDER BY number LIMIT ?",
+            (case_id, after, limit),
+        )
+        entries = []
+        for envelope_bytes, body_bytes, salt, leaf_index, number in rows:
+            try:
+                entries.append(open_entry(envelope_bytes, body_bytes, salt, leaf_index))
+            except EvidenceError as error:
+                raise CorruptLog(
+                    f"leaf {leaf_index} (case {case_id}, entry {number}) is damaged: {error}"
+                ) from None
+        return entries
+
+    def _read_case_ids(self, limit: int, before: str | None) -> list[str]:
+        if before is None:
+            query = "SELECT case_id FROM entries WHERE number = 1 ORDER BY leaf_index DESC LIMIT ?"
+            rows = self._connection.execute(query, (limit,))
+        else:
+            query = (
+                "SELECT case_id FROM entries WHERE number = 1 AND leaf_index <"
+                " (SELECT leaf_index FROM entries WHERE case_id = ? AND number = 1)"
+                " ORDER BY leaf_index DESC LIMIT ?"
+            )
+            rows = self._connection.execute(query, (before, limit))
+        return [row[0] for row in rows]
+
+    def _read_command(self, case_id: str, actor_id: str, command_id: str) -> list[int] | None:
+        rows = self._connection.execute(
+            "SELECT number FROM entries WHERE case_id = ? AND actor_id = ? AND command_id = ?"
+            " ORDER BY number",
+            (case_id, actor_id, command_id),
+        )
+        return [row[0] for row in rows] or None
+
+    def _read_proofs(self, leaf_indices: tuple[int, ...], tree_size: int) -> list[InclusionProof]:
+        row = self._connection.execute(
+            "SELECT note FROM checkpoints WHERE tree_size = ?", (tree_size,)
+        ).fetchone()
+        if row is None:
+            raise UnknownCheckpoint(f"no checkpoint was signed over {tree_size} leaves")
+        known: dict[int, bytes] = {}
+
+        def read(stored_index: int) -> bytes:
+            if stored_index not in known:
+                query = "SELECT hash FROM hashes WHERE stored_index = ?"
+                known[stored_index] = self._connection.execute(query, (stored_index,)).fetchone()[0]
+            return known[stored_index]
+
+        proofs = []
+        for leaf_index in leaf_indices:
+            if not 0 <= leaf_index < tree_size:
+                raise UnknownLeaf(f"a log of {tree_size} leaves has no leaf {leaf_index}")
+            hashes = inclusion_hashes(leaf_index, tree_size, read)
+            proofs.append(
+                InclusionProof(leaf_index=leaf_index, tree_size=tree_size, hashes=hashes, checkpoint=row[0])
+            )
+        return proofs
+
+
+def _lock(data_dir: Path) -> int:
+    """Take the folder for this process; the lock goes with the process, however it ends."""
+    create_folder(data_dir)
+    descriptor = os.open(data_dir / "log.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(descriptor)
+        raise IllegalOpen(f"another process has the log in {data_dir} open") from None
+    return descriptor
