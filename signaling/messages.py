@@ -119,19 +119,24 @@ class Welcome(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EntryMessage(Strict):
-    """One entry of the log; body and salt are None together: withheld from this reader."""
+class EntryView(Strict):
+    """An entry as one reader may see it; body and salt are None together: withheld from this role."""
 
     envelope: Envelope
     body: dict[str, JsonValue] | None
     salt: WireSha256 | None
     hash: WireSha256
     leaf_index: Count
-    type: Literal["entry"] = "entry"
 
     def __post_init__(self) -> None:
         if (self.body is None) != (self.salt is None):
             raise ValueError("body and salt are given or withheld together")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EntryMessage(Strict):
+    entry: EntryView
+    type: Literal["entry"] = "entry"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -245,9 +250,9 @@ def parse_client_message(text: str) -> ClientMessage:
 def parse_server_message(text: str) -> ServerMessage:
     """Raises MalformedMessage, also for a body that is not of its envelope's kind."""
     message = _parse(_SERVER, text)
-    if isinstance(message, EntryMessage) and message.body is not None:
+    if isinstance(message, EntryMessage) and message.entry.body is not None:
         try:
-            parse_body(message.envelope.kind, message.body)
+            parse_body(message.entry.envelope.kind, message.entry.body)
         except MalformedEntry as error:
             raise MalformedMessage(str(error)) from error
     return message

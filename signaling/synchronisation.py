@@ -23,6 +23,7 @@ from signaling.errors import CloseCode, IllegalEntry
 from signaling.messages import (
     Ack,
     EntryMessage,
+    EntryView,
     Event,
     EventMessage,
     Hello,
@@ -116,7 +117,7 @@ class Reader:
         self._put(encode_server_message(welcome))
         return self._proceed(now)
 
-    def handle_entry(self, entry: EntryMessage, now: float) -> list[Output]:
+    def handle_entry(self, entry: EntryView, now: float) -> list[Output]:
         """A new entry of the case, as this reader may see it."""
         number = entry.envelope.number
         self._newest = max(self._newest, number)
@@ -127,7 +128,7 @@ class Reader:
                 self._stage = "catching_up"
         return self._proceed(now)
 
-    def handle_page(self, entries: Sequence[EntryMessage], now: float) -> list[Output]:
+    def handle_page(self, entries: Sequence[EntryView], now: float) -> list[Output]:
         """The answer to a Fetch; raises IllegalEntry if the log has a hole there."""
         if self._stage == "closed":
             return []
@@ -199,10 +200,10 @@ class Reader:
             self._deadline = now + WRITE_TIMEOUT_S
         return outputs
 
-    def _put_entry(self, entry: EntryMessage) -> None:
+    def _put_entry(self, entry: EntryView) -> None:
         self._cursor = entry.envelope.number
         self._newest = max(self._newest, self._cursor)
-        self._put(encode_server_message(entry))
+        self._put(encode_server_message(EntryMessage(entry=entry)))
 
     def _put(self, text: str) -> None:
         self._outbox.append(text)
