@@ -21,10 +21,6 @@ from media.errors import MalformedPayload
 VP8 = "VP8"
 H264 = "H264"
 
-# RFC 3550 §5.1: the first octet of an RTP packet.
-RTP_HEADER_BYTES = 12
-RTP_PADDING, RTP_EXTENSION, RTP_CSRC_COUNT = 0x20, 0x10, 0x0F
-
 # RFC 7741 §4.2: the first octet of the payload descriptor.
 VP8_EXTENDED = 0x80
 VP8_START_MASK, VP8_START = 0x17, 0x10  # S = 1 and PID = 0: the frame begins in this packet
@@ -45,22 +41,6 @@ NAL_LAST_SINGLE = 23
 NAL_STAP_A, NAL_FU_A = 24, 28
 FU_START, FU_END = 0x80, 0x40
 ANNEX_B_START_CODE = b"\x00\x00\x00\x01"
-
-
-def rtp_payload(packet: bytes) -> bytes:
-    """What an RTP packet of at least 12 bytes carries (RFC 3550 §5.1), without header, header extensions and
-    padding; empty for padding alone and where the lengths do not add up. Never raises.
-    """
-    first = packet[0]
-    offset = RTP_HEADER_BYTES + 4 * (first & RTP_CSRC_COUNT)
-    end = len(packet)
-    if first & RTP_EXTENSION:
-        if offset + 4 > end:
-            return b""
-        offset += 4 + 4 * (packet[offset + 2] << 8 | packet[offset + 3])
-    if first & RTP_PADDING:
-        end -= packet[-1]
-    return packet[offset:end] if offset < end else b""
 
 
 def is_keyframe_start(codec_name: str, payload: bytes) -> bool:

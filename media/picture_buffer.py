@@ -19,8 +19,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from media.depacketizer import is_keyframe_slice, is_keyframe_start, rtp_payload, shows_picture
-from media.errors import MalformedPayload, NoPicture
+from media.depacketizer import is_keyframe_slice, is_keyframe_start, shows_picture
+from media.errors import MalformedPayload, MalformedRtp, NoPicture
+from media.rtp import payload as rtp_payload
 
 MAX_RUN_BYTES = 8 << 20  # 8 MiB: 20 s at 3 Mbit/s; past it nothing of the run is worth its memory
 MAX_RUN_S = 30.0  # a decoder takes 0.3-1 ms a VGA picture: 30 s of tail are the most one press may cost
@@ -36,7 +37,6 @@ MAX_PICTURE_AGE_S = (
     5.0  # a press asks for now; behind a lasting gap older pictures would answer another question
 )
 
-RTP_HEADER_BYTES = 12
 SEQUENCE_MASK = 0xFFFF
 HALF_SEQUENCE = 0x8000
 NO_SEQUENCE = -1
@@ -119,8 +119,9 @@ class PictureBuffer:
         """Keep one RTP packet of this stream (SRTP taken off, RTX unwrapped). Never raises: what makes no
         sense shows itself when a picture is wanted.
         """
-        size_bytes = len(packet)
-        if size_bytes < RTP_HEADER_BYTES:
+        try:
+            payload = rtp_payload(packet)
+        except MalformedRtp:
             return
         if packet[8:12] != self._ssrc or codec_name != self._codec_name:
             self._begin_stream(packet[8:12], codec_name)
@@ -132,12 +133,12 @@ class PictureBuffer:
         elif not self._keep_out_of_order(sequence_number, packet, now):
             return
         self._last_sequence_number = sequence_number
-        self._size_bytes += size_bytes + PACKET_OVERHEAD_BYTES
+        self._size_bytes += len(packet) + PACKET_OVERHEAD_BYTES
         if packet[1] & 0x80:  # the marker: a picture ends
             self._pictures += 1
             if self._pictures > LONG_RUN_PICTURES and self._start != NO_SEQUENCE:
                 self.wants_keyframe = True
-        if is_keyframe_start(codec_name, rtp_payload(packet)):
+        if payload and is_keyframe_start(codec_name, payload):
             self._handle_keyframe_start(sequence_number, now)
         if self._candidate != NO_SEQUENCE:
             self._follow_candidate(now)
@@ -181,7 +182,7 @@ class PictureBuffer:
             if packet[1] & 0x80 or packet[4:8] != following_timestamp:
                 if shown:
                     return (number + 1) & SEQUENCE_MASK, last
-                # RFC 6184 §5.1: a receiver must not rely on the marker; another timestamp ends a picture, too.
+                # RFC 6184 §5.1: a receiver must not rely on the marker: another time ends a picture, too.
                 last = number if packet[1] & 0x80 or following_timestamp else NO_SEQUENCE
                 following_timestamp = packet[4:8]
             if last != NO_SEQUENCE and not shown:
