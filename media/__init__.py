@@ -1,0 +1,13 @@
+"""Real-time media: one UDP port, DTLS-SRTP, RTP forwarding, frames. Knows nothing of cases.
+
+The way of a packet:
+
+    UDP ─ transport.py ─┬─ STUN ─ ice.py (the check that authenticates moves the address)
+                        ├─ DTLS ─ dtls.py (handshake, SRTP keys)
+                        └─ SRTP ─ unprotect ─ router.py ─ forwarder.py ─ protect ─ UDP
+                                                 │
+                                                 └─ picture_buffer.py (keyframe and tail)
+
+and of a frame: relay.py asks picture_buffer.py for the newest decodable picture and hands its packets to
+picture_decoder.py, whose worker process answers with a JPEG. Nothing else is ever decoded.
+"""

@@ -1,0 +1,367 @@
+"""The relay: calls on one UDP port. The driver that feeds each call's router and performs what it returns.
+
+    connect ──> offer, answer, peer        admit / withdraw ──> who is relayed to whom
+    capture_frame ──> the newest decodable picture of one participant, decoded elsewhere
+
+A participant has one connection; a newer one takes the place of the older, in the same call.
+Nothing of a participant who is not admitted is relayed, kept or decoded.
+"""
+
+import asyncio
+import secrets
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from datetime import UTC, datetime, timedelta
+from typing import Literal, assert_never
+
+from media.errors import NoPicture
+from media.picture_buffer import PictureBuffer
+from media.picture_decoder import Picture, PictureDecoder
+from media.router import Output, Router, SendRtcp, SendRtp, SlotAssignment, SlotsChanged, Traffic
+from media.sdp import EXTENSION_VIDEO_ORIENTATION, Codec, Offer, encode_answer, lay_out_slots, parse_offer
+from media.transport import Peer, UdpTransport
+
+TICK_S = 0.02  # how often routers' deadlines are looked at; the shortest of them (NACK) is 40 ms
+PICTURE_WAIT_S = 2.0  # a keyframe asked for at a round trip of 400 ms is here, and whole, within this
+PICTURE_POLL_S = 0.03  # a picture lasts 33 ms at 30 frames a second
+SESSION_BYTES = 12  # 96 random bits: a session id is not guessed
+
+ConnectionState = Literal["none", "connecting", "connected", "silent"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Connection:
+    """An answered offer."""
+
+    session_id: str
+    answer: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frame:
+    """A picture that the relay took out of a stream, and when it had arrived whole by the wall clock."""
+
+    picture: Picture
+    arrived_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotsMoved:
+    """Other people sit in a participant's receive slots now."""
+
+    call_id: str
+    participant_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportChanged:
+    """A participant's connection came up, fell silent, came back or closed."""
+
+    call_id: str
+    participant_id: str
+
+
+RelayEvent = SlotsMoved | TransportChanged
+
+
+@dataclass(slots=True, kw_only=True)
+class Participant:
+    """One person of a call: at most one connection, and the sum of those before it."""
+
+    admitted: bool = False
+    earlier: Traffic = field(default_factory=Traffic)
+    session_id: str = ""
+    peer: Peer | None = None
+    pictures: PictureBuffer = field(default_factory=PictureBuffer)
+
+
+class Call:
+    """The participants of one call around their router."""
+
+    def __init__(self, call_id: str, tell: Callable[[RelayEvent], None]) -> None:
+        self.call_id = call_id
+        self.participants: dict[str, Participant] = {}
+        self._tell = tell
+        self.router = Router(random32=lambda: secrets.randbits(32), on_video=self._keep_picture)
+
+    def connect(self, participant_id: str, session_id: str, offer: Offer, transport: UdpTransport) -> str:
+        """Answers an offer; an older connection of the participant makes way."""
+        self.disconnect(participant_id)
+        participant = self.participants.setdefault(participant_id, Participant())
+        slots = lay_out_slots(offer, lambda: secrets.randbits(32))
+        peer = transport.add_peer(
+            offer,
+            on_rtp=lambda packet, now: self._handle_rtp(participant_id, packet, now),
+            on_rtcp=lambda compound, now: self._handle_rtcp(participant_id, compound, now),
+            on_state=lambda: self._handle_state(participant_id, session_id),
+        )
+        participant.peer, participant.session_id = peer, session_id
+        participant.pictures = PictureBuffer(orientation_extension_id=_orientation_id(offer))
+        self.perform(self.router.add_peer(participant_id, offer, slots, time.monotonic()))
+        return encode_answer(
+            offer,
+            ice_ufrag=peer.ice_ufrag,
+            ice_pwd=peer.ice_pwd,
+            fingerprint=transport.fingerprint,
+            candidates=transport.candidates,
+            slots=slots,
+        )
+
+    def disconnect(self, participant_id: str) -> None:
+        """Closes the participant's connection, if there is one; who is admitted stays so for the next."""
+        participant = self.participants.get(participant_id)
+        if participant is None or participant.peer is None:
+            return
+        peer, participant.peer = participant.peer, None
+        now = time.monotonic()
+        outputs = self.router.withdraw(participant_id, now)
+        if participant.admitted:
+            participant.earlier = _sum(participant.earlier, self.router.statistics(participant_id))
+        outputs += self.router.remove_peer(participant_id, now)
+        peer.close()
+        self.perform(outputs)
+        if not participant.admitted:
+            del self.participants[participant_id]
+
+    def admit(self, participant_id: str) -> None:
+        """From now on the participant is relayed, as soon and as long as they are connected."""
+        participant = self.participants.setdefault(participant_id, Participant())
+        participant.admitted, participant.earlier = True, Traffic()
+        self._relay_if_ready(participant_id)
+
+    def withdraw(self, participant_id: str) -> None:
+        """The participant is no longer relayed, but stays connected."""
+        participant = self.participants.get(participant_id)
+        if participant is None:
+            return
+        participant.admitted = False
+        if participant.peer is None:
+            del self.participants[participant_id]
+        else:
+            self.perform(self.router.withdraw(participant_id, time.monotonic()))
+
+    def traffic(self) -> dict[str, Traffic]:
+        """What each admitted participant sent and received since they were admitted."""
+        return {
+            participant_id: participant.earlier
+            if participant.peer is None
+            else _sum(participant.earlier, self.router.statistics(participant_id))
+            for participant_id, participant in self.participants.items()
+            if participant.admitted
+        }
+
+    def perform(self, outputs: Iterable[Output]) -> None:
+        """Sends what the router says, and tells whose slots have changed."""
+        for output in outputs:
+            match output:
+                case SendRtp():
+                    if (peer := self._peer(output.peer_id)) is not None:
+                        peer.send_rtp(output.packet)
+                case SendRtcp():
+                    if (peer := self._peer(output.peer_id)) is not None:
+                        peer.send_rtcp(output.compound)
+                case SlotsChanged():
+                    self._tell(SlotsMoved(call_id=self.call_id, participant_id=output.peer_id))
+                case _:
+                    assert_never(output)
+
+    def request_keyframe(self, participant_id: str) -> None:
+        """Asks a participant's camera for a keyframe."""
+        self.perform(self.router.request_keyframe(participant_id, time.monotonic()))
+
+    def _relay_if_ready(self, participant_id: str) -> None:
+        participant = self.participants[participant_id]
+        if participant.admitted and participant.peer is not None and participant.peer.state == "connected":
+            self.perform(self.router.admit(participant_id, time.monotonic()))
+
+    def _handle_rtp(self, participant_id: str, packet: bytes, now: float) -> None:
+        participants = self.participants
+        for receiver_id, forwarded in self.router.handle_rtp(participant_id, packet, now):
+            peer = participants[receiver_id].peer
+            if peer is not None:
+                peer.send_rtp(forwarded)
+
+    def _handle_rtcp(self, participant_id: str, compound: bytes, now: float) -> None:
+        self.perform(self.router.handle_rtcp(participant_id, compound, now))
+
+    def _handle_state(self, participant_id: str, session_id: str) -> None:
+        participant = self.participants.get(participant_id)
+        if participant is None or participant.session_id != session_id or participant.peer is None:
+            return
+        if participant.peer.state == "closed":
+            self.disconnect(participant_id)
+        else:
+            self._relay_if_ready(participant_id)
+        self._tell(TransportChanged(call_id=self.call_id, participant_id=participant_id))
+
+    def _keep_picture(self, participant_id: str, codec: Codec, packet: bytes, now: float) -> None:
+        self.participants[participant_id].pictures.handle_packet(packet, codec.name, now)
+
+    def _peer(self, participant_id: str) -> Peer | None:
+        participant = self.participants.get(participant_id)
+        return participant.peer if participant is not None else None
+
+
+class Relay:
+    """All calls on one UDP port. `on_event` hears what changes by itself."""
+
+    def __init__(self, transport: UdpTransport, decoder: PictureDecoder) -> None:
+        self.on_event: Callable[[RelayEvent], None] = lambda event: None
+        self._transport = transport
+        self._decoder = decoder
+        self._calls: dict[str, Call] = {}
+        self._timer = asyncio.get_running_loop().create_task(self._keep_time(), name="router timers")
+
+    @classmethod
+    async def open(cls, *, host: str, port: int, announce: Sequence[tuple[str, int]]) -> "Relay":
+        """Binds the port and warms the decoder. Raises `OSError` when the port is taken."""
+        transport = await UdpTransport.open(host=host, port=port, announce=announce)
+        decoder = PictureDecoder()
+        await decoder.start()
+        return cls(transport, decoder)
+
+    async def close(self) -> None:
+        """Closes every connection, then the port."""
+        self._timer.cancel()
+        for call_id in tuple(self._calls):
+            self.end_call(call_id)
+        await self._decoder.close()
+        await self._transport.close()
+
+    @property
+    def candidates(self) -> Sequence[tuple[str, int]]:
+        """Where people's browsers are told to send."""
+        return self._transport.candidates
+
+    @property
+    def connections(self) -> int:
+        """How many people are connected."""
+        return sum(
+            participant.peer is not None
+            for call in self._calls.values()
+            for participant in call.participants.values()
+        )
+
+    def datagrams(self) -> Mapping[str, int]:
+        """Datagrams that changed nothing, by the reason; none of them costs a log line."""
+        return asdict(self._transport.counters)
+
+    def connect(self, call_id: str, participant_id: str, offer_sdp: str) -> Connection:
+        """Answers a participant's offer. Raises `MalformedOffer`, and then an older connection stays."""
+        offer = parse_offer(offer_sdp)
+        call = self._calls.get(call_id)
+        if call is None:
+            call = self._calls[call_id] = Call(call_id, lambda event: self.on_event(event))
+        session_id = secrets.token_hex(SESSION_BYTES)
+        return Connection(
+            session_id=session_id, answer=call.connect(participant_id, session_id, offer, self._transport)
+        )
+
+    def disconnect(self, call_id: str, participant_id: str) -> None:
+        """Closes a participant's connection, if there is one."""
+        if (call := self._calls.get(call_id)) is not None:
+            call.disconnect(participant_id)
+            self._forget_if_empty(call)
+            self.on_event(TransportChanged(call_id=call_id, participant_id=participant_id))
+
+    def admit(self, call_id: str, participant_id: str) -> None:
+        """The participant is in the call: they are seen and heard, and see and hear, once connected."""
+        call = self._calls.get(call_id)
+        if call is None:
+            call = self._calls[call_id] = Call(call_id, lambda event: self.on_event(event))
+        call.admit(participant_id)
+
+    def withdraw(self, call_id: str, participant_id: str) -> None:
+        """The participant has left the call; the connection stays for the next."""
+        if (call := self._calls.get(call_id)) is not None:
+            call.withdraw(participant_id)
+            self._forget_if_empty(call)
+
+    def end_call(self, call_id: str) -> None:
+        """Closes every connection of a call."""
+        if (call := self._calls.get(call_id)) is not None:
+            for participant_id in tuple(call.participants):
+                call.withdraw(participant_id)
+                call.disconnect(participant_id)
+            self._calls.pop(call_id, None)
+
+    def session_of(self, call_id: str, participant_id: str) -> str | None:
+        """The id of the participant's connection, or None."""
+        participant = self._participant(call_id, participant_id)
+        return participant.session_id if participant is not None and participant.peer is not None else None
+
+    def connection_state(self, call_id: str, participant_id: str) -> ConnectionState:
+        """How the participant's connection is."""
+        participant = self._participant(call_id, participant_id)
+        if participant is None or participant.peer is None:
+            return "none"
+        state = participant.peer.state
+        return "connecting" if state == "new" else "none" if state == "closed" else state
+
+    def slots(self, call_id: str, participant_id: str) -> Sequence[SlotAssignment]:
+        """Who sits in the participant's receive slots."""
+        call = self._calls.get(call_id)
+        if call is None or self.session_of(call_id, participant_id) is None:
+            return ()
+        return call.router.slots(participant_id)
+
+    def traffic(self, call_id: str) -> Mapping[str, Traffic]:
+        """What each admitted participant of a call sent and received since they were admitted."""
+        call = self._calls.get(call_id)
+        return call.traffic() if call is not None else {}
+
+    async def capture_frame(self, call_id: str, participant_id: str) -> Frame:
+        """The newest decodable picture of a participant. Asks for a keyframe and waits where none is at hand.
+
+        Raises `NoPicture` or `DecoderFailed`; forwarding goes on meanwhile.
+        """
+        deadline = time.monotonic() + PICTURE_WAIT_S
+        while True:
+            call = self._calls.get(call_id)
+            participant = call.participants.get(participant_id) if call is not None else None
+            if call is None or participant is None or participant.peer is None:
+                raise NoPicture("not_connected", "this person's camera is not connected")
+            try:
+                request = participant.pictures.newest_picture(time.monotonic())
+                break
+            except NoPicture:
+                if time.monotonic() > deadline:
+                    raise
+            call.request_keyframe(participant_id)
+            await asyncio.sleep(PICTURE_POLL_S)
+        picture = await self._decoder.decode(request)
+        age = timedelta(seconds=time.monotonic() - picture.arrived)
+        return Frame(picture=picture, arrived_at=datetime.now(UTC) - age)
+
+    async def _keep_time(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            now = time.monotonic()
+            for call in tuple(self._calls.values()):
+                if call.router.next_deadline <= now:
+                    call.perform(call.router.handle_timeout(now))
+                for participant_id, participant in call.participants.items():
+                    if participant.pictures.wants_keyframe:
+                        call.request_keyframe(participant_id)
+
+    def _participant(self, call_id: str, participant_id: str) -> Participant | None:
+        call = self._calls.get(call_id)
+        return call.participants.get(participant_id) if call is not None else None
+
+    def _forget_if_empty(self, call: Call) -> None:
+        if not call.participants:
+            self._calls.pop(call.call_id, None)
+
+
+def _orientation_id(offer: Offer) -> int:
+    for section in offer.sending_sections():
+        if section.kind == "video":
+            return section.extension_id(EXTENSION_VIDEO_ORIENTATION) or 0
+    return 0
+
+
+def _sum(one: Traffic, other: Traffic) -> Traffic:
+    return Traffic(
+        **{each.name: getattr(one, each.name) + getattr(other, each.name) for each in fields(Traffic)}
+    )

@@ -1,0 +1,87 @@
+"""Where all parts meet: made in this order, told of a stop in the other.
+
+A call, told by its modules: a link (`http/integrator.py`) opens a page (`http/pages.py`), whose socket
+(`http/socket.py`) and offer (`http/media.py`) come in; consent and join are decided (`cases.py`), durable
+(`store/log.py`) and followed by the relay (`calls.py`).
+"""
+
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+
+from aiohttp import web
+
+from media.relay import Relay
+from server.background import Background
+from server.calls import Calls
+from server.cases import Cases
+from server.http import health, integrator, media, openapi, pages
+from server.http.errors import answer_errors
+from server.http.operations import MAX_BODY_BYTES, mount
+from server.http.socket import Sockets
+from server.identifiers import new_id
+from server.principals import Principals
+from server.service import Service
+from server.settings import Settings
+from server.store.blobs import BlobStore
+from server.store.keys import load_or_create_secret
+from server.store.log import LogStore
+from server.tokens import Tokens
+
+DRAIN_S = 5.0  # what is being written when the service is told to stop has this long
+
+
+def utc_now() -> datetime:
+    """The wall clock."""
+    return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def running_service(settings: Settings) -> AsyncIterator[Service]:
+    """The parts, running. On the way out calls are ended in the log, and the log is closed last."""
+    log = await LogStore.open(
+        settings.data_dir, origin=settings.log_origin, utc_now=utc_now, token_bytes=secrets.token_bytes
+    )
+    blobs = await BlobStore.open(settings.data_dir)
+    relay = await Relay.open(host=settings.http_host, port=settings.udp_port, announce=settings.announce)
+    background = Background()
+    tokens = Tokens(load_or_create_secret(settings.data_dir / "keys" / "token.key", secrets.token_bytes))
+    calls = Calls(relay=relay, blobs=blobs, background=background)
+    cases = Cases(log=log, background=background, utc_now=utc_now, new_id=new_id, follower=calls)
+    principals = Principals(
+        api_key=settings.api_key, tokens=tokens, cases=cases, new_id=new_id, utc_now=utc_now
+    )
+    try:
+        yield Service(
+            public_url=settings.public_url,
+            log=log,
+            blobs=blobs,
+            relay=relay,
+            tokens=tokens,
+            background=background,
+            cases=cases,
+            calls=calls,
+            principals=principals,
+            new_id=new_id,
+            utc_now=utc_now,
+        )
+    finally:
+        await calls.drain()
+        await relay.close()
+        await background.close(grace_s=DRAIN_S)
+        await log.close()
+
+
+def make_app(service: Service, sockets: Sockets) -> web.Application:
+    """The routes of a running service."""
+    app = web.Application(middlewares=[answer_errors], client_max_size=MAX_BODY_BYTES)
+    operations = (
+        *integrator.OPERATIONS,
+        *media.OPERATIONS,
+        *sockets.operations(),
+        *health.operations(service, sockets),
+    )
+    mount(app, service, (*operations, openapi.operation_for(operations)))
+    pages.mount(app)
+    return app

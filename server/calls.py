@@ -1,0 +1,254 @@
+"""Where a case and the relay meet: what a `joined`, a `left` and a shutter mean for the media, and back.
+
+The log decides who is in a call; the relay only follows what is already on disk. What people should know at
+once but nobody needs later (who is online, who sits in which slot) goes out as ephemeral events.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal, Protocol
+
+from media.errors import MediaError
+from media.relay import Relay, SlotsMoved, TransportChanged
+from server.background import Background
+from server.cases import Case, Decided
+from server.evidence.entry import Entry
+from server.store.blobs import BlobStore
+from signaling.case import Actor, CaptureFrame
+from signaling.commands import CaptureFailed, Depart, FrameCaptured, TakeFrame
+from signaling.entries import Blob, FrameFailed, FrameSealed, PacketSpan, Traffic
+from signaling.messages import Event, PersonPresence, Presence, Slot, Slots
+from signaling.values import ActorId
+
+LOST_AFTER_S = 60.0  # a phone that changes networks or reloads comes back within this, into the same call
+
+
+class Socket(Protocol):
+    """What `Calls` needs of a person's WebSocket."""
+
+    @property
+    def actor(self) -> Actor:
+        """Whose page it is."""
+
+    def send_event(self, event: Event) -> None:
+        """Queues an ephemeral event."""
+
+    def replace(self) -> None:
+        """Closes: the same link was opened elsewhere."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Attendance:
+    """One person at one case: their socket, and what their page last said of microphone and camera."""
+
+    socket: Socket | None = None
+    audio_muted: bool = False
+    video_muted: bool = False
+    lost: asyncio.TimerHandle | None = None
+
+
+class Calls:
+    """The driver between cases and relay."""
+
+    def __init__(self, *, relay: Relay, blobs: BlobStore, background: Background) -> None:
+        self._relay = relay
+        self._blobs = blobs
+        self._background = background
+        self._cases: dict[str, Case] = {}
+        self._attendance: dict[str, dict[ActorId, Attendance]] = {}
+        self._captures: dict[tuple[str, str, str], asyncio.Task[Decided]] = {}
+        relay.on_event = self._handle_relay_event
+
+    # --- people come and go ---
+
+    def attach(self, case: Case, socket: Socket) -> None:
+        """A person's page is here; an older one of the same link is told that it was replaced."""
+        self._cases[case.case_id] = case
+        attendance = self._attendance.setdefault(case.case_id, {}).setdefault(
+            socket.actor.actor_id, Attendance()
+        )
+        if attendance.socket is not None:
+            attendance.socket.replace()
+        if attendance.lost is not None:
+            attendance.lost.cancel()
+        attendance.socket, attendance.lost = socket, None
+        self._tell_presence(case)
+        self._tell_slots(case.case_id, socket.actor.actor_id)
+
+    def detach(self, case: Case, socket: Socket) -> None:
+        """A page is gone. Whoever is in the call may come back within `LOST_AFTER_S`."""
+        attendance = self._attendance.get(case.case_id, {}).get(socket.actor.actor_id)
+        if attendance is None or attendance.socket is not socket:
+            return
+        attendance.socket = None
+        actor = socket.actor
+        if actor.actor_id in case.state.in_call:
+            loop = asyncio.get_running_loop()
+            attendance.lost = loop.call_later(LOST_AFTER_S, self._lose, case, actor)
+        else:
+            del self._attendance[case.case_id][actor.actor_id]
+            self._relay.disconnect(case.case_id, actor.actor_id)
+        self._tell_presence(case)
+        if not self._attendance[case.case_id]:
+            del self._attendance[case.case_id]
+            del self._cases[case.case_id]
+
+    def mute(self, case: Case, actor: Actor, *, audio: bool, video: bool) -> None:
+        """A page says what of its microphone and camera is off."""
+        attendance = self._attendance[case.case_id][actor.actor_id]
+        attendance.audio_muted, attendance.video_muted = audio, video
+        self._tell_presence(case)
+
+    async def leave(
+        self, case: Case, actor: Actor, reason: Literal["left", "lost", "interrupted"] = "left"
+    ) -> None:
+        """Takes a person out of the call, if they are in it."""
+        await case.handle(Depart(reason=reason), actor)
+
+    async def recover(self, case: Case) -> None:
+        """A call that the end of another process cut off is ended in its log."""
+        assert case.state.call is not None or not case.state.in_call
+        for actor_id, session_id in dict(case.state.call.in_call if case.state.call else {}).items():
+            role = case.state.links[actor_id].role
+            await self.leave(case, Actor(role=role, actor_id=actor_id, session_id=session_id), "interrupted")
+
+    async def drain(self) -> None:
+        """The service stops: every call is ended in its log."""
+        for case in tuple(self._cases.values()):
+            await self.recover(case)
+
+    # --- frames ---
+
+    async def take_frame(self, case: Case, command: TakeFrame, actor: Actor, command_id: str) -> Decided:
+        """Takes a frame out of the stream and seals it; asked twice with one id, one frame is taken."""
+        key = (case.case_id, actor.actor_id, command_id)
+        if key not in self._captures:
+            self._captures[key] = self._background.start(self._take_frame(case, command, actor, command_id))
+            self._captures[key].add_done_callback(lambda _: self._captures.pop(key))
+        return await asyncio.shield(self._captures[key])
+
+    async def _take_frame(self, case: Case, command: TakeFrame, actor: Actor, command_id: str) -> Decided:
+        decided = await case.handle(command, actor, command_id=command_id)
+        if decided.capture is None:
+            return decided
+        outcome = await self._capture(case, decided.capture)
+        return await case.handle(outcome, actor, command_id=command_id)
+
+    async def _capture(self, case: Case, capture: CaptureFrame) -> FrameCaptured | CaptureFailed:
+        try:
+            frame = await self._relay.capture_frame(case.case_id, capture.of)
+        except MediaError as error:
+            return CaptureFailed(failure=FrameFailed(of=capture.of, reason=error.code, message=str(error)))
+        picture, packets = frame.picture, frame.picture.packets
+        return FrameCaptured(
+            frame=FrameSealed(
+                of=capture.of,
+                blob=Blob(
+                    sha256=await self._blobs.put(picture.jpeg),
+                    size_bytes=len(picture.jpeg),
+                    media_type="image/jpeg",
+                ),
+                width=picture.width,
+                height=picture.height,
+                codec=picture.codec_name,
+                rtp_timestamp=picture.rtp_timestamp,
+                arrived_at=frame.arrived_at,
+                capture_path="server_frame",
+                packets=PacketSpan(
+                    ssrc=packets.ssrc,
+                    first_sequence_number=packets.first_sequence_number,
+                    last_sequence_number=packets.last_sequence_number,
+                    count=packets.count,
+                    sha256=packets.sha256,
+                ),
+                pressed_at=capture.pressed_at,
+            )
+        )
+
+    # --- the relay follows the log ---
+
+    def observe(self, case: Case, entry: Entry) -> None:
+        """An entry is on disk: what it means for the relay, and for who is shown as present."""
+        actor_id = entry.envelope.actor_id
+        match entry.envelope.kind:
+            case "joined":
+                self._cases[case.case_id] = case
+                self._relay.admit(case.case_id, actor_id)
+            case "left":
+                self._relay.withdraw(case.case_id, actor_id)
+            case "link_revoked":
+                self._relay.disconnect(case.case_id, str(entry.body["link_id"]))
+            case "case_ended":
+                self._relay.end_call(case.case_id)
+            case _:
+                return
+        self._tell_presence(case)
+
+    def _handle_relay_event(self, event: SlotsMoved | TransportChanged) -> None:
+        case = self._cases.get(event.call_id)
+        if case is None:
+            return
+        match event:
+            case SlotsMoved():
+                self._tell_slots(event.call_id, ActorId(event.participant_id))
+            case TransportChanged():
+                self._tell_presence(case)
+
+    def _lose(self, case: Case, actor: Actor) -> None:
+        self._background.start(self._let_go(case, actor))
+
+    async def _let_go(self, case: Case, actor: Actor) -> None:
+        await self.leave(case, actor, "lost")
+        self._relay.disconnect(case.case_id, actor.actor_id)
+
+    def traffic(self, case_id: str) -> Mapping[ActorId, Traffic]:
+        """What those in the call sent and received since they joined."""
+        return {
+            ActorId(actor_id): Traffic(
+                sent_packets=counted.sent_packets,
+                sent_bytes=counted.sent_bytes,
+                received_packets=counted.received_packets,
+                received_bytes=counted.received_bytes,
+                lost_packets=counted.lost_packets,
+            )
+            for actor_id, counted in self._relay.traffic(case_id).items()
+        }
+
+    # --- ephemeral events ---
+
+    def _tell_presence(self, case: Case) -> None:
+        present = self._attendance.get(case.case_id, {})
+        ids = dict.fromkeys([*present, *case.state.in_call])
+        people = tuple(self._person(case, actor_id, present.get(actor_id)) for actor_id in ids)
+        for attendance in present.values():
+            if attendance.socket is not None:
+                attendance.socket.send_event(Presence(people=people))
+
+    def _person(self, case: Case, actor_id: ActorId, attendance: Attendance | None) -> PersonPresence:
+        link = case.state.links[actor_id]
+        return PersonPresence(
+            actor_id=actor_id,
+            role=link.role,
+            name=link.name,
+            online=attendance is not None and attendance.socket is not None,
+            in_call=actor_id in case.state.in_call,
+            connection=self._relay.connection_state(case.case_id, actor_id),
+            audio_muted=attendance is not None and attendance.audio_muted,
+            video_muted=attendance is not None and attendance.video_muted,
+        )
+
+    def _tell_slots(self, case_id: str, actor_id: ActorId) -> None:
+        attendance = self._attendance.get(case_id, {}).get(actor_id)
+        if attendance is None or attendance.socket is None:
+            return
+        seats = tuple(
+            Slot(
+                slot=seat.slot,
+                actor_id=ActorId(seat.peer_id),
+                audio_mid=seat.audio_mid,
+                video_mid=seat.video_mid,
+            )
+            for seat in self._relay.slots(case_id, actor_id)
+        )
+        attendance.socket.send_event(Slots(slots=seats))

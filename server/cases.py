@@ -1,0 +1,215 @@
+"""Cases as they live in this process: the pure machine of each, fed one command at a time.
+
+A command is decided, its entries are appended and durable, the state evolves, and only then anyone hears of
+it: the listeners that read along, and the follower (`calls.py`) that lets the relay do what the log says.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol, cast
+
+from pydantic import JsonValue
+
+from server.background import Background
+from server.errors import UnknownThing
+from server.evidence.entry import Draft, Entry
+from server.store.log import LogStore
+from signaling.case import Actor, Append, CaptureFrame, CaseState, decide, evolve, new_case, read_entry
+from signaling.commands import Command, OpenCase
+from signaling.entries import Traffic, encode_body, may_see, parse_envelope
+from signaling.messages import EntryView
+from signaling.values import ActorId, CaseId, Role
+
+MAX_IDLE_CASES = 500  # states kept for the next reader; a state is a few KiB
+
+
+class Follower(Protocol):
+    """What happens beside the log because of it."""
+
+    def traffic(self, case_id: str) -> Mapping[ActorId, Traffic]:
+        """What those in the call sent and received since they joined."""
+
+    def observe(self, case: "Case", entry: Entry) -> None:
+        """An entry is on disk."""
+
+    async def recover(self, case: "Case") -> None:
+        """A case was read back from the log by a process that did not know it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """What came of a command: its last entry's number, if it made one, or a frame to be taken first."""
+
+    number: int | None
+    capture: CaptureFrame | None = None
+
+
+Listener = Callable[[Entry], None]
+
+
+class Case:
+    """One case: its state, and the listeners that read along."""
+
+    def __init__(
+        self,
+        case_id: str,
+        *,
+        log: LogStore,
+        background: Background,
+        utc_now: Callable[[], datetime],
+        follower: Follower,
+    ) -> None:
+        self.case_id = case_id
+        self.state: CaseState = new_case(CaseId(case_id))
+        self.listeners: set[Listener] = set()
+        self._log = log
+        self._background = background
+        self._utc_now = utc_now
+        self._follower = follower
+        self._lock = asyncio.Lock()
+
+    @property
+    def idle(self) -> bool:
+        """Whether nobody reads along and nobody is in the call."""
+        return not self.listeners and not self.state.in_call and not self._lock.locked()
+
+    def number_of_frame(self, sha256: str) -> int:
+        """The entry that holds the picture. Raises `UnknownThing`."""
+        for number, held in self.state.frames.items():
+            if held == sha256:
+                return number
+        raise UnknownThing("no entry of this case holds such a picture")
+
+    async def handle(self, command: Command, actor: Actor, *, command_id: str | None = None) -> Decided:
+        """Carries out one command; sent twice with the same id it takes effect once.
+
+        Raises what `decide` raises, and then nothing has changed.
+        """
+        return await self._background.finish(self._handle(command, actor, command_id))
+
+    async def _handle(self, command: Command, actor: Actor, command_id: str | None) -> Decided:
+        async with self._lock:
+            if command_id is not None:
+                known = await self._log.find_command(self.case_id, actor.actor_id, command_id)
+                if known:
+                    return Decided(number=known[-1])
+            traffic = self._follower.traffic(self.case_id)
+            outputs = decide(self.state, command, actor, self._utc_now(), traffic)
+            capture = next((output for output in outputs if isinstance(output, CaptureFrame)), None)
+            drafts = [
+                Draft(
+                    kind=output.kind,
+                    case_id=self.case_id,
+                    role=output.actor.role,
+                    actor_id=output.actor.actor_id,
+                    session_id=output.actor.session_id,
+                    body=encode_body(output.body),
+                    # A `left` may be another person's: their own commands have ids of their own.
+                    command_id=command_id if output.actor == actor else None,
+                )
+                for output in outputs
+                if isinstance(output, Append)
+            ]
+            if not drafts:
+                return Decided(number=None, capture=capture)
+            entries = await self._log.append(drafts, expect_number=self.state.last_number)
+            for entry in entries:
+                self.take_in(entry)
+            for entry in entries:
+                self._tell(entry)
+        return Decided(number=entries[-1].envelope.number, capture=capture)
+
+    def take_in(self, entry: Entry) -> None:
+        """Evolves the state by an entry that is on disk."""
+        envelope = parse_envelope(entry.envelope_bytes)
+        self.state = evolve(self.state, read_entry(envelope, entry.body, entry.hash))
+
+    def _tell(self, entry: Entry) -> None:
+        self._follower.observe(self, entry)
+        for listener in tuple(self.listeners):
+            listener(entry)
+
+
+class Cases:
+    """All cases; a state is rebuilt from the log when someone asks for it."""
+
+    def __init__(
+        self,
+        *,
+        log: LogStore,
+        background: Background,
+        utc_now: Callable[[], datetime],
+        new_id: Callable[[str], str],
+        follower: Follower,
+    ) -> None:
+        self._log = log
+        self._background = background
+        self._utc_now = utc_now
+        self._new_id = new_id
+        self._follower = follower
+        self._loaded: dict[str, asyncio.Future[Case]] = {}
+
+    async def open(self, command: OpenCase, actor: Actor) -> Case:
+        """A new case, its first entry written."""
+        case = self._new_case(self._new_id("c_"))
+        await case.handle(command, actor)
+        self._loaded[case.case_id] = future = asyncio.get_running_loop().create_future()
+        future.set_result(case)
+        return case
+
+    async def get(self, case_id: str) -> Case:
+        """The case. Raises `UnknownThing`."""
+        if case_id not in self._loaded:
+            self._drop_idle()
+            self._loaded[case_id] = self._background.start(self._load(case_id))
+        try:
+            return await asyncio.shield(self._loaded[case_id])
+        except UnknownThing:
+            self._loaded.pop(case_id, None)
+            raise
+
+    def live(self) -> list[Case]:
+        """The cases that are in memory."""
+        return [
+            future.result() for future in self._loaded.values() if future.done() and not future.exception()
+        ]
+
+    def _new_case(self, case_id: str) -> Case:
+        return Case(
+            case_id,
+            log=self._log,
+            background=self._background,
+            utc_now=self._utc_now,
+            follower=self._follower,
+        )
+
+    async def _load(self, case_id: str) -> Case:
+        entries = await self._log.entries(case_id)
+        if not entries:
+            raise UnknownThing("there is no such case")
+        case = self._new_case(case_id)
+        for entry in entries:
+            case.take_in(entry)
+        await self._follower.recover(case)
+        return case
+
+    def _drop_idle(self) -> None:
+        for case in self.live():
+            if len(self._loaded) < MAX_IDLE_CASES:
+                return
+            if case.idle:
+                del self._loaded[case.case_id]
+
+
+def as_view(entry: Entry, role: Role) -> EntryView:
+    """A stored entry as `role` may see it; body and salt are None where the role may not."""
+    seen = may_see(role, entry.envelope.kind)
+    return EntryView(
+        envelope=parse_envelope(entry.envelope_bytes),
+        body=cast(dict[str, JsonValue], entry.body) if seen else None,
+        salt=entry.salt.hex() if seen else None,
+        hash=entry.hash,
+        leaf_index=entry.leaf_index,
+    )

@@ -1,0 +1,79 @@
+"""The error tree of `server`, and the one table from every error that reaches an edge to its status.
+
+ServerError
+├── MalformedSetting   a variable of the environment is wrong        (refuses to start)
+├── MalformedRequest   the body, its type or a parameter is wrong
+├── UnsupportedType    the Content-Type is not the one asked for
+├── Unauthenticated    no token, or one that is forged, expired or revoked
+├── ForbiddenAccess    a good token for something else
+├── UnknownThing       names a case, link, entry or blob that is not there
+└── IllegalRequest     right words, wrong moment
+"""
+
+
+class ServerError(Exception):
+    """Base: `code` for programs, the message for people, `status` for HTTP, `close_code` for WebSockets."""
+
+    code = "server_error"
+    status = 500
+    close_code = 1011
+
+
+class MalformedSetting(ServerError):
+    """A setting of the environment is wrong: the operator's fault."""
+
+    code = "malformed_setting"
+
+
+class MalformedRequest(ServerError):
+    """The request's bytes or words are wrong: the caller's fault."""
+
+    code = "malformed_request"
+    status = 400
+    close_code = 4400
+
+
+class UnsupportedType(MalformedRequest):
+    """The body is not of the type this route takes."""
+
+    code = "unsupported_type"
+    status = 415
+
+
+class Unauthenticated(ServerError):
+    """No credential, or one that is forged, expired or revoked."""
+
+    code = "unauthenticated"
+    status = 401
+    close_code = 4401
+
+
+class RevokedLink(Unauthenticated):
+    """The link was good once and has been revoked."""
+
+    code = "revoked"
+    close_code = 4410
+
+
+class ForbiddenAccess(ServerError):
+    """The credential is good, but not for this case or this act."""
+
+    code = "forbidden"
+    status = 403
+    close_code = 4403
+
+
+class UnknownThing(ServerError):
+    """Names something that is not there."""
+
+    code = "unknown"
+    status = 404
+    close_code = 4404
+
+
+class IllegalRequest(ServerError):
+    """Right words, wrong moment."""
+
+    code = "illegal"
+    status = 409
+    close_code = 4409

@@ -1,0 +1,70 @@
+"""Every error that reaches an edge, as one JSON shape; what nobody foresaw is logged and says nothing more.
+
+The one table from error classes to HTTP statuses: the first row that fits counts.
+"""
+
+import logging
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from media.errors import IllegalMedia, MalformedMedia, UnknownMedia
+from server.errors import ServerError
+from server.models import Failure
+from server.store.errors import OverloadedLog, UnknownBlob
+from signaling.errors import (
+    IllegalCommand,
+    IllegalForRole,
+    MalformedEntry,
+    MalformedMessage,
+    UnknownFrame,
+    UnknownParticipant,
+)
+
+STATUSES: tuple[tuple[type[Exception], int], ...] = (
+    (MalformedMedia, 400),
+    (IllegalMedia, 409),
+    (UnknownMedia, 404),
+    (MalformedMessage, 400),
+    (MalformedEntry, 400),
+    (IllegalForRole, 403),
+    (IllegalCommand, 409),
+    (UnknownParticipant, 404),
+    (UnknownFrame, 404),
+    (UnknownBlob, 404),
+    (OverloadedLog, 503),
+)
+
+logger = logging.getLogger(__name__)
+
+
+def status_of(error: Exception) -> int:
+    """The HTTP status that an error means."""
+    if isinstance(error, ServerError):
+        return error.status
+    return next((status for kind, status in STATUSES if isinstance(error, kind)), 500)
+
+
+@web.middleware
+async def answer_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """Turns what a route raises into `{"error": {"code", "message"}}`."""
+    try:
+        return await handler(request)
+    except web.HTTPException as error:
+        if error.status < 400:
+            raise
+        return _failure(error.status, "http_error", error.reason)
+    except Exception as error:
+        status = status_of(error)
+        if status == 500:
+            logger.exception("%s %s failed", request.method, request.match_info.route.name or request.path)
+            return _failure(500, "internal", "the service failed; what it had acknowledged is safe")
+        return _failure(status, getattr(error, "code", "error"), str(error))
+
+
+def _failure(status: int, code: str, message: str) -> web.Response:
+    failure = Failure(error=Failure.Reason(code=code, message=message))
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else None
+    return web.Response(
+        status=status, text=failure.model_dump_json(), content_type="application/json", headers=headers
+    )

@@ -1,0 +1,69 @@
+"""Is it alive, may it be sent people, and what has it been doing (Prometheus)."""
+
+from collections.abc import Iterable
+
+from aiohttp import web
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.metrics_core import Metric
+from prometheus_client.platform_collector import PlatformCollector
+from prometheus_client.process_collector import ProcessCollector
+from prometheus_client.registry import Collector
+
+from server.http.operations import ANYONE, Incoming, Operation, operation
+from server.http.socket import Sockets
+from server.service import Service
+
+
+class Figures(Collector):
+    """What is counted elsewhere, read when someone asks: nothing is counted twice."""
+
+    def __init__(self, service: Service, sockets: Sockets) -> None:
+        self._service = service
+        self._sockets = sockets
+
+    def collect(self) -> Iterable[Metric]:
+        """The figures of now."""
+        relay = self._service.relay
+        yield GaugeMetricFamily("proofcall_sockets", "WebSockets that are open", self._sockets.count)
+        yield GaugeMetricFamily("proofcall_connections", "Media connections", relay.connections)
+        yield GaugeMetricFamily(
+            "proofcall_in_call",
+            "People in calls",
+            sum(len(case.state.in_call) for case in self._service.cases.live()),
+        )
+        yield CounterMetricFamily("proofcall_log_entries", "Entries of the log", self._service.log.size)
+        datagrams = CounterMetricFamily("proofcall_datagrams", "Datagrams by fate", labels=["fate"])
+        for fate, count in relay.datagrams().items():
+            datagrams.add_metric([fate], count)
+        yield datagrams
+
+
+def operations(service: Service, sockets: Sockets) -> tuple[Operation, ...]:
+    """The routes for those who run the service."""
+    registry = CollectorRegistry()
+    registry.register(Figures(service, sockets))
+    PlatformCollector(registry=registry)
+    ProcessCollector(registry=registry)
+
+    async def show_health(_: Incoming) -> web.Response:
+        """The process is alive"""
+        return web.Response(text="ok\n")
+
+    async def show_readiness(_: Incoming) -> web.Response:
+        """New people may be sent here"""
+        if sockets.draining:
+            return web.Response(status=503, text="draining\n")
+        return web.Response(text="ready\n")
+
+    async def show_metrics(_: Incoming) -> web.Response:
+        """Figures for Prometheus"""
+        return web.Response(
+            body=generate_latest(registry), headers={"Content-Type": "text/plain; version=0.0.4"}
+        )
+
+    return (
+        operation("GET", "/healthz", show_health, ANYONE, gives="text/plain"),
+        operation("GET", "/readyz", show_readiness, ANYONE, gives="text/plain"),
+        operation("GET", "/metrics", show_metrics, ANYONE, gives="text/plain"),
+    )

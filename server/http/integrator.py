@@ -1,0 +1,224 @@
+"""What the order system and the QA desk call: cases, links, the log, packages."""
+
+from datetime import timedelta
+
+from aiohttp import web
+
+from server.cases import Case, as_view
+from server.errors import ForbiddenAccess, UnknownThing
+from server.export import export_package
+from server.http.operations import ANYONE, INTEGRATOR, PEOPLE, Incoming, operation, query_number
+from server.models import (
+    CaseList,
+    CaseSummary,
+    Desk,
+    Link,
+    LogEntries,
+    NewCase,
+    NewDesk,
+    NewLink,
+    Proof,
+)
+from server.tokens import DeskToken, LinkToken
+from signaling.commands import EndCase, IssueLink, OpenCase, RecordExport, RecordView, RevokeLink
+from signaling.entries import DeclaredValue, FrameSealed, parse_body
+from signaling.values import ActorId
+
+PAGES = {"customer": "/c", "courier": "/d", "qa": "/qa"}
+MAX_CASES_A_PAGE = 100
+MAX_ENTRIES_A_PAGE = 1000
+
+
+async def open_case(incoming: Incoming) -> CaseSummary:
+    """Opens a case: its first entry."""
+    new: NewCase = incoming.body
+    value = new.declared_value
+    case = await incoming.service.cases.open(
+        OpenCase(
+            waybill=new.waybill,
+            declared_value=value and DeclaredValue(amount_minor=value.amount_minor, currency=value.currency),
+            language=new.language,
+            metadata=dict(new.metadata),
+        ),
+        incoming.principal.actor,
+    )
+    return _summary(case)
+
+
+async def list_cases(incoming: Incoming) -> CaseList:
+    """The cases, newest first; a person's token shows its own case."""
+    cases = incoming.service.cases
+    if incoming.principal.link is not None:
+        return CaseList(cases=[_summary(await cases.get(incoming.principal.link.case_id))])
+    limit = query_number(incoming.request, "limit", 50, largest=MAX_CASES_A_PAGE)
+    ids = await incoming.service.log.case_ids(limit=limit, before=incoming.request.query.get("before"))
+    summaries = [_summary(await cases.get(case_id)) for case_id in ids]
+    return CaseList(cases=summaries, next_before=ids[-1] if limit and len(ids) == limit else None)
+
+
+async def show_case(incoming: Incoming) -> CaseSummary:
+    """One case."""
+    return _summary(await incoming.service.cases.get(incoming.case_id))
+
+
+async def end_case(incoming: Incoming) -> CaseSummary:
+    """Ends a case: whoever is in its call is told and let go; the log stays readable."""
+    case = await incoming.service.cases.get(incoming.case_id)
+    await case.handle(EndCase(), incoming.principal.actor)
+    return _summary(case)
+
+
+async def issue_link(incoming: Incoming) -> Link:
+    """Lets a person into the case. A desk may let in itself alone, as qa."""
+    new: NewLink = incoming.body
+    desk = incoming.principal.desk
+    if desk is not None and new.role != "qa":
+        raise ForbiddenAccess("a desk may only ask for a qa link")
+    service = incoming.service
+    case = await service.cases.get(incoming.case_id)
+    link_id = service.new_id("l_")
+    expires_at = service.utc_now().replace(microsecond=0) + timedelta(seconds=new.expires_in_s)
+    name = desk.name if desk is not None else new.name
+    await case.handle(
+        IssueLink(link_id=ActorId(link_id), role=new.role, name=name, expires_at=expires_at),
+        incoming.principal.actor,
+    )
+    token = service.tokens.issue_link(
+        LinkToken(case_id=case.case_id, link_id=link_id, role=new.role), expires_at=expires_at
+    )
+    return Link(
+        link_id=link_id,
+        role=new.role,
+        name=name,
+        url=f"{service.public_url}{PAGES[new.role]}#{token}",
+        token=token,
+        expires_at=expires_at,
+    )
+
+
+async def revoke_link(incoming: Incoming) -> web.Response:
+    """Takes a link back, at once: its sockets close and its media stops."""
+    case = await incoming.service.cases.get(incoming.case_id)
+    await case.handle(
+        RevokeLink(link_id=ActorId(incoming.request.match_info["link_id"])), incoming.principal.actor
+    )
+    return web.Response(status=204)
+
+
+async def issue_desk(incoming: Incoming) -> Desk:
+    """Lets a QA desk in: it lists cases and asks for a qa link to each that it opens."""
+    service = incoming.service
+    expires_at = service.utc_now().replace(microsecond=0) + timedelta(seconds=incoming.body.expires_in_s)
+    token = service.tokens.issue_desk(
+        DeskToken(desk_id=service.new_id("d_"), name=incoming.body.name), expires_at=expires_at
+    )
+    return Desk(url=f"{service.public_url}{PAGES['qa']}#{token}", token=token, expires_at=expires_at)
+
+
+async def list_entries(incoming: Incoming) -> LogEntries:
+    """The log of the case after number `after`, as the caller's role may see it."""
+    case = await incoming.service.cases.get(incoming.case_id)
+    after = query_number(incoming.request, "after", 0, largest=2**53 - 1)
+    entries = await incoming.service.log.entries(case.case_id, after=after, limit=MAX_ENTRIES_A_PAGE)
+    role = incoming.principal.actor.role
+    shown = [as_view(entry, role) for entry in entries]
+    return LogEntries(entries=shown, last_number=case.state.last_number)
+
+
+async def prove_entry(incoming: Incoming) -> Proof:
+    """That an entry of the case is in the log."""
+    text = incoming.request.match_info["number"]
+    number = int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else 0
+    entries = (
+        await incoming.service.log.entries(incoming.case_id, after=number - 1, limit=1) if number else []
+    )
+    if not entries:
+        raise UnknownThing(f"this case has no entry number {text}")
+    proof = await incoming.service.log.inclusion_proof(entries[0].leaf_index)
+    return Proof(
+        leaf_index=proof.leaf_index,
+        tree_size=proof.tree_size,
+        hashes=[node.hex() for node in proof.hashes],
+        checkpoint=proof.checkpoint,
+        vkey=incoming.service.log.vkey,
+    )
+
+
+async def get_blob(incoming: Incoming) -> web.Response:
+    """The bytes that an entry of this case names; the first look of each person is an entry itself."""
+    service = incoming.service
+    case = await service.cases.get(incoming.case_id)
+    number = case.number_of_frame(incoming.request.match_info["sha256"])
+    (entry,) = await service.log.entries(case.case_id, after=number - 1, limit=1)
+    sealed = parse_body(entry.envelope.kind, entry.body)
+    assert isinstance(sealed, FrameSealed)
+    data = await service.blobs.get(sealed.blob.sha256)
+    if incoming.principal.link is not None:
+        await case.handle(RecordView(number=number), incoming.principal.actor)
+    return web.Response(
+        body=data,
+        content_type=sealed.blob.media_type,
+        headers={"Cache-Control": "private, max-age=31536000, immutable", "ETag": f'"{sealed.blob.sha256}"'},
+    )
+
+
+async def export_case(incoming: Incoming) -> web.Response:
+    """The case as a package that proves itself; the export is its last entry."""
+    case = await incoming.service.cases.get(incoming.case_id)
+    decided = await case.handle(RecordExport(), incoming.principal.actor)
+    assert decided.number is not None
+    package = await export_package(
+        incoming.service.log, incoming.service.blobs, case.case_id, up_to=decided.number
+    )
+    return web.Response(
+        body=package,
+        content_type="application/zip",
+        headers={"Content-Disposition": f'attachment; filename="{case.case_id}.zip"'},
+    )
+
+
+async def show_checkpoint(incoming: Incoming) -> web.Response:
+    """The newest checkpoint of the log (C2SP tlog-checkpoint)."""
+    return web.Response(text=incoming.service.log.checkpoint, headers={"Cache-Control": "no-store"})
+
+
+async def show_vkey(incoming: Incoming) -> web.Response:
+    """The log's verifier key (C2SP signed-note)."""
+    return web.Response(text=incoming.service.log.vkey + "\n")
+
+
+def _summary(case: Case) -> CaseSummary:
+    state = case.state
+    assert state.opened_at is not None and state.phase != "new"  # a case in memory has its first entry
+    return CaseSummary(
+        case_id=state.case_id,
+        waybill=state.waybill,
+        language=state.language,
+        state=state.phase,
+        opened_at=state.opened_at,
+        last_number=state.last_number,
+        in_call=[state.links[actor_id].role for actor_id in state.in_call],
+        frames=len(state.frames),
+    )
+
+
+READERS = INTEGRATOR | PEOPLE
+CASE = "/api/cases/{case_id}"
+
+OPERATIONS = (
+    operation("POST", "/api/cases", open_case, INTEGRATOR, takes=NewCase, gives=CaseSummary, status=201),
+    operation("GET", "/api/cases", list_cases, READERS | {"desk"}, gives=CaseList, query=("limit", "before")),
+    operation("GET", CASE, show_case, READERS, gives=CaseSummary),
+    operation("POST", f"{CASE}/end", end_case, INTEGRATOR | {"qa"}, gives=CaseSummary),
+    operation(
+        "POST", f"{CASE}/links", issue_link, INTEGRATOR | {"desk"}, takes=NewLink, gives=Link, status=201
+    ),
+    operation("DELETE", CASE + "/links/{link_id}", revoke_link, INTEGRATOR, status=204),
+    operation("GET", f"{CASE}/entries", list_entries, READERS, gives=LogEntries, query=("after",)),
+    operation("GET", CASE + "/entries/{number}/proof", prove_entry, READERS, gives=Proof),
+    operation("GET", CASE + "/blobs/{sha256}", get_blob, READERS, gives="application/octet-stream"),
+    operation("POST", f"{CASE}/export", export_case, INTEGRATOR | {"qa"}, gives="application/zip"),
+    operation("POST", "/api/desk", issue_desk, INTEGRATOR, takes=NewDesk, gives=Desk, status=201),
+    operation("GET", "/log/checkpoint", show_checkpoint, ANYONE, gives="text/plain"),
+    operation("GET", "/log/vkey", show_vkey, ANYONE, gives="text/plain"),
+)

@@ -1,0 +1,42 @@
+"""The pages and their modules, as they lie in `web/`; nothing else of that folder is served."""
+
+from pathlib import Path
+
+from aiohttp import web
+
+import web as pages
+
+FOLDER = Path(pages.__file__).parent
+PAGES = {"/c": "customer.html", "/d": "courier.html", "/qa": "qa.html"}
+SERVED = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
+SECURITY_HEADERS = {
+    # Modules from here alone; pictures from here, from memory and of the camera; sockets to here.
+    "Content-Security-Policy": "default-src 'self'; img-src 'self' blob: data:; media-src 'self' blob:; "
+    "style-src 'self'; connect-src 'self' ws: wss:; frame-ancestors 'none'; base-uri 'none'",
+    "Permissions-Policy": "camera=(self), microphone=(self), geolocation=(self)",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "Cache-Control": "no-cache",
+}
+
+
+def mount(app: web.Application) -> None:
+    """Adds the pages and `/web/…` to the router."""
+    for path, name in PAGES.items():
+        app.router.add_get(path, _page(FOLDER / name))
+    app.router.add_get("/web/{path:.+}", _module)
+
+
+def _page(file: Path):  # type: ignore[no-untyped-def]
+    async def handle(_: web.Request) -> web.FileResponse:
+        return web.FileResponse(file, headers=SECURITY_HEADERS)
+
+    return handle
+
+
+async def _module(request: web.Request) -> web.FileResponse:
+    file = (FOLDER / request.match_info["path"]).resolve()
+    inside = file.is_relative_to(FOLDER) and "node_modules" not in file.parts
+    if not inside or file.suffix not in SERVED or not file.is_file():
+        raise web.HTTPNotFound
+    return web.FileResponse(file, headers=SECURITY_HEADERS | {"Content-Type": SERVED[file.suffix]})

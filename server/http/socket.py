@@ -1,0 +1,279 @@
+"""The WebSocket of a case: the driver of `signaling/synchronisation.Reader`, and the ear for commands.
+
+One task writes what the reader says; the receiving loop feeds it. Commands of one person are carried out in
+the order they came; a shutter waits for its picture beside them.
+"""
+
+import asyncio
+import time
+from collections.abc import Sequence
+
+from aiohttp import WSMsgType, web
+
+from server.cases import Case, as_view
+from server.errors import ForbiddenAccess, ServerError
+from server.evidence.entry import Entry
+from server.http.errors import status_of
+from server.http.operations import ANYONE, Incoming, Operation, operation
+from server.principals import Principal
+from server.service import Service
+from signaling.case import Actor
+from signaling.commands import TakeFrame
+from signaling.errors import CloseCode, MalformedMessage
+from signaling.messages import (
+    MAX_CLIENT_MESSAGE_BYTES,
+    Ack,
+    CaseSummary,
+    CommandMessage,
+    Event,
+    Hello,
+    Nack,
+    Ping,
+    Pong,
+    SignalMessage,
+    Welcome,
+    You,
+    parse_client_message,
+)
+from signaling.synchronisation import Close, Fetch, Output, Reader, Send
+from signaling.values import CaseId
+
+LAST_WORD_S = 1.0  # how long a closing message may take to a reader that may not be reading
+MAX_SHUTTERS = 4  # frames that one person may wait for at once
+
+
+class CaseSocket:
+    """One person's WebSocket."""
+
+    def __init__(self, service: Service, case_id: str, websocket: web.WebSocketResponse) -> None:
+        self._service = service
+        self._case_id = case_id
+        self._websocket = websocket
+        self._reader = Reader(now=time.monotonic())
+        self._tasks = asyncio.TaskGroup()
+        self._writing: asyncio.Task[None] | None = None
+        self._woken = asyncio.Event()
+        self._shutters = asyncio.Semaphore(MAX_SHUTTERS)
+        self._case: Case | None = None
+        self._principal: Principal | None = None
+
+    @property
+    def actor(self) -> Actor:
+        """Whose page it is, once the hello was accepted."""
+        assert self._principal is not None
+        return self._principal.actor
+
+    async def run(self) -> None:
+        """Until either end closes."""
+        async with self._tasks:
+            clock = self._tasks.create_task(self._keep_time())
+            try:
+                async for message in self._websocket:
+                    if message.type is not WSMsgType.TEXT:
+                        self._perform(self._reader.close(CloseCode.MALFORMED, "messages are text"))
+                        break
+                    await self._handle_text(message.data)
+            finally:
+                self._part()
+                clock.cancel()
+                if self._writing is not None:
+                    self._writing.cancel()
+
+    def send_event(self, event: Event) -> None:
+        """Queues an ephemeral event; a newer one of its kind takes its place."""
+        self._perform(self._reader.handle_event(event, time.monotonic()))
+
+    def replace(self) -> None:
+        """Closes: the same link was opened elsewhere."""
+        self._perform(self._reader.close(CloseCode.REPLACED, "the same link was opened elsewhere"))
+
+    def drain(self) -> None:
+        """Closes: the service stops."""
+        self._perform(self._reader.close(CloseCode.DRAINING, "the service is stopping; connect again"))
+
+    async def _handle_text(self, text: str) -> None:
+        try:
+            message = parse_client_message(text)
+        except MalformedMessage as error:
+            self._perform(self._reader.close(CloseCode.MALFORMED, str(error)[:120]))
+            return
+        case = self._case
+        if isinstance(message, Hello):
+            await self._greet(message)
+        elif isinstance(message, Ping):
+            self._perform(self._reader.handle_reply(Pong(), time.monotonic()))
+        elif case is None:
+            self._perform(self._reader.close(CloseCode.ILLEGAL, "hello comes first"))
+        elif isinstance(message, SignalMessage):
+            signal = message.signal
+            self._service.calls.mute(case, self.actor, audio=signal.audio, video=signal.video)
+        elif isinstance(message.command, TakeFrame):
+            await self._shutters.acquire()
+            self._tasks.create_task(self._press(case, message))
+        else:
+            await self._carry_out(case, message)
+
+    async def _greet(self, hello: Hello) -> None:
+        try:
+            principal = await self._service.principals.identify(hello.token)
+            if principal.link is None or not principal.opens(self._case_id):
+                raise ForbiddenAccess("this token is for another case")
+            case = await self._service.cases.get(self._case_id)
+        except ServerError as error:
+            self._perform(self._reader.close(CloseCode(error.close_code), str(error)))
+            return
+        if not self._reader.greeted:
+            self._case, self._principal = case, principal
+            case.listeners.add(self._hear)
+        known_hash = await self._hash_of(case, hello.after)
+        welcome = self._welcome(case, principal)
+        now = time.monotonic()
+        self._perform(self._reader.handle_hello(hello, welcome=welcome, known_hash=known_hash, now=now))
+        if self._reader.greeted:
+            self._service.calls.attach(case, self)
+
+    def _welcome(self, case: Case, principal: Principal) -> Welcome:
+        state = case.state
+        role = principal.actor.role
+        assert state.phase != "new" and role != "integrator" and role != "system"
+        return Welcome(
+            case=CaseSummary(
+                case_id=CaseId(case.case_id),
+                waybill=state.waybill,
+                language=state.language,
+                state=state.phase,
+            ),
+            you=You(
+                actor_id=principal.actor.actor_id,
+                role=role,
+                name=principal.name,
+                session_id=principal.actor.session_id,
+            ),
+            number=state.last_number,
+        )
+
+    async def _hash_of(self, case: Case, number: int) -> str | None:
+        if number == case.state.last_number:
+            return case.state.last_hash
+        entries = await self._service.log.entries(case.case_id, after=number - 1, limit=1) if number else []
+        return entries[0].hash if entries else None
+
+    async def _press(self, case: Case, message: CommandMessage) -> None:
+        try:
+            await self._carry_out(case, message)
+        finally:
+            self._shutters.release()
+
+    async def _carry_out(self, case: Case, message: CommandMessage) -> None:
+        command, actor = message.command, self.actor
+        reply: Ack | Nack
+        try:
+            if isinstance(command, TakeFrame):
+                decided = await self._service.calls.take_frame(case, command, actor, message.id)
+            else:
+                decided = await case.handle(command, actor, command_id=message.id)
+            reply = Ack(id=message.id, number=decided.number)
+        except Exception as error:
+            if status_of(error) == 500:
+                raise
+            reply = Nack(id=message.id, code=getattr(error, "code", "error"), message=str(error))
+        self._perform(self._reader.handle_reply(reply, time.monotonic()))
+
+    def _hear(self, entry: Entry) -> None:
+        self._perform(self._reader.handle_entry(as_view(entry, self.actor.role), time.monotonic()))
+        if entry.envelope.kind == "link_revoked" and entry.body["link_id"] == self.actor.actor_id:
+            self._perform(self._reader.close(CloseCode.REVOKED, "this link has been taken back"))
+
+    def _part(self) -> None:
+        if self._case is not None:
+            self._case.listeners.discard(self._hear)
+            self._service.calls.detach(self._case, self)
+            self._case = None
+
+    # --- the reader's outputs ---
+
+    def _perform(self, outputs: Sequence[Output]) -> None:
+        for output in outputs:
+            match output:
+                case Send():
+                    self._writing = self._tasks.create_task(self._write(output))
+                case Fetch():
+                    self._tasks.create_task(self._fetch(output))
+                case Close():
+                    self._tasks.create_task(self._close(output))
+        self._woken.set()
+
+    async def _write(self, send: Send) -> None:
+        try:
+            for text in send.texts:
+                await self._websocket.send_str(text)
+        except ConnectionError:
+            return  # the receiving loop ends by itself
+        self._perform(self._reader.handle_written(time.monotonic()))
+
+    async def _fetch(self, fetch: Fetch) -> None:
+        assert self._case is not None
+        entries = await self._service.log.entries(self._case.case_id, after=fetch.after, limit=fetch.limit)
+        page = [as_view(entry, self.actor.role) for entry in entries]
+        self._perform(self._reader.handle_page(page, time.monotonic()))
+
+    async def _close(self, close: Close) -> None:
+        if self._writing is not None:
+            self._writing.cancel()
+        try:
+            async with asyncio.timeout(LAST_WORD_S):
+                if close.last is not None:
+                    await self._websocket.send_str(close.last)
+                await self._websocket.close(code=close.code, message=close.reason.encode()[:120])
+        except (TimeoutError, ConnectionError):
+            pass
+
+    async def _keep_time(self) -> None:
+        while True:
+            deadline = self._reader.next_deadline
+            self._woken.clear()
+            try:
+                async with asyncio.timeout_at(_in_loop_time(deadline)):
+                    await self._woken.wait()
+            except TimeoutError:
+                self._perform(self._reader.handle_timeout(time.monotonic()))
+
+
+class Sockets:
+    """All open sockets, so that a stop can tell them."""
+
+    def __init__(self) -> None:
+        self.draining = False
+        self._open: set[CaseSocket] = set()
+
+    def operations(self) -> tuple[Operation, ...]:
+        """The route. Who calls is told by the hello, because a browser's WebSocket sends no Authorization."""
+        return (operation("GET", "/api/cases/{case_id}/ws", self.serve, ANYONE, status=101),)
+
+    async def serve(self, incoming: Incoming) -> web.WebSocketResponse:
+        """The WebSocket of a case: entries as they come, commands as they are given (PROTOCOL.md)."""
+        websocket = web.WebSocketResponse(max_msg_size=MAX_CLIENT_MESSAGE_BYTES, autoping=True)
+        await websocket.prepare(incoming.request)
+        socket = CaseSocket(incoming.service, incoming.case_id, websocket)
+        self._open.add(socket)
+        try:
+            await socket.run()
+        finally:
+            self._open.discard(socket)
+        return websocket
+
+    def drain(self) -> None:
+        """Tells everyone that the service stops."""
+        self.draining = True
+        for socket in tuple(self._open):
+            socket.drain()
+
+    @property
+    def count(self) -> int:
+        """How many are open."""
+        return len(self._open)
+
+
+def _in_loop_time(deadline: float | None) -> float | None:
+    """asyncio's clock is `time.monotonic`, too, on every platform this runs on."""
+    return deadline

@@ -1,0 +1,151 @@
+"""The command line: `proofcall serve` and `proofcall verify`."""
+
+import argparse
+import asyncio
+import logging
+import os
+import secrets
+import signal
+import ssl
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+import segno
+from aiohttp import web
+
+from server.app import make_app, running_service
+from server.errors import MalformedSetting
+from server.evidence import verify_command
+from server.http.integrator import PAGES
+from server.http.socket import Sockets
+from server.self_signed import local_address, make_certificate
+from server.service import Service
+from server.settings import Settings, read_settings
+from server.store.errors import StoreError
+from server.tokens import DeskToken, LinkToken
+from signaling.case import Actor
+from signaling.commands import IssueLink, OpenCase
+from signaling.entries import DeclaredValue
+from signaling.values import INTEGRATOR, ActorId, PersonRole, SessionId
+
+SAMPLE_LINK_LIFETIME = timedelta(days=1)
+SAMPLE_PEOPLE: tuple[tuple[PersonRole, str], ...] = (("customer", "李女士"), ("courier", "王师傅"))
+SHUTDOWN_S = 3.0  # sockets have been told by then; what still hangs is cut
+
+
+def main() -> None:
+    """Entry point of the console script."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Carries out one command line and returns its exit status."""
+    parser = argparse.ArgumentParser(
+        prog="proofcall", description="Live verification of a parcel, sealed as evidence"
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    serve = commands.add_parser("serve", help="start the service")
+    serve.add_argument(
+        "--sample", action="store_true", help="make up an API key, open a sample case, print its links"
+    )
+    serve.add_argument(
+        "--phone",
+        action="store_true",
+        help="be reachable from phones in this network: every interface, HTTPS, self-signed certificate",
+    )
+    commands.add_parser("verify", help="verify an evidence package", add_help=False)
+    known, rest = parser.parse_known_args(arguments)
+    if known.command == "verify":
+        return verify_command.run(rest)
+    if rest:
+        parser.error(f"unknown: {' '.join(rest)}")
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    try:
+        settings = read_settings(
+            os.environ, sample_api_key=secrets.token_urlsafe(24) if known.sample else None
+        )
+        if known.phone:
+            settings = _for_phones(settings)
+        asyncio.run(_serve(settings))
+    except (MalformedSetting, StoreError, OSError) as error:
+        print(f"proofcall cannot start: {error}", file=sys.stderr)
+        return 2
+    return 0
+
+
+async def _serve(settings: Settings) -> None:
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    async with running_service(settings) as service:
+        sockets = Sockets()
+        runner = web.AppRunner(make_app(service, sockets), access_log=None, shutdown_timeout=SHUTDOWN_S)
+        await runner.setup()
+        site = web.TCPSite(runner, settings.http_host, settings.http_port, ssl_context=_tls(settings))
+        await site.start()
+        if settings.sample:
+            await _print_sample(service, settings)
+        print(f"Proofcall listens on {settings.public_url}", flush=True)
+        await stop.wait()
+        # In order: calls are ended in the log, people are told, then the ports close.
+        await service.calls.drain()
+        sockets.drain()
+        await runner.cleanup()
+
+
+def _tls(settings: Settings) -> ssl.SSLContext | None:
+    if settings.tls_certificate is None or settings.tls_key is None:
+        return None
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(settings.tls_certificate, settings.tls_key)
+    return context
+
+
+def _for_phones(settings: Settings) -> Settings:
+    """A phone's camera wants HTTPS, and an address that it can reach."""
+    address = local_address()
+    folder = settings.data_dir / "tls"
+    certificate, key = make_certificate(folder, address)
+    return replace(
+        settings,
+        http_host="0.0.0.0",
+        public_url=f"https://{address}:{settings.http_port}",
+        tls_certificate=certificate,
+        tls_key=key,
+    )
+
+
+async def _print_sample(service: Service, settings: Settings) -> None:
+    """Opens a case and prints the three links, with QR codes where a phone may scan them."""
+    integrator = Actor(role="integrator", actor_id=INTEGRATOR, session_id=SessionId(service.new_id("s_")))
+    case = await service.cases.open(
+        OpenCase(
+            waybill="SF1000000001",
+            declared_value=DeclaredValue(amount_minor=899900, currency="CNY"),
+            language="zh",
+            metadata={"goods": "phone"},
+        ),
+        integrator,
+    )
+    expires_at = service.utc_now().replace(microsecond=0) + SAMPLE_LINK_LIFETIME
+    links: dict[str, str] = {}
+    for role, name in SAMPLE_PEOPLE:
+        link_id = service.new_id("l_")
+        await case.handle(
+            IssueLink(link_id=ActorId(link_id), role=role, name=name, expires_at=expires_at), integrator
+        )
+        links[role] = service.tokens.issue_link(
+            LinkToken(case_id=case.case_id, link_id=link_id, role=role), expires_at=expires_at
+        )
+    links["qa"] = service.tokens.issue_desk(
+        DeskToken(desk_id=service.new_id("d_"), name="QA"), expires_at=expires_at
+    )
+    print(f"\nSample case {case.state.waybill}. API key of this run: {settings.api_key}\n")
+    for whom, token in links.items():
+        url = f"{service.public_url}{PAGES[whom]}#{token}"
+        print(f"{whom:>9}  {url}")
+        if settings.tls_certificate is not None and whom != "qa":
+            segno.make(url, error="l").terminal(compact=True)
+    print(flush=True)

@@ -1,0 +1,124 @@
+"""What the HTTP API takes and gives, as the models that validate it and that OpenAPI is made from."""
+
+from datetime import datetime
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+from signaling.messages import EntryView
+
+MAX_LINK_LIFETIME_S = 30 * 24 * 3600  # a month: longer than any dispute about a delivery stays open unasked
+
+Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+Role = Literal["customer", "courier", "qa"]
+Language = Literal["zh", "en"]
+Seconds = Annotated[int, Field(ge=1, le=MAX_LINK_LIFETIME_S)]
+
+
+class Model(BaseModel):
+    """Base: nothing unknown is taken, nothing is converted silently."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class DeclaredValue(Model):
+    """What the sender says the parcel is worth."""
+
+    amount_minor: Annotated[
+        int, Field(ge=0, lt=2**53, description="in the currency's smallest unit (fen, cent)")
+    ]
+    currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = Field(description="ISO 4217")
+
+
+class NewCase(Model):
+    """A parcel to be verified."""
+
+    waybill: Word
+    declared_value: DeclaredValue | None = None
+    language: Language = "zh"
+    metadata: Annotated[
+        dict[Word, Annotated[str, StringConstraints(max_length=500)]], Field(max_length=32)
+    ] = Field(default={}, description="free words of the integrator's, seen by QA alone")
+
+
+class CaseSummary(Model):
+    """One case as lists show it."""
+
+    case_id: str
+    waybill: str
+    language: Language
+    state: Literal["open", "ended"]
+    opened_at: datetime
+    last_number: int
+    in_call: list[Role]
+    frames: int
+
+
+class CaseList(Model):
+    """Cases, newest first. `next_before` asks for the following page; it is absent on the last one."""
+
+    cases: list[CaseSummary]
+    next_before: str | None = None
+
+
+class NewLink(Model):
+    """A person to be let into a case."""
+
+    role: Role
+    name: Word
+    expires_in_s: Seconds = 24 * 3600
+
+
+class Link(Model):
+    """A link, shown once: its token is not kept."""
+
+    link_id: str
+    role: Role
+    name: str
+    url: str
+    token: str
+    expires_at: datetime
+
+
+class NewDesk(Model):
+    """A QA desk to be let in."""
+
+    name: Word
+    expires_in_s: Seconds = 12 * 3600
+
+
+class Desk(Model):
+    """A desk's link."""
+
+    url: str
+    token: str
+    expires_at: datetime
+
+
+class LogEntries(Model):
+    """Entries in order. More follow while `last_number` is beyond the last of them."""
+
+    entries: list[EntryView]
+    last_number: int
+
+
+class Proof(Model):
+    """That an entry is in the log: RFC 9162 section 2.1.3, under a C2SP checkpoint."""
+
+    leaf_index: int
+    tree_size: int
+    hashes: list[str]
+    checkpoint: str
+    vkey: str
+
+
+class Failure(Model):
+    """What went wrong: a code for programs, a sentence for people."""
+
+    class Reason(Model):
+        """The code and the sentence."""
+
+        code: str
+        message: str
+
+    error: Reason

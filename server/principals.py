@@ -1,0 +1,73 @@
+"""Who is calling: the integrator by its key, a desk or a person by a token that the log still honours."""
+
+import hmac
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from server.cases import Cases
+from server.errors import RevokedLink, Unauthenticated, UnknownThing
+from server.tokens import DeskToken, LinkToken, Tokens
+from signaling.case import Actor
+from signaling.values import INTEGRATOR, SYSTEM, ActorId, SessionId
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Principal:
+    """A caller. `kind` is what routes are opened by: integrator, desk, customer, courier, qa, or anyone."""
+
+    kind: str
+    name: str
+    actor: Actor  # as entries name it; a desk acts for the integrator until it holds a qa link
+    link: LinkToken | None = None
+    desk: DeskToken | None = None
+
+    def opens(self, case_id: str) -> bool:
+        """Whether this caller may come to `case_id` at all."""
+        return self.link is None or self.link.case_id == case_id
+
+
+ANYBODY = Principal(
+    kind="anyone", name="", actor=Actor(role="system", actor_id=SYSTEM, session_id=SessionId(""))
+)
+
+
+class Principals:
+    """Turns a bearer credential into a `Principal`."""
+
+    def __init__(
+        self,
+        *,
+        api_key: str,
+        tokens: Tokens,
+        cases: Cases,
+        new_id: Callable[[str], str],
+        utc_now: Callable[[], datetime],
+    ) -> None:
+        self._api_key = api_key.encode()
+        self._tokens = tokens
+        self._cases = cases
+        self._new_id = new_id
+        self._utc_now = utc_now
+
+    async def identify(self, credential: str) -> Principal:
+        """The caller. Raises `Unauthenticated`, or `RevokedLink` for a link that was taken back."""
+        session_id = SessionId(self._new_id("s_"))
+        integrator = Actor(role="integrator", actor_id=INTEGRATOR, session_id=session_id)
+        if hmac.compare_digest(credential.encode(), self._api_key):
+            return Principal(kind="integrator", name="integrator", actor=integrator)
+        token = self._tokens.read(credential, now_at=self._utc_now())
+        if isinstance(token, DeskToken):
+            return Principal(kind="desk", name=token.name, actor=integrator, desk=token)
+        try:
+            case = await self._cases.get(token.case_id)
+        except UnknownThing:
+            raise Unauthenticated("this link is for a case that is not here") from None
+        link_id = ActorId(token.link_id)
+        link = case.state.links.get(link_id)
+        if link is None or link.role != token.role:
+            raise Unauthenticated("this link is not known here")
+        if link.revoked:
+            raise RevokedLink("this link has been taken back: ask for a new one")
+        actor = Actor(role=link.role, actor_id=link_id, session_id=session_id)
+        return Principal(kind=link.role, name=link.name, actor=actor, link=token)

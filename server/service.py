@@ -1,0 +1,31 @@
+"""The parts that routes are given. A value: who makes and ends them is `app.py`'s affair."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+
+from media.relay import Relay
+from server.background import Background
+from server.calls import Calls
+from server.cases import Cases
+from server.principals import Principals
+from server.store.blobs import BlobStore
+from server.store.log import LogStore
+from server.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Service:
+    """Everything a route may need."""
+
+    public_url: str
+    log: LogStore
+    blobs: BlobStore
+    relay: Relay
+    tokens: Tokens
+    background: Background
+    cases: Cases
+    calls: Calls
+    principals: Principals
+    new_id: Callable[[str], str]
+    utc_now: Callable[[], datetime]

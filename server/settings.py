@@ -1,0 +1,165 @@
+"""What the operator decides, read once at start from the environment.
+
+A wrong value refuses to start and says which variable, what was wrong and what to write instead.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from server.errors import MalformedSetting
+
+Value = TypeVar("Value")
+
+MIN_API_KEY_LENGTH = 16  # characters; 16 random base64 characters hold 96 bits
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """One variable as the README lists it."""
+
+    name: str
+    default: str
+    meaning: str
+
+
+SETTINGS = (
+    Setting(
+        name="PROOFCALL_HTTP_HOST", default="127.0.0.1", meaning="address to listen on, HTTP and UDP alike"
+    ),
+    Setting(name="PROOFCALL_HTTP_PORT", default="8080", meaning="TCP port of pages, API and WebSocket"),
+    Setting(name="PROOFCALL_UDP_PORT", default="8443", meaning="UDP port of all media"),
+    Setting(
+        name="PROOFCALL_ANNOUNCE",
+        default="",
+        meaning="`host:port` candidates for media, comma-separated, where detection is not enough",
+    ),
+    Setting(
+        name="PROOFCALL_PUBLIC_URL",
+        default="",
+        meaning="how people reach the pages, for the links; default: `http://` host and port above",
+    ),
+    Setting(name="PROOFCALL_DATA_DIR", default="data", meaning="folder of the log, the blobs and the keys"),
+    Setting(name="PROOFCALL_API_KEY", default="", meaning="the integrator's key, 16 characters or more"),
+    Setting(
+        name="PROOFCALL_LOG_ORIGIN",
+        default="proofcall.local/log",
+        meaning="name of the evidence log in its checkpoints; never change it once the log has entries",
+    ),
+    Setting(
+        name="PROOFCALL_TLS_CERTIFICATE",
+        default="",
+        meaning="PEM certificate chain for HTTPS, if not behind a proxy",
+    ),
+    Setting(name="PROOFCALL_TLS_KEY", default="", meaning="PEM private key that belongs to it"),
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The settings, typed. `sample` is the mode of `make run`: a made-up key and a first case to try."""
+
+    http_host: str
+    http_port: int
+    udp_port: int
+    announce: tuple[tuple[str, int], ...]
+    public_url: str
+    data_dir: Path
+    api_key: str
+    log_origin: str
+    tls_certificate: Path | None = None
+    tls_key: Path | None = None
+    sample: bool = False
+
+
+def read_settings(environment: Mapping[str, str], *, sample_api_key: str | None = None) -> Settings:
+    """The settings of `environment`. With `sample_api_key` the sample mode is on and a key may be absent.
+
+    Raises `MalformedSetting`, which names the variable.
+    """
+    defaults = {setting.name: setting.default for setting in SETTINGS}
+
+    def value(name: str, parse: Callable[[str], Value]) -> Value:
+        text = environment.get(name, "").strip() or defaults[name]
+        try:
+            return parse(text)
+        except ValueError as error:
+            raise MalformedSetting(f"{name}={text!r}: {error}") from None
+
+    for name in environment:
+        if name.startswith("PROOFCALL_") and name not in defaults:
+            raise MalformedSetting(f"{name} is not a setting; the README lists all of them")
+    host = value("PROOFCALL_HTTP_HOST", str)
+    port = value("PROOFCALL_HTTP_PORT", _port)
+    certificate = value("PROOFCALL_TLS_CERTIFICATE", _path)
+    key = value("PROOFCALL_TLS_KEY", _path)
+    if (certificate is None) != (key is None):
+        raise MalformedSetting(
+            "PROOFCALL_TLS_CERTIFICATE and PROOFCALL_TLS_KEY go together: set both or neither"
+        )
+    scheme = "http" if certificate is None else "https"
+    api_key = value("PROOFCALL_API_KEY", _api_key) or sample_api_key
+    if api_key is None:
+        raise MalformedSetting(
+            "PROOFCALL_API_KEY is not set: give the integrator's key, 16 random characters or more"
+        )
+    return Settings(
+        http_host=host,
+        http_port=port,
+        udp_port=value("PROOFCALL_UDP_PORT", _port),
+        announce=value("PROOFCALL_ANNOUNCE", _announce),
+        public_url=value("PROOFCALL_PUBLIC_URL", _url) or f"{scheme}://{_in_url(host)}:{port}",
+        data_dir=value("PROOFCALL_DATA_DIR", Path),
+        api_key=api_key,
+        log_origin=value("PROOFCALL_LOG_ORIGIN", _origin),
+        tls_certificate=certificate,
+        tls_key=key,
+        sample=sample_api_key is not None,
+    )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise ValueError("a port is a number from 0 to 65535 (0 takes any free one)")
+    return int(text)
+
+
+def _announce(text: str) -> tuple[tuple[str, int], ...]:
+    candidates = []
+    for part in filter(None, (piece.strip() for piece in text.split(","))):
+        host, colon, port = part.rpartition(":")
+        if not colon or not host:
+            raise ValueError(f"{part!r} is not host:port")
+        candidates.append((host.strip("[]"), _port(port)))
+    return tuple(candidates)
+
+
+def _url(text: str) -> str:
+    if text and not text.startswith(("http://", "https://")):
+        raise ValueError("a URL begins with http:// or https://")
+    return text.rstrip("/")
+
+
+def _path(text: str) -> Path | None:
+    if text and not Path(text).is_file():
+        raise ValueError("no such file")
+    return Path(text) if text else None
+
+
+def _api_key(text: str) -> str | None:
+    if text and len(text) < MIN_API_KEY_LENGTH:
+        raise ValueError(f"an API key has {MIN_API_KEY_LENGTH} characters or more")
+    return text or None
+
+
+def _origin(text: str) -> str:
+    if "+" in text or any(character.isspace() for character in text):
+        raise ValueError("the origin of a log has no spaces and no plus sign (C2SP signed-note)")
+    return text
+
+
+def _in_url(host: str) -> str:
+    if host in ("0.0.0.0", "::"):
+        return "localhost"
+    return f"[{host}]" if ":" in host else host
