@@ -18,8 +18,6 @@ from enum import IntEnum
 from types import MappingProxyType
 from typing import Literal, assert_never
 
-from pydantic import JsonValue
-
 from signaling.commands import (
     CaptureFailed,
     Command,
@@ -157,7 +155,7 @@ class CaseEntry:
         return self.body.kind
 
 
-def read_entry(envelope: Envelope, body: Mapping[str, JsonValue], entry_hash: str) -> CaseEntry:
+def read_entry(envelope: Envelope, body: Mapping[str, object], entry_hash: str) -> CaseEntry:
     """A stored entry as `evolve` takes it; raises MalformedEntry."""
     return CaseEntry(
         number=envelope.number,

@@ -316,7 +316,7 @@ def parse_envelope(text: str | bytes) -> Envelope:
         raise _malformed("envelope", error) from error
 
 
-def parse_body(kind: str, body: Mapping[str, JsonValue]) -> Body:
+def parse_body(kind: str, body: Mapping[str, object]) -> Body:
     """The typed body of an entry of this kind; raises MalformedEntry."""
     adapter = _ADAPTER.get(kind)
     if adapter is None:

@@ -1,0 +1,136 @@
+"""People, times and short-hands that the tests of `signaling` share."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from signaling.case import (
+    NO_TRAFFIC,
+    Actor,
+    Append,
+    CaptureFrame,
+    CaseEntry,
+    CaseState,
+    decide,
+    evolve,
+    new_case,
+)
+from signaling.commands import Command, Consent, IssueLink, Join, OpenCase
+from signaling.entries import Blob, Body, FrameSealed, PacketSpan, Traffic
+from signaling.values import INTEGRATOR, SYSTEM, ActorId, CaseId, PersonRole, SessionId
+
+START_AT = datetime(2026, 11, 22, 14, 3, 22, 123_000, tzinfo=UTC)
+EXPIRES_AT = START_AT + timedelta(hours=24)
+CASE_ID = CaseId("c_" + "k" * 20)
+
+
+def person(role: PersonRole, name: str) -> Actor:
+    return Actor(
+        role=role,
+        actor_id=ActorId("l_" + name.ljust(20, "2")),
+        session_id=SessionId("s_" + name.ljust(20, "2")),
+    )
+
+
+CUSTOMER = person("customer", "customer")
+COURIER = person("courier", "courier")
+QA = person("qa", "qa")
+API = Actor(role="integrator", actor_id=INTEGRATOR, session_id=SessionId("s_" + "i" * 20))
+SERVICE = Actor(role="system", actor_id=SYSTEM, session_id=SessionId("s_" + "y" * 20))
+
+OPEN = OpenCase(waybill="SF1000000001", declared_value=None, language="zh", metadata={"order": "A-1"})
+CONSENT = Consent(statement="I agree.", language="en")
+
+
+def link(actor: Actor) -> IssueLink:
+    assert actor.role in ("customer", "courier", "qa")
+    role: PersonRole = actor.role
+    return IssueLink(link_id=actor.actor_id, role=role, name=role, expires_at=EXPIRES_AT)
+
+
+def frame_of(actor: Actor) -> FrameSealed:
+    return FrameSealed(
+        of=actor.actor_id,
+        blob=Blob(sha256="ab" * 32, size_bytes=84_211, media_type="image/jpeg"),
+        width=640,
+        height=480,
+        codec="VP8",
+        rtp_timestamp=90_000,
+        arrived_at=START_AT,
+        capture_path="server_frame",
+        packets=PacketSpan(
+            ssrc=1, first_sequence_number=65_535, last_sequence_number=3, count=5, sha256="cd" * 32
+        ),
+        pressed_at=START_AT,
+    )
+
+
+def traffic(packets: int) -> Traffic:
+    return Traffic(
+        sent_packets=packets,
+        sent_bytes=packets * 1_000,
+        received_packets=packets * 2,
+        received_bytes=packets * 2_000,
+        lost_packets=packets // 10,
+    )
+
+
+class Log:
+    """A case with its log in memory: what the server does, without a disk."""
+
+    def __init__(self) -> None:
+        self.state: CaseState = new_case(CASE_ID)
+        self.entries: list[CaseEntry] = []
+        self.now_at = START_AT
+
+    def give(
+        self, actor: Actor, command: Command, counted: Mapping[ActorId, Traffic] = NO_TRAFFIC
+    ) -> list[Body | CaptureFrame]:
+        """Decides, appends, evolves; returns the bodies that were appended, or the picture to take."""
+        outputs = decide(self.state, command, actor, self.now_at, counted)
+        given: list[Body | CaptureFrame] = []
+        for output in outputs:
+            if isinstance(output, Append):
+                self.append(output)
+                given.append(output.body)
+            else:
+                given.append(output)
+        return given
+
+    def append(self, output: Append) -> None:
+        number = self.state.last_number + 1
+        entry = CaseEntry(
+            number=number,
+            role=output.actor.role,
+            actor_id=output.actor.actor_id,
+            session_id=output.actor.session_id,
+            recorded_at=self.now_at,
+            hash=hashlib.sha256(str(number).encode()).hexdigest(),
+            body=output.body,
+        )
+        self.state = evolve(self.state, entry)
+        self.entries.append(entry)
+
+    def wait(self, seconds: float) -> None:
+        self.now_at += timedelta(seconds=seconds)
+
+    def kinds(self) -> list[str]:
+        return [entry.kind for entry in self.entries]
+
+
+def opened_case(*people: Actor) -> Log:
+    """A case whose links were issued; nobody has consented."""
+    log = Log()
+    log.give(API, OPEN)
+    for actor in people:
+        log.give(API, link(actor))
+    return log
+
+
+def running_call(*people: Actor, watching: Sequence[Actor] = ()) -> Log:
+    """All people consented and joined, in order; those watching have a link and no more."""
+    log = opened_case(*people, *watching)
+    for actor in people:
+        log.give(actor, CONSENT)
+        log.give(actor, Join())
+    return log

@@ -1,0 +1,416 @@
+"""Who may do what when, what follows from it, and that a replay leads to the same state."""
+
+from datetime import timedelta
+
+import pytest
+
+from signaling.case import (
+    LEGAL,
+    MAX_IN_CALL,
+    MAX_LINKS,
+    Actor,
+    Append,
+    CaptureFrame,
+    decide,
+    evolve,
+    new_case,
+    read_entry,
+)
+from signaling.commands import (
+    CaptureFailed,
+    Command,
+    Depart,
+    EndCase,
+    FrameCaptured,
+    IssueLink,
+    Join,
+    Leave,
+    RecordExport,
+    RecordView,
+    RevokeLink,
+    SendText,
+    TakeFrame,
+)
+from signaling.entries import (
+    CallEnded,
+    CallParticipant,
+    CallStarted,
+    CaseEnded,
+    Consented,
+    Envelope,
+    Exported,
+    FrameFailed,
+    Joined,
+    Left,
+    LinkIssued,
+    LinkRevoked,
+    Text,
+    Viewed,
+    encode_body,
+)
+from signaling.errors import (
+    IllegalEntry,
+    IllegalForRole,
+    IllegalInPhase,
+    IllegalLink,
+    IllegalOutsideCall,
+    IllegalWhenFull,
+    IllegalWithoutConsent,
+    MalformedEntry,
+    SignalingError,
+    UnknownFrame,
+    UnknownParticipant,
+)
+from signaling.values import ActorId
+from tests.signaling.builders import (
+    API,
+    CASE_ID,
+    CONSENT,
+    COURIER,
+    CUSTOMER,
+    EXPIRES_AT,
+    OPEN,
+    QA,
+    SERVICE,
+    START_AT,
+    Log,
+    frame_of,
+    link,
+    opened_case,
+    person,
+    running_call,
+    traffic,
+)
+
+STRANGER = person("customer", "stranger")
+FAILED = CaptureFailed(failure=FrameFailed(of=COURIER.actor_id, reason="no_keyframe", message="none yet"))
+
+EVERY_COMMAND: list[Command] = [
+    CONSENT,
+    Join(),
+    Leave(),
+    SendText(text="hello"),
+    TakeFrame(of=COURIER.actor_id),
+    EndCase(),
+    OPEN,
+    link(STRANGER),
+    RevokeLink(link_id=COURIER.actor_id),
+    Depart(reason="lost"),
+    FrameCaptured(frame=frame_of(COURIER)),
+    FAILED,
+    RecordView(number=99),
+    RecordExport(),
+]
+
+
+# Consent comes first
+
+
+def test_nobody_joins_without_consent() -> None:
+    log = opened_case(CUSTOMER)
+    with pytest.raises(IllegalWithoutConsent):
+        log.give(CUSTOMER, Join())
+
+
+def test_no_frame_is_taken_of_someone_who_has_not_consented() -> None:
+    log = running_call(CUSTOMER, watching=[COURIER, QA])
+    for presser in (CUSTOMER, QA):
+        with pytest.raises(IllegalOutsideCall):
+            log.give(presser, TakeFrame(of=COURIER.actor_id))
+
+
+def test_consent_holds_for_the_next_call_and_the_next_session() -> None:
+    log = running_call(CUSTOMER)
+    log.give(CUSTOMER, Leave())
+    again = Actor(role="customer", actor_id=CUSTOMER.actor_id, session_id=COURIER.session_id)
+    assert log.give(again, Join()) == [CallStarted(call_number=2), Joined(call_number=2)]
+
+
+# A call
+
+
+def test_the_first_who_joins_starts_the_call() -> None:
+    log = opened_case(CUSTOMER, COURIER)
+    log.give(CUSTOMER, CONSENT)
+    log.give(COURIER, CONSENT)
+    assert log.give(CUSTOMER, Join()) == [CallStarted(call_number=1), Joined(call_number=1)]
+    assert log.give(COURIER, Join()) == [Joined(call_number=1)]
+
+
+def test_the_last_who_leaves_ends_the_call_with_what_each_sent_and_received() -> None:
+    log = running_call(CUSTOMER, COURIER)
+    log.wait(192.48)
+    first, second = traffic(100), traffic(200)
+    assert log.give(CUSTOMER, Leave(), {CUSTOMER.actor_id: first}) == [
+        Left(call_number=1, reason="left", traffic=first)
+    ]
+    assert log.give(COURIER, Leave(), {COURIER.actor_id: second}) == [
+        Left(call_number=1, reason="left", traffic=second),
+        CallEnded(
+            call_number=1,
+            duration_ms=192_480,
+            participants=(
+                CallParticipant(actor_id=CUSTOMER.actor_id, role="customer", traffic=first),
+                CallParticipant(actor_id=COURIER.actor_id, role="courier", traffic=second),
+            ),
+        ),
+    ]
+    assert log.state.call is None
+
+
+def test_the_shares_of_someone_who_came_twice_are_added() -> None:
+    log = running_call(CUSTOMER, COURIER)
+    log.give(CUSTOMER, Depart(reason="lost"), {CUSTOMER.actor_id: traffic(100)})
+    log.give(CUSTOMER, Join())
+    log.give(COURIER, Leave(), {COURIER.actor_id: traffic(10)})
+    ended = log.give(CUSTOMER, Leave(), {CUSTOMER.actor_id: traffic(50)})[-1]
+    assert isinstance(ended, CallEnded)
+    assert [share.traffic for share in ended.participants] == [traffic(150), traffic(10)]
+
+
+def test_what_the_server_cannot_know_is_not_invented() -> None:
+    log = running_call(CUSTOMER)
+    left, ended = log.give(CUSTOMER, Depart(reason="interrupted"))
+    assert isinstance(left, Left) and left.traffic is None
+    assert isinstance(ended, CallEnded) and ended.participants[0].traffic is None
+
+
+def test_a_clock_that_was_set_back_gives_no_negative_duration() -> None:
+    log = running_call(CUSTOMER)
+    log.wait(-3600)
+    ended = log.give(CUSTOMER, Leave())[-1]
+    assert isinstance(ended, CallEnded) and ended.duration_ms == 0
+
+
+def test_a_call_holds_four() -> None:
+    crowd = [person("qa", "qa" + letter) for letter in "abcde"]
+    log = running_call(*crowd[:MAX_IN_CALL], watching=crowd[MAX_IN_CALL:])
+    log.give(crowd[-1], CONSENT)
+    with pytest.raises(IllegalWhenFull):
+        log.give(crowd[-1], Join())
+
+
+def test_repeating_what_is_so_already_makes_no_entry() -> None:
+    log = running_call(CUSTOMER, COURIER)
+    assert log.give(CUSTOMER, CONSENT) == []
+    assert log.give(CUSTOMER, Join()) == []
+    log.give(CUSTOMER, Leave())
+    assert log.give(CUSTOMER, Leave()) == []
+    assert log.give(CUSTOMER, Depart(reason="lost")) == []
+    log.give(API, RevokeLink(link_id=COURIER.actor_id))
+    assert log.give(API, RevokeLink(link_id=COURIER.actor_id)) == []
+
+
+# Links
+
+
+def test_a_revoked_link_takes_its_person_out_of_the_call() -> None:
+    log = running_call(CUSTOMER, COURIER)
+    outputs = decide(log.state, RevokeLink(link_id=COURIER.actor_id), API, log.now_at)
+    assert outputs == [
+        Append(actor=API, body=LinkRevoked(link_id=COURIER.actor_id)),
+        Append(actor=COURIER, body=Left(call_number=1, reason="revoked", traffic=None)),
+    ]
+
+
+@pytest.mark.parametrize("command", [CONSENT, Join(), SendText(text="x"), TakeFrame(of=CUSTOMER.actor_id)])
+def test_a_revoked_or_expired_link_says_nothing_more_but_goodbye(command: Command) -> None:
+    revoked = running_call(CUSTOMER, COURIER)
+    revoked.give(API, RevokeLink(link_id=COURIER.actor_id))
+    expired = running_call(CUSTOMER, COURIER)
+    expired.now_at = EXPIRES_AT
+    for log in (revoked, expired):
+        with pytest.raises(IllegalLink):
+            log.give(COURIER, command)
+    assert expired.give(COURIER, Leave()) == [Left(call_number=1, reason="left", traffic=None)]
+
+
+def test_a_link_of_another_case_or_another_role_is_unknown() -> None:
+    log = opened_case(CUSTOMER)
+    impostor = Actor(role="qa", actor_id=CUSTOMER.actor_id, session_id=CUSTOMER.session_id)
+    for actor in (STRANGER, impostor):
+        with pytest.raises(UnknownParticipant):
+            log.give(actor, SendText(text="hello"))
+    with pytest.raises(UnknownParticipant):
+        log.give(API, RevokeLink(link_id=STRANGER.actor_id))
+
+
+def test_a_link_lives_no_longer_for_the_part_of_a_millisecond_that_the_log_drops() -> None:
+    log = Log()
+    log.give(API, OPEN)
+    until = EXPIRES_AT + timedelta(microseconds=999)
+    log.give(API, IssueLink(link_id=QA.actor_id, role="qa", name="qa", expires_at=until))
+    assert log.state.links[QA.actor_id].expires_at == EXPIRES_AT
+
+
+def test_a_case_has_room_for_so_many_links_and_no_id_twice() -> None:
+    log = opened_case(CUSTOMER)
+    with pytest.raises(IllegalWhenFull):
+        log.give(API, link(CUSTOMER))
+    for count in range(MAX_LINKS - 1):
+        log.give(
+            API, link(person("qa", "qa" + "abcdefghijklmnop"[count // 16] + "abcdefghijklmnop"[count % 16]))
+        )
+    with pytest.raises(IllegalWhenFull):
+        log.give(API, link(STRANGER))
+
+
+# Frames
+
+
+def test_a_pressed_shutter_asks_for_the_picture_and_says_when() -> None:
+    log = running_call(CUSTOMER, COURIER, watching=[QA])
+    for presser in (CUSTOMER, COURIER, QA):
+        assert log.give(presser, TakeFrame(of=COURIER.actor_id)) == [
+            CaptureFrame(actor=presser, of=COURIER.actor_id, pressed_at=log.now_at)
+        ]
+    with pytest.raises(UnknownParticipant):
+        log.give(QA, TakeFrame(of=STRANGER.actor_id))
+
+
+def test_a_customer_outside_the_call_presses_no_shutter() -> None:
+    log = running_call(COURIER, watching=[CUSTOMER])
+    with pytest.raises(IllegalOutsideCall):
+        log.give(CUSTOMER, TakeFrame(of=COURIER.actor_id))
+
+
+def test_a_picture_pressed_in_time_is_sealed_though_the_case_has_ended_since() -> None:
+    log = running_call(CUSTOMER, COURIER, watching=[QA])
+    log.give(CUSTOMER, TakeFrame(of=COURIER.actor_id))
+    log.give(QA, EndCase())
+    assert log.give(CUSTOMER, FrameCaptured(frame=frame_of(COURIER))) == [frame_of(COURIER)]
+    assert log.state.frames == {log.state.last_number: "ab" * 32}
+    assert log.give(CUSTOMER, FAILED) == [FAILED.failure]
+
+
+def test_a_first_view_is_an_entry_for_each_who_looks() -> None:
+    log = running_call(CUSTOMER, COURIER, watching=[QA])
+    log.give(CUSTOMER, FrameCaptured(frame=frame_of(COURIER)))
+    number = log.state.last_number
+    for viewer in (QA, CUSTOMER):
+        assert log.give(viewer, RecordView(number=number)) == [Viewed(number=number)]
+        assert log.give(viewer, RecordView(number=number)) == []
+    with pytest.raises(UnknownFrame):
+        log.give(QA, RecordView(number=1))
+
+
+# The end
+
+
+def test_an_ended_case_sends_everybody_home_first() -> None:
+    log = running_call(CUSTOMER, COURIER, watching=[QA])
+    counted = {CUSTOMER.actor_id: traffic(1), COURIER.actor_id: traffic(2)}
+    outputs = decide(log.state, EndCase(), QA, log.now_at, counted)
+    assert [(output.actor, output.kind) for output in outputs if isinstance(output, Append)] == [
+        (CUSTOMER, "left"),
+        (COURIER, "left"),
+        (QA, "call_ended"),
+        (QA, "case_ended"),
+    ]
+    assert outputs[-1] == Append(actor=QA, body=CaseEnded(reason="ended_by_qa"))
+
+
+def test_an_ended_case_hears_nothing_more_but_can_be_reviewed() -> None:
+    log = running_call(CUSTOMER, COURIER, watching=[QA])
+    log.give(CUSTOMER, FrameCaptured(frame=frame_of(COURIER)))
+    number = log.state.last_number
+    log.give(API, EndCase())
+    for command in (CONSENT, Join(), SendText(text="x"), TakeFrame(of=COURIER.actor_id), EndCase()):
+        with pytest.raises(IllegalInPhase):
+            log.give(QA, command)
+    with pytest.raises(IllegalInPhase):
+        log.give(API, link(STRANGER))
+    reviewer = person("qa", "later")
+    assert [type(body) for body in log.give(API, link(reviewer))] == [LinkIssued]
+    assert log.give(reviewer, RecordView(number=number)) == [Viewed(number=number)]
+    before = log.state.last_number
+    assert log.give(reviewer, RecordExport()) == [Exported(entries_before=before)]
+    assert log.give(CUSTOMER, Leave()) == []
+
+
+# The table
+
+
+@pytest.mark.parametrize("command", EVERY_COMMAND, ids=lambda command: str(command.kind))
+@pytest.mark.parametrize("actor", [CUSTOMER, COURIER, QA, API, SERVICE], ids=lambda actor: str(actor.role))
+def test_what_the_table_does_not_allow_raises_and_changes_nothing(actor: Actor, command: Command) -> None:
+    fresh, running = Log(), running_call(CUSTOMER, COURIER, QA)
+    ended = running_call(CUSTOMER, COURIER, QA)
+    ended.give(QA, EndCase())
+    rule = LEGAL[type(command)].get(actor.role)
+    for log in (fresh, running, ended):
+        before = log.state
+        if rule is None:
+            with pytest.raises(IllegalForRole):
+                log.give(actor, command)
+        elif before.phase not in rule.phases:
+            with pytest.raises(IllegalInPhase):
+                log.give(actor, command)
+        else:
+            try:
+                decide(log.state, command, actor, log.now_at)
+            except SignalingError as error:
+                assert isinstance(error, UnknownFrame | IllegalInPhase)
+        assert log.state == before
+
+
+def test_the_table_has_a_row_for_every_command() -> None:
+    assert {type(command) for command in EVERY_COMMAND} == set(LEGAL)
+
+
+# Replay
+
+
+def test_an_entry_that_does_not_follow_is_refused() -> None:
+    log = opened_case(CUSTOMER)
+    with pytest.raises(IllegalEntry, match="entry 2 cannot follow entry 2"):
+        evolve(log.state, log.entries[-1])
+    with pytest.raises(IllegalEntry, match="entry 2 cannot follow entry 0"):
+        evolve(new_case(CASE_ID), log.entries[-1])
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        CallStarted(call_number=3),
+        Joined(call_number=1),
+        Left(call_number=1, reason="left", traffic=None),
+        CallEnded(call_number=1, duration_ms=0, participants=()),
+        LinkRevoked(link_id=ActorId("l_" + "z" * 20)),
+    ],
+    ids=lambda body: str(body.kind),
+)
+def test_an_entry_that_no_command_could_have_made_is_refused(
+    body: CallStarted | Joined | Left | CallEnded,
+) -> None:
+    log = opened_case(CUSTOMER)
+    with pytest.raises(IllegalEntry):
+        log.append(Append(actor=CUSTOMER, body=body))
+
+
+def test_a_case_begins_with_case_opened_and_only_once() -> None:
+    with pytest.raises(IllegalEntry):
+        Log().append(Append(actor=CUSTOMER, body=Text(text="hello")))
+    log = opened_case()
+    with pytest.raises(IllegalEntry):
+        log.append(Append(actor=API, body=log.entries[0].body))
+
+
+def test_a_stored_entry_is_read_typed() -> None:
+    envelope = Envelope(
+        version=1,
+        kind="consented",
+        case_id=CASE_ID,
+        number=2,
+        previous_hash="0" * 64,
+        role="customer",
+        actor_id=CUSTOMER.actor_id,
+        session_id=CUSTOMER.session_id,
+        recorded_at=START_AT,
+        commitment="1" * 64,
+    )
+    body = Consented(statement="I agree.", language="en")
+    entry = read_entry(envelope, encode_body(body), "2" * 64)
+    assert (entry.number, entry.kind, entry.body, entry.hash) == (2, "consented", body, "2" * 64)
+    with pytest.raises(MalformedEntry):
+        read_entry(envelope, {"statement": "I agree."}, "2" * 64)
