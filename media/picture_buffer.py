@@ -230,12 +230,14 @@ class PictureBuffer:
 
     def _forget_loose_packets(self, now: float) -> None:
         """Without a run nothing is kept for longer than a repair may take."""
-        packets = self._packets
-        for number, (packet, arrived) in list(packets.items()):
+        forgotten = []
+        for number, (packet, arrived) in self._packets.items():
             if now - arrived <= MAX_DISORDER_S and self._size_bytes <= MAX_RUN_BYTES:
                 break
-            del packets[number]
+            forgotten.append(number)
             self._size_bytes -= len(packet) + PACKET_OVERHEAD_BYTES
+        for number in forgotten:
+            del self._packets[number]
             if number == self._candidate:
                 self._candidate = NO_SEQUENCE
         if self._candidate == NO_SEQUENCE or now - self._candidate_since > REPAIR_PATIENCE_S:

@@ -71,8 +71,10 @@ class PictureDecoder:
 
     async def decode(self, request: PictureRequest) -> Picture:
         """The wanted picture, upright. Raises DecoderFailed, whose code says what went wrong."""
-        if self._task is None:
+        if self._task is None or self._task.done():
             raise DecoderFailed("closed", "pictures are not decoded any more")
+        if request.codec_name not in CODECS:
+            raise DecoderFailed("undecodable", f"no decoder is at hand for {request.codec_name}")
         job = _Job(request=request, picture=asyncio.get_running_loop().create_future())
         try:
             self._jobs.put_nowait(job)
