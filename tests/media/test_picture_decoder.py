@@ -1,4 +1,4 @@
-"""Real streams through the buffer and the worker process, to a JPEG that is compared with the known picture."""
+"""Real streams through the buffer and the worker process, to a JPEG compared with the known picture."""
 
 from __future__ import annotations
 
