@@ -1,0 +1,520 @@
+"""The one UDP port of all peers: demultiplexing, ICE-lite, DTLS-SRTP. Plaintext out, plaintext in.
+
+    datagram ─┬─ from an address that authenticated ─ SRTP ─ unprotect ─> on_rtp / on_rtcp
+              ├─ a STUN check ─ by user fragment ─ ice.py ─> reply, addresses
+              └─ from an address that authenticated ─ DTLS ─ dtls.py ─> keys
+
+    send_rtp / send_rtcp ─ protect ─ sendto
+
+The first byte says what a datagram is (RFC 7983). Whatever does not authenticate changes nothing: it is
+counted, by kind, and forgotten. No address is believed before a check with the right password has come
+from it, and no packet before its SRTP tag has been verified.
+
+    NEW ─ first check ─> CONNECTING ─ keys on both sides ─> CONNECTED <─> SILENT ─ 60 s ─> CLOSED
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import enum
+import ipaddress
+import secrets
+import socket
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, assert_never
+
+import ifaddr
+
+from media import dtls, ice, stun
+from media.errors import IllegalCheck, MalformedStun, UnknownUfrag
+from media.sdp import Fingerprint, Offer
+from media.stun import Address
+
+MAX_DATAGRAM_BYTES = 2_048  # nothing longer than an Ethernet frame is ours; what is cut does not authenticate
+MAX_DATAGRAMS_A_WAKEUP = 64  # about 2 ms of work, then timers and other sockets have their turn
+SOCKET_BUFFER_BYTES = 4 << 20  # 4 MiB: 200 ms of 160 Mbit/s, while the loop does something else
+SWEEP_S = 0.25  # how often peers are looked over for silence
+SILENT_AFTER_S = 3.0  # a sender is never quiet for longer: libwebrtc's rarest checks come every 2.5 s
+SILENT_AFTER_RECEIVING_S = 8.0  # RFC 7675 §5.1: the checks of who only receives may be 6 s apart
+CLOSED_AFTER_S = 60.0  # browsers give up after half of it; a lift ride does not end a call
+TAKEOVER_AFTER_S = 1.0  # quiet for that long, an address may have become another peer's
+MAX_CANDIDATES = 8  # a browser pairs each with each of its own
+SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33  # Linux, asm-generic/socket.h; Python has no names for them
+UFRAG_BYTES = 6  # 48 bits: nobody guesses one, and they do not collide
+PWD_BYTES = 24  # RFC 8445 §5.3 asks for 128 bits
+
+
+class PeerState(enum.StrEnum):
+    NEW = "new"
+    CONNECTING = "connecting"
+    CONNECTED = "connected"
+    SILENT = "silent"
+    CLOSED = "closed"
+
+
+@dataclass(slots=True)
+class Counters:
+    """Datagrams that changed nothing, by the reason; and those that the kernel would not take."""
+
+    empty: int = 0
+    unknown_kind: int = 0  # first byte of no protocol that is spoken here
+    unknown_source: int = 0  # DTLS or SRTP from an address that never authenticated
+    malformed_stun: int = 0
+    unknown_ufrag: int = 0
+    illegal_check: int = 0  # wrong password, or an address that is another peer's
+    unauthenticated_srtp: int = 0  # a wrong tag, a repetition, or before there were keys
+    unsent: int = 0  # full socket buffer, no route, too long, or no keys yet
+
+
+# What a send may raise: no keys yet, too long for SRTP or the network, a full socket buffer.
+UNSENDABLE = (*dtls.SRTP_ERRORS, OSError)
+
+
+def _no_keys(packet: bytes) -> bytes:
+    raise ValueError("no SRTP keys yet")
+
+
+NO_KEYS = dtls.SrtpKeys(
+    protect_rtp=_no_keys, protect_rtcp=_no_keys, unprotect_rtp=_no_keys, unprotect_rtcp=_no_keys
+)
+
+
+class Peer:
+    """One peer connection. `on_state` is told of every change but those that the caller makes by `close`."""
+
+    __slots__ = (
+        "_address",
+        "_checked_at",
+        "_counters",
+        "_dtls",
+        "_ice",
+        "_keys",
+        "_media_at",
+        "_on_rtcp",
+        "_on_rtp",
+        "_on_state",
+        "_protect_rtcp",
+        "_protect_rtp",
+        "_sendto",
+        "_silent_after_s",
+        "_transport",
+        "_unprotect_rtcp",
+        "_unprotect_rtp",
+        "close_reason",
+        "ice_pwd",
+        "ice_ufrag",
+        "state",
+    )
+
+    def __init__(
+        self,
+        transport: UdpTransport,
+        offer: Offer,
+        *,
+        silent_after_s: float,
+        on_rtp: Callable[[bytes, float], None],
+        on_rtcp: Callable[[bytes, float], None],
+        on_state: Callable[[], None],
+    ) -> None:
+        self.ice_ufrag = secrets.token_hex(UFRAG_BYTES)
+        self.ice_pwd = secrets.token_hex(PWD_BYTES)
+        self.state = PeerState.NEW
+        self.close_reason: str | None = None  # a sentence, once CLOSED
+        self._on_rtp = on_rtp
+        self._on_rtcp = on_rtcp
+        self._on_state = on_state
+        self._silent_after_s = silent_after_s
+        self._transport = transport
+        self._counters = transport.counters
+        self._sendto: Callable[[bytes, Any], int] = transport.socket.sendto
+        self._checked_at = self._media_at = time.monotonic()  # life is reckoned from birth
+        self._address: Address | None = None
+        self._keys: dtls.SrtpKeys | None = None
+        self._arm()
+        self._ice = ice.IceLite(ufrag=self.ice_ufrag, pwd=self.ice_pwd, remote_ufrag=offer.ice_ufrag)
+        self._dtls = dtls.DtlsSession(
+            certificate=transport.certificate,
+            fingerprints=offer.fingerprints,
+            send=self._send,
+            on_keys=self._handle_keys,
+            on_connected=lambda: self._enter(PeerState.CONNECTED),
+            on_closed=lambda: self._fail("the peer closed the connection"),
+            on_failed=self._fail,
+        )
+
+    @property
+    def last_seen(self) -> float:
+        """When a datagram last authenticated, in monotonic seconds; before the first, when it was added."""
+        return max(self._checked_at, self._media_at)
+
+    @property
+    def rtt_s(self) -> float | None:
+        """The round trip that the DTLS handshake measured; `None` if it measured none."""
+        return self._dtls.rtt_s
+
+    @property
+    def address(self) -> Address | None:
+        """Where this peer is sent to now."""
+        return self._address
+
+    def send_rtp(self, packet: bytes) -> None:
+        """Protect and send one RTP packet. Like a network, it drops what it cannot carry, and counts it."""
+        try:
+            self._sendto(self._protect_rtp(packet), self._address)
+        except UNSENDABLE:
+            self._counters.unsent += 1
+
+    def send_rtcp(self, compound: bytes) -> None:
+        """Protect and send one RTCP compound packet, as `send_rtp` does."""
+        try:
+            self._sendto(self._protect_rtcp(compound), self._address)
+        except UNSENDABLE:
+            self._counters.unsent += 1
+
+    def close(self) -> None:
+        """Say goodbye and forget the peer. Again: does nothing."""
+        if self.state is PeerState.CLOSED:
+            return
+        self.state = PeerState.CLOSED
+        self.close_reason = self.close_reason or "closed by this end"
+        self._dtls.close()
+        self._keys = None
+        self._arm()
+        self._transport.remove_peer(self)
+
+    def handle_check(self, request: stun.BindingRequest, source: Address, now: float) -> list[ice.Output]:
+        """Follow a check that names this peer. Raises `IllegalCheck`, and then nothing has changed."""
+        if self._address is not None:
+            self._ice.handle_media(self._address, self._media_at)  # the one of many that matters to a check
+        outputs = self._ice.handle_check(request, source, now)
+        self._checked_at = now
+        return outputs
+
+    def handle_checked(self) -> None:
+        """The reply to a check is on its way: begin the handshake, or wake up."""
+        if self.state is PeerState.NEW:
+            self._enter(PeerState.CONNECTING)
+            self._dtls.start()
+        elif self.state is PeerState.SILENT:
+            self._enter(PeerState.CONNECTED)
+
+    def handle_move(self, source: Address, now: float) -> None:
+        """An authenticated packet came from another address than the one that is sent to."""
+        for output in self._ice.handle_media(source, now):
+            if isinstance(output, ice.Selected):
+                self.select(output.address)
+
+    def handle_takeover(self, address: Address) -> None:
+        """The address has become another peer's."""
+        self._ice.handle_takeover(address)
+        self.select(self._ice.selected)
+
+    def handle_dtls(self, datagram: bytes) -> None:
+        """A DTLS datagram from one of this peer's addresses."""
+        self._dtls.handle_datagram(datagram)
+
+    def handle_time(self, now: float, closed_after_s: float) -> None:
+        """Look how long ago the peer was last heard."""
+        quiet_s = now - self.last_seen
+        if quiet_s > closed_after_s:
+            self._fail("the peer has been silent for too long")
+        elif quiet_s > self._silent_after_s and self.state is PeerState.CONNECTED:
+            self._enter(PeerState.SILENT)
+
+    def select(self, address: Address | None) -> None:
+        """From now on everything goes there."""
+        self._address = address
+        self._arm()
+
+    def addresses(self) -> tuple[Address, ...]:
+        """All addresses that this peer may send from."""
+        return self._ice.addresses
+
+    def _handle_keys(self, keys: dtls.SrtpKeys) -> None:
+        self._keys = keys
+        self._arm()
+
+    def _enter(self, state: PeerState) -> None:
+        self.state = state
+        self._arm()
+        self._on_state()
+
+    def _fail(self, reason: str) -> None:
+        if self.state is not PeerState.CLOSED:
+            self.close_reason = reason
+            self.close()
+            self._on_state()
+
+    def _arm(self) -> None:
+        """Put the right calls on the hot path, so that it asks no questions.
+
+        While connected these are pylibsrtp's own. Before that, and while the peer is silent, the first
+        packet that authenticates also says that the peer is there. Nothing is sent before it can be read.
+        """
+        keys = self._keys or NO_KEYS
+        if self.state is PeerState.CONNECTED or self._keys is None:
+            self._unprotect_rtp: dtls.Crypt = keys.unprotect_rtp
+            self._unprotect_rtcp: dtls.Crypt = keys.unprotect_rtcp
+        else:
+            self._unprotect_rtp = self._awaited(keys.unprotect_rtp)
+            self._unprotect_rtcp = self._awaited(keys.unprotect_rtcp)
+        ready = self._address is not None and self.state in (PeerState.CONNECTED, PeerState.SILENT)
+        self._protect_rtp: dtls.Crypt = keys.protect_rtp if ready else _no_keys
+        self._protect_rtcp: dtls.Crypt = keys.protect_rtcp if ready else _no_keys
+
+    def _awaited(self, unprotect: dtls.Crypt) -> dtls.Crypt:
+        def first_packet(packet: bytes) -> bytes:
+            plaintext = unprotect(packet)
+            if self.state is PeerState.SILENT:
+                self._enter(PeerState.CONNECTED)
+            else:
+                self._dtls.confirm()
+            return plaintext
+
+        return first_packet
+
+    def _send(self, datagram: bytes) -> None:
+        if self._address is not None:
+            self._transport.send(datagram, self._address)
+
+
+class UdpTransport:
+    """The socket and who is behind it. Made by `open`; all methods belong to the event loop's thread."""
+
+    def __init__(
+        self,
+        udp: socket.socket,
+        *,
+        candidates: Sequence[tuple[str, int]],
+        certificate: dtls.Certificate,
+        silent_after_s: float,
+        closed_after_s: float,
+    ) -> None:
+        self.socket = udp
+        self.candidates = tuple(candidates)
+        self.certificate = certificate
+        self.counters = Counters()
+        self._silent_after_s = silent_after_s
+        self._closed_after_s = closed_after_s
+        self._peers: dict[str, Peer] = {}  # by our user fragment
+        self._routes: dict[Address, Peer] = {}  # by every address that authenticated
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_reader(udp, self._read)
+        self._sweep_timer = self._loop.call_later(SWEEP_S, self._sweep)
+
+    @classmethod
+    async def open(
+        cls,
+        *,
+        host: str,
+        port: int,
+        announce: Sequence[tuple[str, int]] = (),
+        certificate: dtls.Certificate | None = None,
+        silent_after_s: float = SILENT_AFTER_S,
+        closed_after_s: float = CLOSED_AFTER_S,
+    ) -> UdpTransport:
+        """Bind the port (0: any). Without `announce`, the candidates are the addresses of this machine.
+
+        Raises `OSError` where the port is taken or a name does not resolve.
+        """
+        loop = asyncio.get_running_loop()
+        found = await loop.getaddrinfo(host, port, type=socket.SOCK_DGRAM)
+        family, _, _, _, address = found[0]
+        announced = [(await _resolve(loop, name), its_port) for name, its_port in announce]
+        udp = socket.socket(family, socket.SOCK_DGRAM)
+        try:
+            udp.setblocking(False)
+            if family == socket.AF_INET6:
+                udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
+            _enlarge_buffers(udp)
+            udp.bind(address)
+            bound_host, bound_port = udp.getsockname()[:2]
+            candidates = announced or [(own, bound_port) for own in own_addresses(bound_host)]
+            return cls(
+                udp,
+                candidates=candidates,
+                certificate=certificate or dtls.Certificate(),
+                silent_after_s=silent_after_s,
+                closed_after_s=closed_after_s,
+            )
+        except BaseException:
+            udp.close()
+            raise
+
+    @property
+    def fingerprint(self) -> Fingerprint:
+        return self.certificate.fingerprint
+
+    @property
+    def port(self) -> int:
+        """The port that is bound, also where 0 was asked for."""
+        return int(self.socket.getsockname()[1])
+
+    def add_peer(
+        self,
+        offer: Offer,
+        *,
+        on_rtp: Callable[[bytes, float], None],
+        on_rtcp: Callable[[bytes, float], None],
+        on_state: Callable[[], None],
+    ) -> Peer:
+        """Expect a peer, whose fragment and password go into the answer. The callbacks get plaintext."""
+        sends = bool(offer.sending_sections())
+        longest_s = max(self._silent_after_s, SILENT_AFTER_RECEIVING_S)
+        peer = Peer(
+            self,
+            offer,
+            silent_after_s=self._silent_after_s if sends else longest_s,
+            on_rtp=on_rtp,
+            on_rtcp=on_rtcp,
+            on_state=on_state,
+        )
+        self._peers[peer.ice_ufrag] = peer
+        return peer
+
+    def remove_peer(self, peer: Peer) -> None:
+        """Forget a closed peer's fragment and addresses."""
+        self._peers.pop(peer.ice_ufrag, None)
+        for address in peer.addresses():
+            if self._routes.get(address) is peer:
+                del self._routes[address]
+
+    def send(self, datagram: bytes, address: Address) -> None:
+        """Send a datagram as it is; what the kernel does not take is counted."""
+        try:
+            self.socket.sendto(datagram, address)
+        except OSError:
+            self.counters.unsent += 1
+
+    async def close(self) -> None:
+        """Say goodbye to everybody and release the port."""
+        for peer in tuple(self._peers.values()):
+            peer.close()
+        self._sweep_timer.cancel()
+        self._loop.remove_reader(self.socket)
+        self.socket.close()
+
+    def _read(self) -> None:
+        """What the kernel holds, but not so much that others starve: the rest comes with the next wake-up."""
+        recvfrom = self.socket.recvfrom
+        routes = self._routes
+        monotonic = time.monotonic
+        for _ in range(MAX_DATAGRAMS_A_WAKEUP):
+            try:
+                datagram, source = recvfrom(MAX_DATAGRAM_BYTES)
+            except OSError:  # nothing more, or an ICMP error that speaks of an earlier datagram
+                return
+            now = monotonic()
+            peer = routes.get(source)
+            # RFC 7983 §7: 128 to 191 is RTP or RTCP; shorter than an RTCP header and tag is neither.
+            if peer is None or len(datagram) < 12 or not 127 < datagram[0] < 192:
+                self._handle_rest(datagram, source, peer, now)
+                continue
+            try:
+                # RFC 5761 §4: packet types 192 to 223 are RTCP.
+                if 191 < datagram[1] < 224:
+                    plaintext = peer._unprotect_rtcp(datagram)
+                    handle = peer._on_rtcp
+                else:
+                    plaintext = peer._unprotect_rtp(datagram)
+                    handle = peer._on_rtp
+            except dtls.SRTP_ERRORS:
+                self.counters.unauthenticated_srtp += 1
+                continue
+            peer._media_at = now
+            if source != peer._address:
+                peer.handle_move(source, now)
+            handle(plaintext, now)
+
+    def _handle_rest(self, datagram: bytes, source: Address, peer: Peer | None, now: float) -> None:
+        counters = self.counters
+        if not datagram:
+            counters.empty += 1
+        elif datagram[0] < 4:
+            try:
+                self._handle_check(datagram, source, now)
+            except MalformedStun:
+                counters.malformed_stun += 1
+            except UnknownUfrag:
+                counters.unknown_ufrag += 1
+            except IllegalCheck:
+                counters.illegal_check += 1
+        elif not (19 < datagram[0] < 64 or 127 < datagram[0] < 192):
+            counters.unknown_kind += 1
+        elif peer is None:
+            counters.unknown_source += 1
+        elif datagram[0] < 64:
+            peer.handle_dtls(datagram)
+        else:
+            counters.unauthenticated_srtp += 1
+
+    def _handle_check(self, datagram: bytes, source: Address, now: float) -> None:
+        request = stun.parse_binding_request(datagram)
+        peer = self._peers.get(request.local_ufrag)
+        if peer is None:
+            raise UnknownUfrag("nobody here was given this user fragment")
+        holder = self._routes.get(source)
+        if (
+            holder is not None
+            and holder is not peer
+            and holder.address == source
+            and now - holder.last_seen < TAKEOVER_AFTER_S
+        ):
+            raise IllegalCheck("the address is in use by another peer")
+        for output in peer.handle_check(request, source, now):
+            match output:
+                case ice.Reply():
+                    self.send(output.datagram, source)
+                case ice.Learned():
+                    if holder is not None:
+                        holder.handle_takeover(source)
+                    self._routes[source] = peer
+                case ice.Forgotten():
+                    del self._routes[output.address]
+                case ice.Selected():
+                    peer.select(output.address)
+                case _:
+                    assert_never(output)
+        if peer.address is not None:
+            peer.handle_checked()
+
+    def _sweep(self) -> None:
+        self._sweep_timer = self._loop.call_later(SWEEP_S, self._sweep)
+        now = time.monotonic()
+        for peer in tuple(self._peers.values()):
+            peer.handle_time(now, self._closed_after_s)
+
+
+def own_addresses(bound_host: str) -> list[str]:
+    """The addresses at which a socket bound to this host can be reached, those for everybody first."""
+    bound = ipaddress.ip_address(bound_host)
+    if not bound.is_unspecified:
+        return [bound_host]
+    found = [
+        ipaddress.ip_address(ip.ip if isinstance(ip.ip, str) else ip.ip[0])
+        for adapter in ifaddr.get_adapters()
+        for ip in adapter.ips
+    ]
+    # A socket bound to :: is reached by both families, one bound to 0.0.0.0 by IPv4 alone.
+    reached = [
+        address
+        for address in found
+        if address.version <= bound.version and not address.is_loopback and not address.is_link_local
+    ]
+    reached.sort(key=lambda address: (address.version, not address.is_global))
+    return [str(address) for address in reached[:MAX_CANDIDATES]] or ["127.0.0.1"]
+
+
+async def _resolve(loop: asyncio.AbstractEventLoop, name: str) -> str:
+    found = await loop.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
+    return str(found[0][4][0])
+
+
+def _enlarge_buffers(udp: socket.socket) -> None:
+    for option, forced_option in ((socket.SO_RCVBUF, SO_RCVBUFFORCE), (socket.SO_SNDBUF, SO_SNDBUFFORCE)):
+        udp.setsockopt(socket.SOL_SOCKET, option, SOCKET_BUFFER_BYTES)  # cut to net.core.[rw]mem_max
+        with contextlib.suppress(OSError):
+            udp.setsockopt(socket.SOL_SOCKET, forced_option, SOCKET_BUFFER_BYTES)  # needs CAP_NET_ADMIN
