@@ -1,0 +1,139 @@
+"""CPU for each forwarded packet, and the delay of forwarding, with 1, 8 and 20 two-party calls.
+
+All servers run; one at a time has calls that send. They take turns, so that a slow minute of the machine
+hits everyone. The time is user + system of the server's processes; the packets are those that bots received.
+"""
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from tests.bench.bot import Bot
+from tests.bench.peer import Peer, running, sending
+from tests.bench.table import Row, judge, percentile, span
+from tests.bench.workshop import Workshop
+
+CALLS = (1, 8, 20)
+TURNS = 2
+WINDOW_S = 10.0  # /proc counts in steps of 10 ms; one call costs about ten steps in this time
+WARM_UP_S = 1.0  # keyframes have been asked for and sent
+MEDIA_RELAY_CALLS = 1  # it takes half a core for each
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """One server's turn."""
+
+    cpu_us: float  # for each packet that arrived
+    arrived: float  # of the packets sent, a fraction
+    delays_ms: Sequence[float]
+
+
+async def measure_cpu(workshop: Workshop) -> list[Row]:
+    windows: defaultdict[tuple[str, int], list[Window]] = defaultdict(list)
+    async with contextlib.AsyncExitStack() as stack:
+        peers: list[Peer] = [await stack.enter_async_context(running(workshop.proofcall()))]
+        if (janus := workshop.janus()) is not None:
+            peers.append(await stack.enter_async_context(running(janus)))
+        bots: dict[str, list[Bot]] = {peer.name: [] for peer in peers}
+        connected = 0
+        for calls in CALLS:
+            for peer in peers:
+                for _ in range(calls - connected):
+                    bots[peer.name] += await peer.connect_call()
+            connected = calls
+            async with contextlib.AsyncExitStack() as guests:
+                present = list(peers)
+                media_relay = workshop.media_relay()
+                if media_relay is not None and calls == MEDIA_RELAY_CALLS:
+                    present.append(await guests.enter_async_context(running(media_relay)))
+                    bots[media_relay.name] = await media_relay.connect_call()
+                for _ in range(TURNS):
+                    for peer in present:
+                        windows[peer.name, calls].append(await _watch(peer, bots[peer.name]))
+    return _rows(windows, workshop)
+
+
+async def _watch(peer: Peer, bots: list[Bot]) -> Window:
+    with sending(bots):
+        await asyncio.sleep(WARM_UP_S)
+        for bot in bots:
+            bot.reset_counters()
+        before_s = peer.server.cpu_s()
+        await asyncio.sleep(WINDOW_S)
+        cpu_s = peer.server.cpu_s() - before_s
+    received = sum(bot.received_packets for bot in bots)
+    return Window(
+        cpu_us=cpu_s * 1e6 / received,
+        arrived=received / sum(bot.sent_packets for bot in bots),
+        delays_ms=[delay_ns / 1e6 for bot in bots for delay_ns in bot.delays_ns],
+    )
+
+
+def _rows(windows: dict[tuple[str, int], list[Window]], workshop: Workshop) -> list[Row]:
+    def cpu(name: str, calls: int) -> float:
+        turns = windows[name, calls]
+        return sum(turn.cpu_us for turn in turns) / len(turns)
+
+    rows: list[Row] = []
+    for calls in CALLS:
+        ours = cpu("Proofcall", calls)
+        peers: list[str] = []
+        for name in ("Janus", "MediaRelay"):
+            if (name, calls) in windows:
+                noise = span([turn.cpu_us for turn in windows[name, calls]])
+                theirs = cpu(name, calls)
+                peers.append(f"{name} {theirs:,.0f} µs ({noise}): ours is {ours / theirs:.3g} ×")
+            elif name == "Janus" and workshop.no_janus:
+                peers.append(f"Janus skipped: {workshop.no_janus}")
+            elif name == "MediaRelay" and workshop.no_media_relay and calls == MEDIA_RELAY_CALLS:
+                peers.append(f"MediaRelay skipped: {workshop.no_media_relay}")
+        judged = ("Janus", calls) in windows and calls == CALLS[-1]
+        rows.append(
+            Row(
+                part="cpu",
+                what=f"CPU a forwarded packet, {calls} calls of two",
+                reach="≤ 0.8 × Janus" if calls == CALLS[-1] else "",
+                measured=f"{ours:.0f} µs",
+                noise=span([turn.cpu_us for turn in windows["Proofcall", calls]]),
+                peers="; ".join(peers),
+                verdict=judge(ours <= 0.8 * cpu("Janus", calls)) if judged else "–",
+            )
+        )
+    most = CALLS[-1]
+    delay = {
+        name: [percentile(turn.delays_ms, 99) for turn in windows[name, most]] for name in _both(windows)
+    }
+    turns = windows["Proofcall", most]
+    ours_ms = percentile([delay_ms for turn in turns for delay_ms in turn.delays_ms], 99)
+    rows.append(
+        Row(
+            part="cpu",
+            what=f"forwarding delay, p99, {most} calls",
+            reach="≤ 10 ms",
+            measured=f"{ours_ms:.2f} ms",
+            noise=span(delay["Proofcall"], 2),
+            peers=f"Janus {span(delay['Janus'], 2)} ms" if "Janus" in delay else "",
+            verdict=judge(ours_ms <= 10),
+        )
+    )
+    rows.append(
+        Row(
+            part="cpu",
+            what=f"packets that arrived, {most} calls",
+            reach="",
+            measured=f"{min(turn.arrived for turn in turns):.2%}",
+            peers="; ".join(
+                f"{name} {min(turn.arrived for turn in windows[name, most]):.2%}"
+                for name in _both(windows)
+                if name != "Proofcall"
+            ),
+        )
+    )
+    return rows
+
+
+def _both(windows: dict[tuple[str, int], list[Window]]) -> list[str]:
+    return [name for name in ("Proofcall", "Janus") if (name, CALLS[-1]) in windows]

@@ -1,0 +1,151 @@
+"""Proofcall itself: a real `proofcall serve`, everything on, and bots that come as people do.
+
+A bot gets a link from the integrator API, says hello, consents and joins on its WebSocket, and posts its
+offer.
+"""
+
+import asyncio
+import itertools
+import secrets
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from tests.bench.bot import Bot, BotFailed, Crowd, Direction, Kind
+from tests.bench.processes import Server, console_script
+
+HTTP_PORT = 8085
+UDP_PORT = 8447
+URL = f"http://127.0.0.1:{HTTP_PORT}"  # a secure context for Chromium; media go to the crowd's address
+ANSWER_TIMEOUT_S = 10
+# Own camera and microphone, and receive slots for a call of four.
+SECTIONS: list[tuple[Kind, Direction]] = [
+    ("audio", "sendrecv"),
+    ("video", "sendrecv"),
+    ("audio", "recvonly"),
+    ("video", "recvonly"),
+    ("audio", "recvonly"),
+    ("video", "recvonly"),
+]
+Json = dict[str, Any]
+
+
+class Person:
+    """One person's socket in a case. Answers to commands are awaited; the rest is read and forgotten."""
+
+    def __init__(self, websocket: aiohttp.ClientWebSocketResponse, token: str) -> None:
+        self.bot: Bot
+        self.actor_id = ""
+        self.token = token
+        self._websocket = websocket
+        self._ids = itertools.count(1)
+        self._waiting: dict[str, asyncio.Future[Json]] = {}
+        self._synced = asyncio.Event()
+        self._listening = asyncio.create_task(self._listen())
+
+    async def enter(self) -> None:
+        await self._websocket.send_json(
+            {"type": "hello", "version": 1, "token": self.token, "after": 0, "hash": None}
+        )
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            await self._synced.wait()
+        await self.command({"kind": "consent", "statement": "I agree.", "language": "en"})
+        await self.command({"kind": "join"})
+
+    async def command(self, command: Json) -> Json:
+        """Send a command and return its `ack`."""
+        command_id = f"b{next(self._ids)}"
+        future: asyncio.Future[Json] = asyncio.get_running_loop().create_future()
+        self._waiting[command_id] = future
+        await self._websocket.send_json({"type": "command", "id": command_id, "command": command})
+        async with asyncio.timeout(ANSWER_TIMEOUT_S):
+            answer = await future
+        if answer["type"] != "ack":
+            raise BotFailed(f"Proofcall refused {command['kind']}: {answer['message']}")
+        return answer
+
+    async def close(self) -> None:
+        self._listening.cancel()
+        await self._websocket.close()
+
+    async def _listen(self) -> None:
+        async for frame in self._websocket:
+            message: Json = frame.json()
+            match message["type"]:
+                case "welcome":
+                    self.actor_id = message["you"]["actor_id"]
+                case "synced":
+                    self._synced.set()
+                case "ack" | "nack":
+                    self._waiting.pop(message["id"]).set_result(message)
+
+
+class ProofcallPeer:
+    name = "Proofcall"
+
+    def __init__(self, crowd: Crowd, *, directory: Path) -> None:
+        self.server: Server
+        self._crowd = crowd
+        self._directory = directory
+        self._api_key = secrets.token_urlsafe(24)
+        self._people: list[Person] = []
+        self._http = aiohttp.ClientSession(raise_for_status=True)
+
+    async def start(self) -> None:
+        self.server = Server.start(
+            [console_script("proofcall"), "serve"],
+            log=self._directory / "log",
+            environment={
+                "PROOFCALL_HTTP_HOST": "0.0.0.0",
+                "PROOFCALL_HTTP_PORT": str(HTTP_PORT),
+                "PROOFCALL_UDP_PORT": str(UDP_PORT),
+                "PROOFCALL_ANNOUNCE": f"{self._crowd.address}:{UDP_PORT}",
+                "PROOFCALL_PUBLIC_URL": URL,
+                "PROOFCALL_DATA_DIR": str(self._directory / "data"),
+                "PROOFCALL_API_KEY": self._api_key,
+            },
+        )
+        await self.server.ready(lambda: self._http.get(f"{URL}/readyz"))
+
+    async def stop(self) -> None:
+        for person in self._people:
+            await person.close()
+        await self._http.close()
+        await self.server.stop()
+
+    async def connect_call(self) -> list[Bot]:
+        case_id = await self.open_case()
+        return [(await self.join(case_id, role)).bot for role in ("customer", "courier")]
+
+    async def open_case(self) -> str:
+        case = await self._post("/api/cases", {"waybill": "SF1000000001", "language": "en"})
+        return str(case["case_id"])
+
+    async def issue_link(self, case_id: str, role: str) -> Json:
+        return await self._post(
+            f"/api/cases/{case_id}/links", {"role": role, "name": role, "expires_in_s": 3_600}
+        )
+
+    async def join(self, case_id: str, role: str, *, stamps: bool = True) -> Person:
+        """A new person of the case, in the call and connected; its bot does not send yet."""
+        token = str((await self.issue_link(case_id, role))["token"])
+        person = Person(await self._http.ws_connect(f"{URL}/api/cases/{case_id}/ws"), token)
+        self._people.append(person)
+        await person.enter()
+        person.bot = Bot(self._crowd, stamps=stamps)
+        async with self._http.post(
+            f"{URL}/api/cases/{case_id}/media",
+            data=person.bot.offer(SECTIONS),
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/sdp"},
+        ) as response:
+            person.bot.accept_answer(await response.text())
+        await person.bot.connected
+        return person
+
+    async def _post(self, path: str, body: Json) -> Json:
+        async with self._http.post(
+            URL + path, json=body, headers={"Authorization": f"Bearer {self._api_key}"}
+        ) as response:
+            answer: Json = await response.json()
+            return answer

@@ -1,0 +1,37 @@
+"""What the measurements share: the bots' crowd, a folder to write in, who takes part."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.bench.bot import Crowd
+from tests.bench.janus_peer import JanusPeer
+from tests.bench.media_relay_peer import MediaRelayPeer
+from tests.bench.proofcall_peer import ProofcallPeer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workshop:
+    """`no_janus` and `no_media_relay` are the reasons why a peer is absent, or `None` if it takes part."""
+
+    crowd: Crowd
+    directory: Path
+    no_janus: str | None
+    no_media_relay: str | None
+
+    def proofcall(self) -> ProofcallPeer:
+        return ProofcallPeer(self.crowd, directory=self._folder("proofcall"))
+
+    def janus(self) -> JanusPeer | None:
+        return None if self.no_janus else JanusPeer(self.crowd, directory=self._folder("janus"))
+
+    def media_relay(self) -> MediaRelayPeer | None:
+        if self.no_media_relay:
+            return None
+        return MediaRelayPeer(self.crowd, directory=self._folder("media-relay"))
+
+    def _folder(self, name: str) -> Path:
+        """A fresh one each time: a server never sees what an earlier one left."""
+        number = len(list(self.directory.glob(f"{name}-*")))
+        folder = self.directory / f"{name}-{number}"
+        folder.mkdir()
+        return folder
