@@ -1,0 +1,263 @@
+"""One outgoing stream: a receive slot's sound or picture, whoever sits in the slot.
+
+Towards the receiver it is one RTP stream for the life of the connection: one SSRC, sequence numbers without a
+break, timestamps that go on at the clock's pace while the people behind it change. A change of source keeps
+
+    sequence number out = index in + offset                chosen so that the first is the next
+    timestamp out       = timestamp in + offset            chosen so that the time between is what really
+    passed
+
+A gap in the source stays a gap here, so that the receiver sees it, and a late repair finds its place.
+A picture begins with a keyframe: until one comes from a new source, nothing of it is passed on.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from media.depacketizer import is_keyframe_start
+from media.packet_history import AUDIO_WINDOW_S, VIDEO_WINDOW_S, PacketHistory
+from media.reception import Reception
+from media.rtcp import NTP_SECOND, ReportBlock, SenderReport
+from media.rtp import (
+    EXTENSION,
+    HEADER,
+    HEADER_BYTES,
+    IDENTIFIERS,
+    MARKER,
+    PAYLOAD_TYPE,
+    Ssrc,
+    rewrite_extensions,
+)
+from media.sdp import EXTENSION_MID, Codec, MediaSection
+
+REMEMBERED_REPORTS = 4  # receivers answer the newest sender report, or the one before it
+
+pack_header = HEADER.pack
+patch_header = HEADER.pack_into
+
+
+class Forwarder:
+    """The state of one outgoing stream. `forward` is the hot path: it makes nothing but the bytes."""
+
+    __slots__ = (
+        "_first_index",
+        "_highest_index",
+        "_identifiers",
+        "_payload_types",
+        "_report_times",
+        "_rtp_timestamp",
+        "_sent_at",
+        "_sequence_number",
+        "_sequence_offset",
+        "_source",
+        "_timestamp_offset",
+        "fraction_lost",
+        "history",
+        "jitter_s",
+        "lost",
+        "octets",
+        "packets",
+        "receiver_id",
+        "section",
+        "sent_bytes",
+        "ssrc",
+        "unspoken",
+    )
+
+    def __init__(
+        self, *, receiver_id: str, ssrc: Ssrc, section: MediaSection, sequence_number: int, rtp_timestamp: int
+    ) -> None:
+        """The two numbers are where the stream shall begin; they ought to be random (RFC 3550 §5.1)."""
+        self.receiver_id = receiver_id
+        self.ssrc = ssrc
+        self.history = PacketHistory(window_s=VIDEO_WINDOW_S if section.kind == "video" else AUDIO_WINDOW_S)
+        self.packets = 0
+        self.octets = 0  # of payload, as sender reports count
+        self.sent_bytes = 0
+        self.unspoken = 0  # packets of a codec that the receiver does not speak
+        self.lost = 0
+        self.fraction_lost = 0
+        self.jitter_s = 0.0
+        self.section = section
+        self._source: Reception | None = None
+        self._payload_types: dict[int, int] = {}  # second header byte in: second header byte out
+        self._identifiers = bytes(IDENTIFIERS)
+        self._sequence_offset = 0
+        self._timestamp_offset = 0
+        self._first_index = 0
+        self._highest_index = 0
+        self._sequence_number = (sequence_number - 1) & 0xFFFF
+        self._rtp_timestamp = rtp_timestamp
+        self._sent_at: float | None = None
+        self._report_times: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_REPORTS)
+
+    @property
+    def source(self) -> Reception | None:
+        return self._source
+
+    def release(self) -> None:
+        """The source left the slot; whoever comes next continues the stream."""
+        self._source = None
+
+    def forward(
+        self,
+        source: Reception,
+        packet: bytes,
+        first: int,
+        second: int,
+        index: int,
+        rtp_timestamp: int,
+        size_bytes: int,
+        now: float,
+    ) -> bytes | None:
+        """The packet in the receiver's numbers, or None if it is not for them. `first` and `second` are the
+        header's first bytes, `size_bytes` is its checked size.
+        """
+        if source is not self._source and not self._begin(
+            source, packet, second, index, rtp_timestamp, size_bytes, now
+        ):
+            return None
+        second_out = self._payload_types.get(second)
+        if second_out is None:
+            self.unspoken += 1
+            return None
+        # What the source sent before it came into this slot has no number here.
+        if index < self._first_index:
+            return None
+        sequence_number = (index + self._sequence_offset) & 0xFFFF
+        rtp_timestamp = (rtp_timestamp + self._timestamp_offset) & 0xFFFF_FFFF
+        if first & EXTENSION:
+            patched = bytearray(packet)
+            patch_header(patched, 0, first, second_out, sequence_number, rtp_timestamp, self.ssrc)
+            rewrite_extensions(patched, self._identifiers, size_bytes)
+            packet = bytes(patched)
+        else:
+            packet = (
+                pack_header(first, second_out, sequence_number, rtp_timestamp, self.ssrc)
+                + packet[HEADER_BYTES:]
+            )
+        if index > self._highest_index:
+            self._highest_index = index
+            self._sequence_number = sequence_number
+            self._rtp_timestamp = rtp_timestamp
+            self._sent_at = now
+        self.history.store(sequence_number, packet, now)
+        length = len(packet)
+        self.packets += 1
+        self.sent_bytes += length
+        self.octets += length - size_bytes
+        return packet
+
+    def _begin(
+        self,
+        source: Reception,
+        packet: bytes,
+        second: int,
+        index: int,
+        rtp_timestamp: int,
+        size_bytes: int,
+        now: float,
+    ) -> bool:
+        codec = source.codecs[second & PAYLOAD_TYPE]
+        payload_types = payload_types_between(source.section, self.section)
+        if second not in payload_types:
+            self.unspoken += 1
+            return False
+        if source.section.kind == "video" and not is_keyframe_start(codec.name, packet[size_bytes:]):
+            return False
+        self._source = source
+        self._payload_types = payload_types
+        self._identifiers = identifiers_between(source.section, self.section)
+        self._sequence_offset = self._sequence_number + 1 - index
+        if self._sent_at is not None:
+            elapsed = max(1, round((now - self._sent_at) * codec.clock_rate))
+            self._rtp_timestamp += elapsed
+        self._timestamp_offset = self._rtp_timestamp - rtp_timestamp
+        self._first_index = index
+        self._highest_index = index - 1
+        self._report_times.clear()
+        return True
+
+    def resend(self, sequence_numbers: Iterable[int], now: float, round_trip_s: float) -> list[bytes]:
+        """The packets that a NACK asks for, as far as they are kept and not under way already."""
+        packets = []
+        for sequence_number in sequence_numbers:
+            packet = self.history.resend(sequence_number, now, round_trip_s)
+            if packet is not None:
+                packets.append(packet)
+                self.packets += 1
+                self.sent_bytes += len(packet)
+                self.octets += len(packet) - HEADER_BYTES
+        return packets
+
+    def sender_report(self, now: float, clock_offset: int) -> SenderReport | None:
+        """The source's last report, carried on to `now` and into the numbers of this stream; None as long as
+        the source has made none. `clock_offset` brings its NTP clock to the relay's: the same for all
+        streams of a
+        peer, so that sound and picture stay as far apart as their sender says.
+        """
+        source = self._source
+        if source is None or source.sender_report is None:
+            return None
+        passed_s = now - source.sender_report_at
+        clock_rate = source.section.codecs[0].clock_rate
+        ntp_timestamp = (
+            source.sender_report.ntp_timestamp + clock_offset + int(passed_s * NTP_SECOND)
+        ) & 0xFFFF_FFFF_FFFF_FFFF
+        self._report_times.append((ntp_timestamp >> 16 & 0xFFFF_FFFF, now))
+        return SenderReport(
+            ssrc=self.ssrc,
+            ntp_timestamp=ntp_timestamp,
+            rtp_timestamp=(
+                source.sender_report.rtp_timestamp + self._timestamp_offset + round(passed_s * clock_rate)
+            )
+            & 0xFFFF_FFFF,
+            packet_count=self.packets,
+            octet_count=self.octets,
+        )
+
+    def handle_report_block(self, block: ReportBlock, now: float) -> float | None:
+        """What the receiver says of this stream; the round trip in seconds where it can be told (RFC 3550
+        §6.4.1).
+        """
+        self.fraction_lost = block.fraction_lost
+        self.lost = block.packets_lost
+        self.jitter_s = block.jitter / self.section.codecs[0].clock_rate
+        for last_sender_report, sent_at in self._report_times:
+            if last_sender_report == block.last_sender_report:
+                return max(0.0, now - sent_at - block.delay_since_last_sender_report / 0x1_0000)
+        return None
+
+
+def payload_types_between(source: MediaSection, target: MediaSection) -> dict[int, int]:
+    """Second header bytes, with marker and without, from the numbers of one offer to those of another."""
+    found: dict[int, int] = {}
+    for codec in source.codecs:
+        for other in target.codecs:
+            if same_codec(codec, other):
+                found[codec.payload_type] = other.payload_type
+                found[codec.payload_type | MARKER] = other.payload_type | MARKER
+                break
+    return found
+
+
+def same_codec(one: Codec, other: Codec) -> bool:
+    """Whether a stream of one can be decoded as the other. Levels and profiles within H.264 baseline are not
+    told apart: decoders go beyond the level they state, and constrained baseline is what browsers make of
+    all.
+    """
+    return (one.name, one.clock_rate, one.channels) == (other.name, other.clock_rate, other.channels)
+
+
+def identifiers_between(source: MediaSection, target: MediaSection) -> bytes:
+    """For each header extension identifier of one offer that of the other, or 0. MID names a section of the
+    source's own offer, and would bind the stream to a wrong section at the receiver: it is never passed on.
+    """
+    identifiers = bytearray(IDENTIFIERS)
+    for uri, identifier in source.header_extensions:
+        other = target.extension_id(uri)
+        if uri != EXTENSION_MID and other is not None:
+            identifiers[identifier] = other
+    return bytes(identifiers)

@@ -1,0 +1,151 @@
+"""One RTP stream as it arrives: its order, its losses, its jitter (RFC 3550 A.1, A.3, A.8) and its clock
+(§6.4.1).
+
+Sequence numbers are counted on without wrapping; the result, the packet's *index*, is what the rest of the
+router reasons with.
+"""
+
+from __future__ import annotations
+
+from media.nack import NackGenerator
+from media.rtcp import ReportBlock, SenderReport
+from media.rtp import Ssrc
+from media.sdp import Codec, MediaSection
+
+MAX_DROPOUT = (
+    3000  # RFC 3550 A.1: packets; a longer jump is a restart, not a loss (one minute at 50 a second)
+)
+MAX_MISORDER = 3000  # RFC 3550 says 100; repairs come up to 2 s late, which is more
+
+REFUSED = -1  # a duplicate, or a jump that the next packet must confirm
+RESTARTED = -2  # the sender counts from somewhere else: begin a new reception with this packet
+
+VIDEO_REPAIR_S = 2.0  # no browser's history goes back further
+AUDIO_REPAIR_S = 0.6  # a jitter buffer seldom waits longer than this for sound
+
+
+class Reception:
+    """The packets of one SSRC in one section of a peer's offer, from the first that arrived."""
+
+    __slots__ = (
+        "_arrived_at",
+        "_bad_sequence_number",
+        "_clock_rate",
+        "_first",
+        "_highest",
+        "_jitter",
+        "_reported_expected",
+        "_reported_received",
+        "_rtp_timestamp",
+        "codecs",
+        "fraction_lost",
+        "kind",
+        "nacks",
+        "received",
+        "section",
+        "sender_report",
+        "sender_report_at",
+        "ssrc",
+    )
+
+    def __init__(self, *, ssrc: Ssrc, section: MediaSection, sequence_number: int) -> None:
+        self.ssrc = ssrc
+        self.section = section
+        self.kind = section.kind
+        self.codecs: dict[int, Codec] = {codec.payload_type: codec for codec in section.codecs}
+        self.nacks = NackGenerator(max_age_s=VIDEO_REPAIR_S if section.kind == "video" else AUDIO_REPAIR_S)
+        self.received = 0
+        self.fraction_lost = 0  # of 256, as last reported
+        self.sender_report: SenderReport | None = None
+        self.sender_report_at = 0.0
+        self._clock_rate = section.codecs[0].clock_rate
+        self._first = 0x1_0000 + sequence_number  # room below for packets that were overtaken
+        self._highest = self._first - 1
+        self._bad_sequence_number = -1
+        self._jitter = 0.0
+        self._rtp_timestamp = 0
+        self._arrived_at = 0.0
+        self._reported_expected = 0
+        self._reported_received = 0
+
+    def handle_packet(self, sequence_number: int, rtp_timestamp: int, now: float) -> int:
+        """The packet's index, or REFUSED, or RESTARTED."""
+        highest = self._highest
+        step = ((sequence_number - highest + 0x8000) & 0xFFFF) - 0x8000
+        if step == 1:
+            self._highest = index = highest + 1
+        elif 1 < step < MAX_DROPOUT:
+            self._highest = index = highest + step
+            self.nacks.handle_gap(highest + 1, index, now)
+        elif -MAX_MISORDER < step < 0:
+            index = highest + step
+            self.nacks.handle_arrival(index)
+            if index < self._first:
+                self._first = index
+            self.received += 1
+            return index
+        elif step == 0:
+            return REFUSED
+        else:
+            # RFC 3550 A.1: two sequential packets, assume that the other side restarted without telling us.
+            if sequence_number == self._bad_sequence_number:
+                return RESTARTED
+            self._bad_sequence_number = (sequence_number + 1) & 0xFFFF
+            return REFUSED
+
+        if rtp_timestamp != self._rtp_timestamp:
+            if self.received:
+                # RFC 3550 A.8, once a timestamp: the packets of one picture leave together, and differ by
+                # pacing only.
+                elapsed = ((rtp_timestamp - self._rtp_timestamp + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
+                difference = abs((now - self._arrived_at) * self._clock_rate - elapsed)
+                self._jitter += (difference - self._jitter) / 16
+            self._rtp_timestamp = rtp_timestamp
+            self._arrived_at = now
+        self.received += 1
+        return index
+
+    @property
+    def last_arrival(self) -> float:
+        """When the stream's newest timestamp was first seen."""
+        return self._arrived_at
+
+    @property
+    def expected(self) -> int:
+        return self._highest - self._first + 1
+
+    @property
+    def lost(self) -> int:
+        """RFC 3550 A.3: expected less received; repaired packets count as received."""
+        return self.expected - self.received
+
+    @property
+    def jitter_s(self) -> float:
+        return self._jitter / self._clock_rate
+
+    def handle_sender_report(self, report: SenderReport, now: float) -> None:
+        self.sender_report = report
+        self.sender_report_at = now
+
+    def report_block(self, now: float) -> ReportBlock:
+        """What to tell the sender; each call closes an interval (RFC 3550 A.3)."""
+        expected, received = self.expected, self.received
+        expected_interval = expected - self._reported_expected
+        lost_interval = expected_interval - (received - self._reported_received)
+        self._reported_expected, self._reported_received = expected, received
+        self.fraction_lost = 0
+        if expected_interval > 0 and lost_interval > 0:
+            self.fraction_lost = min(255, lost_interval * 256 // expected_interval)
+        last, delay = 0, 0
+        if self.sender_report is not None:
+            last = self.sender_report.ntp_timestamp >> 16 & 0xFFFF_FFFF
+            delay = int((now - self.sender_report_at) * 0x1_0000)
+        return ReportBlock(
+            ssrc=self.ssrc,
+            fraction_lost=self.fraction_lost,
+            packets_lost=self.lost,
+            highest_sequence_number=self._highest - 0x1_0000,
+            jitter=int(self._jitter),
+            last_sender_report=last,
+            delay_since_last_sender_report=delay,
+        )

@@ -1,0 +1,713 @@
+"""The router of one call: whose packets go to whom, in whose numbers, and who is asked for what.
+
+    sender ── Reception (an SSRC) ── Track (their sound or their picture) ─┬─ Forwarder (a slot) ── receiver
+                                                                           └─ Forwarder (a slot) ── receiver
+
+A pure machine without clock or socket. `handle_rtp` is the hot path and returns plain tuples; everything else
+returns outputs for the driver to perform. RTCP ends here: what the router tells a peer is its own.
+
+Peers are relayed only while they are admitted. Before that their packets are counted for reports and dropped.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from math import inf
+from typing import assert_never
+
+from media.depacketizer import is_keyframe_start
+from media.errors import IllegalPeer, MalformedRtcp, MalformedRtp, UnknownPeer
+from media.forwarder import Forwarder
+from media.keyframes import KeyframeRequests
+from media.reception import REFUSED, Reception
+from media.rtcp import (
+    MAX_COUNT,
+    NTP_SECOND,
+    FullIntraRequest,
+    Goodbye,
+    Nack,
+    PictureLossIndication,
+    ReceiverReport,
+    ReportBlock,
+    RtcpPacket,
+    SenderReport,
+    SourceDescription,
+    encode_compound,
+    parse_compound,
+)
+from media.rtp import HEADER, HEADER_BYTES, PAYLOAD_TYPE, PLAIN, Ssrc, extensions, header_size
+from media.sdp import EXTENSION_MID, Codec, MediaSection, Offer, SlotSsrcs
+
+REPORT_INTERVAL_S = 1.0  # as libwebrtc does for video; RFC 3550 §6.2 allows it at these rates
+ASSUMED_ROUND_TRIP_S = 0.1  # until a report tells better: a mobile network on a fair day
+TAKE_OVER_S = 1.0  # a stream that was replaced may come back once its successor is silent this long
+MAX_NACKED = 256  # sequence numbers in one packet: 1 kB if no two of them are neighbours
+RELAY_CNAME = "relay"
+MAX_RECEPTIONS = 16  # SSRCs of one peer: two, and some for restarts; the longest silent makes room
+
+unpack_header = HEADER.unpack_from
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRtp:
+    peer_id: str
+    packet: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SendRtcp:
+    peer_id: str
+    compound: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotsChanged:
+    """Somebody came into or left one of this peer's slots; `Router.slots` tells who sits where."""
+
+    peer_id: str
+
+
+Output = SendRtp | SendRtcp | SlotsChanged
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlotAssignment:
+    """Who sits in a receive slot, and in which sections of the receiver's offer they are seen and heard."""
+
+    slot: int
+    peer_id: str
+    audio_mid: str | None
+    video_mid: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What a peer sent and received since they were admitted, from their point of view. Bytes are of RTP
+    with headers; `lost_packets` left the peer, never arrived here and could not be repaired.
+    """
+
+    sent_packets: int = 0
+    sent_bytes: int = 0
+    received_packets: int = 0
+    received_bytes: int = 0
+    lost_packets: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamQuality:
+    """One stream between a peer and the router, as the receiving end of it sees it."""
+
+    mid: str
+    kind: str
+    sent_by_peer: bool
+    packets: int
+    lost_packets: int
+    fraction_lost: float  # in the last interval, 0 to 1
+    jitter_s: float
+    round_trip_s: float
+
+
+class Track:
+    """What a peer sends of one kind: the stream that carries it now, and the slots it goes to."""
+
+    __slots__ = ("forwarders", "is_video", "keyframes", "reception", "section")
+
+    def __init__(self, *, is_video: bool) -> None:
+        self.is_video = is_video
+        self.section: MediaSection | None = None  # where the stream is bound; the first whose packets arrive
+        self.reception: Reception | None = None
+        self.forwarders: tuple[Forwarder, ...] = ()
+        self.keyframes = KeyframeRequests()
+
+
+class Seat:
+    """One receive slot of a peer and who sits in it."""
+
+    __slots__ = ("forwarders", "last_occupant_id", "layout", "occupant")
+
+    def __init__(self, layout: SlotSsrcs, forwarders: dict[str, Forwarder]) -> None:
+        self.layout = layout
+        self.forwarders = forwarders  # by kind
+        self.occupant: Peer | None = None
+        self.last_occupant_id = ""
+
+
+class Peer:
+    """One participant's connection as the router sees it."""
+
+    __slots__ = (
+        "admitted",
+        "baseline",
+        "by_mid",
+        "by_ssrc",
+        "clock_offset",
+        "feedback_ssrc",
+        "fir_count",
+        "forwarders",
+        "has_round_trip",
+        "lost_of_ended",
+        "malformed",
+        "mid_identifiers",
+        "peer_id",
+        "receptions",
+        "report_at",
+        "round_trip_s",
+        "seats",
+        "sending",
+        "sent_bytes",
+        "sent_packets",
+        "tracks",
+        "traffic",
+        "unbound",
+    )
+
+    def __init__(self, peer_id: str, offer: Offer, feedback_ssrc: Ssrc, seats: tuple[Seat, ...]) -> None:
+        self.peer_id = peer_id
+        self.admitted = False
+        self.feedback_ssrc = feedback_ssrc
+        self.sending = offer.sending_sections()
+        self.by_mid = {section.mid: section for section in self.sending}
+        self.by_ssrc = {ssrc: section for section in self.sending for ssrc in section.ssrcs}
+        self.mid_identifiers = {section.extension_id(EXTENSION_MID) for section in self.sending} - {None}
+        self.tracks = {"audio": Track(is_video=False), "video": Track(is_video=True)}
+        self.receptions: dict[int, Reception] = {}
+        self.seats = seats
+        self.forwarders = {
+            forwarder.ssrc: (seat, kind, forwarder)
+            for seat in seats
+            for kind, forwarder in seat.forwarders.items()
+        }
+        self.report_at = inf
+        self.round_trip_s = ASSUMED_ROUND_TRIP_S
+        self.has_round_trip = False
+        self.clock_offset = 0  # from the peer's NTP clock to the relay's
+        self.fir_count = 0
+        self.malformed = 0
+        self.unbound = 0
+        self.sent_packets = 0
+        self.sent_bytes = 0
+        self.lost_of_ended = 0
+        self.baseline = Traffic()  # the counters at the last admission
+        self.traffic = Traffic()  # of the last admission that is over
+
+    def counters(self) -> Traffic:
+        """Since the connection began."""
+        forwarders = [forwarder for _, _, forwarder in self.forwarders.values()]
+        return Traffic(
+            sent_packets=self.sent_packets,
+            sent_bytes=self.sent_bytes,
+            received_packets=sum(forwarder.packets for forwarder in forwarders),
+            received_bytes=sum(forwarder.sent_bytes for forwarder in forwarders),
+            lost_packets=self.lost_of_ended + sum(reception.lost for reception in self.receptions.values()),
+        )
+
+
+class Router:
+    """One call. `random32` gives 32 random bits; `on_video(peer_id, codec, packet, now)` sees each video
+    packet of admitted peers as it arrived. `next_deadline` is when `handle_timeout` has something to do
+    next; any input may bring it nearer.
+    """
+
+    def __init__(
+        self,
+        *,
+        random32: Callable[[], int],
+        on_video: Callable[[str, Codec, bytes, float], None] | None = None,
+    ) -> None:
+        self._random32 = random32
+        self._on_video = on_video
+        self._peers: dict[str, Peer] = {}
+        self._admitted: dict[str, Peer] = {}  # in the order of admission
+        self.next_deadline = inf
+
+    # Who is here, and who sits where.
+
+    def add_peer(self, peer_id: str, offer: Offer, slots: Sequence[SlotSsrcs], now: float) -> list[Output]:
+        """A peer connects. Nothing of theirs is relayed until `admit`. Raises IllegalPeer if they are here
+        already.
+        """
+        if peer_id in self._peers:
+            raise IllegalPeer(f"peer {peer_id} is in this call already")
+        taken = {ssrc for section in offer.sections for ssrc in section.ssrcs} | {0}
+        taken |= {ssrc for slot in slots for ssrc in (slot.audio_ssrc, slot.video_ssrc) if ssrc is not None}
+        while (feedback_ssrc := self._random32()) in taken:
+            pass
+        seats = tuple(Seat(layout, self._forwarders(peer_id, layout)) for layout in slots)
+        peer = self._peers[peer_id] = Peer(peer_id, offer, Ssrc(feedback_ssrc), seats)
+        peer.report_at = now + REPORT_INTERVAL_S
+        self._wake(peer.report_at)
+        return []
+
+    def admit(self, peer_id: str, now: float) -> list[Output]:
+        """From now on they are seen and heard, and see and hear. Best called once their connection is up:
+        keyframes asked
+        for earlier would come before they can decrypt them. Raises UnknownPeer.
+        """
+        peer = self._peer(peer_id)
+        if peer.admitted:
+            return []
+        peer.admitted = True
+        peer.baseline = peer.counters()
+        for reception in peer.receptions.values():
+            reception.nacks.forget()
+        self._admitted[peer_id] = peer
+        return self._fill_seats({}, now)
+
+    def withdraw(self, peer_id: str, now: float) -> list[Output]:
+        """They are no longer relayed, but stay connected. Raises UnknownPeer."""
+        peer = self._peer(peer_id)
+        if not peer.admitted:
+            return []
+        peer.traffic = self.statistics(peer_id)
+        peer.admitted = False
+        changed: dict[str, None] = {}
+        for receiver in self._admitted.values():
+            for seat in receiver.seats:
+                if seat.occupant is not None and peer in (receiver, seat.occupant):
+                    _vacate(seat)
+                    changed[receiver.peer_id] = None
+        del self._admitted[peer_id]
+        for track in peer.tracks.values():
+            track.keyframes.forget()
+        return self._fill_seats(changed, now)
+
+    def remove_peer(self, peer_id: str, now: float) -> list[Output]:
+        """They are gone. Raises UnknownPeer."""
+        outputs = self.withdraw(peer_id, now)
+        del self._peers[peer_id]
+        return [output for output in outputs if output.peer_id != peer_id]
+
+    def slots(self, peer_id: str) -> list[SlotAssignment]:
+        """Who sits in this peer's slots; empty ones are left out. Raises UnknownPeer."""
+        return [
+            SlotAssignment(
+                slot=seat.layout.slot,
+                peer_id=seat.occupant.peer_id,
+                audio_mid=seat.layout.audio_section.mid if seat.layout.audio_section else None,
+                video_mid=seat.layout.video_section.mid if seat.layout.video_section else None,
+            )
+            for seat in self._peer(peer_id).seats
+            if seat.occupant is not None
+        ]
+
+    def statistics(self, peer_id: str) -> Traffic:
+        """Since they were admitted; after `withdraw`, what it was by then. Raises UnknownPeer."""
+        peer = self._peer(peer_id)
+        if not peer.admitted:
+            return peer.traffic
+        counters, baseline = peer.counters(), peer.baseline
+        return Traffic(
+            sent_packets=counters.sent_packets - baseline.sent_packets,
+            sent_bytes=counters.sent_bytes - baseline.sent_bytes,
+            received_packets=counters.received_packets - baseline.received_packets,
+            received_bytes=counters.received_bytes - baseline.received_bytes,
+            lost_packets=max(0, counters.lost_packets - baseline.lost_packets),
+        )
+
+    def quality(self, peer_id: str) -> list[StreamQuality]:
+        """The streams between this peer and the router, both ways. Raises UnknownPeer."""
+        peer = self._peer(peer_id)
+        sent = [
+            StreamQuality(
+                mid=reception.section.mid,
+                kind=reception.section.kind,
+                sent_by_peer=True,
+                packets=reception.received,
+                lost_packets=reception.lost,
+                fraction_lost=reception.fraction_lost / 256,
+                jitter_s=reception.jitter_s,
+                round_trip_s=peer.round_trip_s,
+            )
+            for reception in peer.receptions.values()
+        ]
+        received = [
+            StreamQuality(
+                mid=forwarder.section.mid,
+                kind=kind,
+                sent_by_peer=False,
+                packets=forwarder.packets,
+                lost_packets=forwarder.lost,
+                fraction_lost=forwarder.fraction_lost / 256,
+                jitter_s=forwarder.jitter_s,
+                round_trip_s=peer.round_trip_s,
+            )
+            for _, kind, forwarder in peer.forwarders.values()
+            if forwarder.packets
+        ]
+        return sent + received
+
+    def request_keyframe(self, peer_id: str, now: float) -> list[Output]:
+        """Somebody here needs a keyframe of this peer, to take a frame for instance. Raises UnknownPeer."""
+        peer = self._peer(peer_id)
+        if not peer.admitted:
+            return []
+        peer.tracks["video"].keyframes.handle_request(now)
+        return self._ask_for_keyframes(now)
+
+    def _peer(self, peer_id: str) -> Peer:
+        try:
+            return self._peers[peer_id]
+        except KeyError:
+            raise UnknownPeer(f"no peer {peer_id} is in this call") from None
+
+    def _forwarders(self, peer_id: str, layout: SlotSsrcs) -> dict[str, Forwarder]:
+        places = (
+            ("audio", layout.audio_ssrc, layout.audio_section),
+            ("video", layout.video_ssrc, layout.video_section),
+        )
+        return {
+            kind: Forwarder(
+                receiver_id=peer_id,
+                ssrc=Ssrc(ssrc),
+                section=section,
+                # RFC 3711 §3.3.1: a first number in the lower half cannot be mistaken for one before a wrap.
+                sequence_number=self._random32() & 0x7FFF,
+                rtp_timestamp=self._random32(),
+            )
+            for kind, ssrc, section in places
+            if ssrc is not None and section is not None
+        }
+
+    def _fill_seats(self, changed: dict[str, None], now: float) -> list[Output]:
+        """Seat whoever has no seat yet, in the order of admission; who was here before gets the old seat if
+        it is free.
+        """
+        for receiver in self._admitted.values():
+            seated = [seat.occupant for seat in receiver.seats]
+            for sender in self._admitted.values():
+                if sender is receiver or not sender.sending or sender in seated:
+                    continue
+                free = [seat for seat in receiver.seats if seat.occupant is None]
+                if not free:
+                    break
+                _occupy(min(free, key=lambda seat: seat.last_occupant_id != sender.peer_id), sender, now)
+                changed[receiver.peer_id] = None
+        outputs: list[Output] = [SlotsChanged(peer_id=peer_id) for peer_id in changed]
+        return outputs + self._ask_for_keyframes(now)
+
+    # The way of a packet.
+
+    def handle_rtp(self, peer_id: str, packet: bytes, now: float) -> list[tuple[str, bytes]]:
+        """(receiver, packet in the receiver's numbers) for each who gets it. Never raises: a packet that is
+        malformed, unknown or not admitted is counted and goes nowhere.
+        """
+        peer = self._peers.get(peer_id)
+        if peer is None:
+            return []
+        try:
+            first, second, sequence_number, rtp_timestamp, ssrc = unpack_header(packet)
+            size_bytes = HEADER_BYTES if first == PLAIN else header_size(packet)
+        except (struct.error, MalformedRtp):
+            peer.malformed += 1
+            return []
+        reception = peer.receptions.get(ssrc)
+        if reception is None:
+            reception = self._bind(peer, packet, now)
+            if reception is None:
+                peer.unbound += 1
+                return []
+        codec = reception.codecs.get(second & PAYLOAD_TYPE)
+        if codec is None:
+            peer.unbound += 1
+            return []
+
+        index = reception.handle_packet(sequence_number, rtp_timestamp, now)
+        if index < 0:
+            if index == REFUSED:
+                return []
+            reception = self._begin_reception(peer, reception.section, Ssrc(ssrc), sequence_number, now)
+            index = reception.handle_packet(sequence_number, rtp_timestamp, now)
+        if not peer.admitted:
+            return []
+        peer.sent_packets += 1
+        peer.sent_bytes += len(packet)
+        if reception.nacks.next_deadline < self.next_deadline:
+            self.next_deadline = reception.nacks.next_deadline
+
+        track = peer.tracks[reception.kind]
+        if track.reception is not reception and not self._take_over(track, reception, now):
+            return []
+        if track.is_video:
+            if track.keyframes.wanted and is_keyframe_start(codec.name, packet[size_bytes:]):
+                track.keyframes.handle_keyframe()
+            if self._on_video is not None:
+                self._on_video(peer_id, codec, packet, now)
+        copies = []
+        for forwarder in track.forwarders:
+            copy = forwarder.forward(reception, packet, first, second, index, rtp_timestamp, size_bytes, now)
+            if copy is not None:
+                copies.append((forwarder.receiver_id, copy))
+        return copies
+
+    def _bind(self, peer: Peer, packet: bytes, now: float) -> Reception | None:
+        """Which section does a new SSRC belong to (RFC 9143 §9.2)? None if that cannot be told (yet)."""
+        _, second, sequence_number, _, ssrc = unpack_header(packet)
+        section = _section_of(peer, packet, ssrc, second & PAYLOAD_TYPE)
+        if section is None:
+            return None
+        return self._begin_reception(peer, section, Ssrc(ssrc), sequence_number, now)
+
+    def _begin_reception(
+        self, peer: Peer, section: MediaSection, ssrc: Ssrc, sequence_number: int, now: float
+    ) -> Reception:
+        """The newest stream of a section is the one that counts: a browser that restarts its sender leaves
+        the old one.
+        """
+        if ssrc in peer.receptions:
+            _end_reception(peer, ssrc)
+        elif len(peer.receptions) == MAX_RECEPTIONS:
+            _end_reception(peer, min(peer.receptions.values(), key=lambda one: one.last_arrival).ssrc)
+        track = peer.tracks[section.kind]
+        reception = Reception(ssrc=ssrc, section=section, sequence_number=sequence_number)
+        peer.receptions[ssrc] = reception
+        if track.section is section:
+            self._take(track, reception, now)
+        return reception
+
+    def _take_over(self, track: Track, reception: Reception, now: float) -> bool:
+        """Whether a stream becomes its track's current one: only when that is gone or silent."""
+        current = track.reception
+        if current is not None and now - current.last_arrival < TAKE_OVER_S:
+            return False
+        self._take(track, reception, now)
+        return True
+
+    def _take(self, track: Track, reception: Reception, now: float) -> None:
+        track.section = reception.section
+        track.reception = reception
+        if track.is_video and track.forwarders:
+            track.keyframes.handle_request(now)
+        self._wake(track.keyframes.next_deadline)
+
+    # RTCP and time.
+
+    def handle_rtcp(self, peer_id: str, compound: bytes, now: float) -> list[Output]:
+        """What a peer reports and asks for. Never raises: a malformed compound is counted and changes
+        nothing.
+        """
+        peer = self._peers.get(peer_id)
+        if peer is None:
+            return []
+        try:
+            packets = parse_compound(compound)
+        except MalformedRtcp:
+            peer.malformed += 1
+            return []
+        outputs: list[Output] = []
+        for packet in packets:
+            match packet:
+                case SenderReport():
+                    self._handle_sender_report(peer, packet, now)
+                    _handle_blocks(peer, packet.blocks, now)
+                case ReceiverReport():
+                    _handle_blocks(peer, packet.blocks, now)
+                case SourceDescription():
+                    pass
+                case Goodbye():
+                    for ssrc in packet.ssrcs:
+                        if ssrc in peer.receptions:
+                            _end_reception(peer, ssrc)
+                case Nack():
+                    outputs += _resend(peer, packet, now)
+                case PictureLossIndication():
+                    _handle_picture_loss(peer, packet.media_ssrc, now)
+                case FullIntraRequest():
+                    for ssrc, _ in packet.commands:
+                        _handle_picture_loss(peer, ssrc, now)
+                case _:
+                    assert_never(packet)
+        return outputs + self._ask_for_keyframes(now)
+
+    def handle_timeout(self, now: float) -> list[Output]:
+        """What is due: NACKs, keyframe requests, reports."""
+        if now < self.next_deadline:
+            return []
+        outputs: list[Output] = []
+        for peer in self._peers.values():
+            for reception in peer.receptions.values():
+                outputs += self._ask_for_missing(peer, reception, now)
+            if now >= peer.report_at:
+                outputs += _report(peer, now)
+        outputs += self._ask_for_keyframes(now)
+        self.next_deadline = min(
+            min(peer.report_at for peer in self._peers.values()) if self._peers else inf,
+            *(
+                reception.nacks.next_deadline
+                for peer in self._peers.values()
+                for reception in peer.receptions.values()
+            ),
+            *(
+                track.keyframes.next_deadline
+                for peer in self._admitted.values()
+                if (track := peer.tracks["video"]).reception is not None
+            ),
+            inf,
+        )
+        return outputs
+
+    def _ask_for_missing(self, peer: Peer, reception: Reception, now: float) -> list[Output]:
+        if not peer.admitted:
+            reception.nacks.forget()
+            return []
+        sequence_numbers, given_up = reception.nacks.handle_timeout(now, peer.round_trip_s)
+        track = peer.tracks[reception.kind]
+        if given_up and track.is_video and track.reception is reception:
+            track.keyframes.handle_request(now)
+        return [
+            _feedback(
+                peer,
+                Nack(
+                    ssrc=peer.feedback_ssrc,
+                    media_ssrc=reception.ssrc,
+                    sequence_numbers=tuple(sequence_numbers[start : start + MAX_NACKED]),
+                ),
+            )
+            for start in range(0, len(sequence_numbers), MAX_NACKED)
+        ]
+
+    def _ask_for_keyframes(self, now: float) -> list[Output]:
+        outputs: list[Output] = []
+        for peer in self._admitted.values():
+            track = peer.tracks["video"]
+            # Before the first packet there is nobody to ask, and the first picture is a keyframe anyway.
+            if track.reception is None:
+                continue
+            if track.keyframes.handle_timeout(now):
+                outputs.append(_feedback(peer, _keyframe_request(peer, track.reception)))
+            self._wake(track.keyframes.next_deadline)
+        return outputs
+
+    def _handle_sender_report(self, peer: Peer, report: SenderReport, now: float) -> None:
+        reception = peer.receptions.get(report.ssrc)
+        if reception is None:
+            return
+        if all(one.sender_report is None for one in peer.receptions.values()):
+            peer.clock_offset = round(now * NTP_SECOND) - report.ntp_timestamp
+        if reception.sender_report is None:
+            # Receivers play sound and picture together only once they have a report of each.
+            for forwarder in peer.tracks[reception.kind].forwarders:
+                self._peers[forwarder.receiver_id].report_at = now
+                self._wake(now)
+        reception.handle_sender_report(report, now)
+
+    def _wake(self, at: float) -> None:
+        if at < self.next_deadline:
+            self.next_deadline = at
+
+
+def _occupy(seat: Seat, sender: Peer, now: float) -> None:
+    seat.occupant = sender
+    seat.last_occupant_id = sender.peer_id
+    for kind, forwarder in seat.forwarders.items():
+        track = sender.tracks[kind]
+        track.forwarders = (*track.forwarders, forwarder)
+        if track.is_video:
+            track.keyframes.handle_request(now)
+
+
+def _vacate(seat: Seat) -> None:
+    assert seat.occupant is not None
+    for kind, forwarder in seat.forwarders.items():
+        track = seat.occupant.tracks[kind]
+        track.forwarders = tuple(one for one in track.forwarders if one is not forwarder)
+        forwarder.release()
+    seat.occupant = None
+
+
+def _section_of(peer: Peer, packet: bytes, ssrc: int, payload_type: int) -> MediaSection | None:
+    # RFC 9143 §9.2: if the packet has a MID, it decides, and a MID that is not in the table is dropped.
+    for identifier, data in extensions(packet):
+        if identifier in peer.mid_identifiers:
+            named = peer.by_mid.get(data.decode("utf-8", "replace"))
+            return named if named is not None and _speaks(named, payload_type) else None
+    signalled = peer.by_ssrc.get(ssrc)
+    if signalled is not None:
+        return signalled if _speaks(signalled, payload_type) else None
+    # The payload type decides where just one section can be meant. One whose SSRC was signalled, or that has
+    # its stream already, is meant only if all are.
+    candidates = [section for section in peer.sending if _speaks(section, payload_type)]
+    if len(candidates) > 1:
+        bound = [reception.section for reception in peer.receptions.values()]
+        candidates = [section for section in candidates if not section.ssrcs and section not in bound]
+    return candidates[0] if len(candidates) == 1 else None
+
+
+def _speaks(section: MediaSection, payload_type: int) -> bool:
+    return any(codec.payload_type == payload_type for codec in section.codecs)
+
+
+def _end_reception(peer: Peer, ssrc: int) -> None:
+    reception = peer.receptions.pop(ssrc)
+    peer.lost_of_ended += reception.lost
+    track = peer.tracks[reception.kind]
+    if track.reception is reception:
+        track.reception = None
+
+
+def _handle_blocks(peer: Peer, blocks: Iterable[ReportBlock], now: float) -> None:
+    for block in blocks:
+        if block.ssrc not in peer.forwarders:
+            continue
+        round_trip_s = peer.forwarders[block.ssrc][2].handle_report_block(block, now)
+        if round_trip_s is None:
+            continue
+        # RFC 6298 §2: the first sample as it is, an eighth of each later one.
+        weight = 0.125 if peer.has_round_trip else 1.0
+        peer.round_trip_s += weight * (round_trip_s - peer.round_trip_s)
+        peer.has_round_trip = True
+
+
+def _handle_picture_loss(peer: Peer, ssrc: Ssrc, now: float) -> None:
+    if ssrc in peer.forwarders:
+        seat, kind, _ = peer.forwarders[ssrc]
+        if seat.occupant is not None and kind == "video":
+            seat.occupant.tracks[kind].keyframes.handle_request(now)
+
+
+def _resend(peer: Peer, nack: Nack, now: float) -> list[Output]:
+    if nack.media_ssrc not in peer.forwarders:
+        return []
+    _, _, forwarder = peer.forwarders[nack.media_ssrc]
+    packets = forwarder.resend(nack.sequence_numbers, now, peer.round_trip_s)
+    return [SendRtp(peer_id=peer.peer_id, packet=packet) for packet in packets]
+
+
+def _report(peer: Peer, now: float) -> list[Output]:
+    """RFC 3550 §6.1: a compound begins with a report and names its sources."""
+    peer.report_at = now + REPORT_INTERVAL_S
+    blocks = tuple(reception.report_block(now) for reception in peer.receptions.values())
+    reports: list[RtcpPacket] = []
+    cnames = [(peer.feedback_ssrc, RELAY_CNAME)]
+    for seat, _, forwarder in peer.forwarders.values():
+        if seat.occupant is None:
+            continue
+        report = forwarder.sender_report(now, seat.occupant.clock_offset)
+        if report is not None and len(cnames) < MAX_COUNT:
+            reports.append(report)
+            cnames.append((forwarder.ssrc, seat.layout.cname))
+    if not blocks and not reports:
+        return []
+    compound = encode_compound(
+        [
+            ReceiverReport(ssrc=peer.feedback_ssrc, blocks=blocks),
+            *reports,
+            SourceDescription(cnames=tuple(cnames)),
+        ]
+    )
+    return [SendRtcp(peer_id=peer.peer_id, compound=compound)]
+
+
+def _keyframe_request(peer: Peer, reception: Reception) -> RtcpPacket:
+    feedback = {word for codec in reception.section.codecs for word in codec.feedback}
+    if "nack pli" not in feedback and "ccm fir" in feedback:
+        # RFC 5104 §4.3.1.1: the number is new for each command, and the same for its repetition; each is a
+        # command here.
+        peer.fir_count = (peer.fir_count + 1) & 0xFF
+        return FullIntraRequest(ssrc=peer.feedback_ssrc, commands=((reception.ssrc, peer.fir_count),))
+    return PictureLossIndication(ssrc=peer.feedback_ssrc, media_ssrc=reception.ssrc)
+
+
+def _feedback(peer: Peer, packet: RtcpPacket) -> SendRtcp:
+    return SendRtcp(peer_id=peer.peer_id, compound=encode_compound([packet]))

@@ -1,0 +1,186 @@
+"""RTP headers (RFC 3550 §5.1) and header extensions (RFC 8285), read and rewritten without parsing more than
+needed.
+
+     0                   1                   2                   3
+    ┌───┬─┬─┬───────┬─┬─────────────┬───────────────────────────────┐
+    │V=2│P│X│  CC   │M│     PT      │        sequence number        │
+    ├───┴─┴─┴───────┴─┴─────────────┴───────────────────────────────┤
+    │                         RTP timestamp                         │
+    ├───────────────────────────────────────────────────────────────┤
+    │                             SSRC                              │
+    ├───────────────────────────────────────────────────────────────┤
+    │                       CC × 4 bytes CSRC                       │
+    ├───────────────────────────────┬───────────────────────────────┤
+    │ X: 0xBEDE, or 0x100 + 4 bits  │   length in words of 32 bits  │
+    ├───────────────────────────────┴───────────────────────────────┤
+    │   one-byte form: ID(4) length-1(4) data …, 0 is padding       │
+    │   two-byte form: ID(8) length(8)   data …, 0 is padding       │
+    └───────────────────────────────────────────────────────────────┘
+
+The router forwards thousands of packets a second: it unpacks `HEADER` itself and calls `header_size` only
+for packets whose first byte is not `PLAIN`. Nothing here keeps state.
+"""
+
+from __future__ import annotations
+
+import struct
+from typing import NamedTuple, NewType
+
+from media.errors import MalformedRtp
+
+Ssrc = NewType("Ssrc", int)
+
+HEADER = struct.Struct("!BBHII")  # V P X CC, M PT, sequence number, RTP timestamp, SSRC
+HEADER_BYTES = 12
+PLAIN = 0x80  # version 2, no padding, no extension, no CSRC: the header is 12 bytes and all is said
+VERSION_MASK, VERSION_2 = 0xC0, 0x80
+PADDING, EXTENSION, CSRC_COUNT = 0x20, 0x10, 0x0F
+MARKER, PAYLOAD_TYPE = 0x80, 0x7F
+
+ONE_BYTE_PROFILE = 0xBEDE  # RFC 8285 §4.2
+TWO_BYTE_PROFILE = 0x1000  # RFC 8285 §4.3; the lower four bits are "appbits" and mean nothing here
+STOP_ID = 15  # RFC 8285 §4.2: of the one-byte form; whatever follows is not looked at
+
+IDENTIFIERS = 256  # a table of identifiers has one byte for each identifier; 0 says "blank it"
+LARGEST_ONE_BYTE_ID = 14
+
+
+class RtpHeader(NamedTuple):
+    payload_type: int
+    marker: bool
+    sequence_number: int
+    rtp_timestamp: int
+    ssrc: Ssrc
+    size_bytes: int  # where the payload begins
+    padding_bytes: int
+
+
+def parse_header(packet: bytes) -> RtpHeader:
+    """The header of a packet, checked as far as `header_size` checks. Raises MalformedRtp."""
+    size_bytes = header_size(packet)
+    first, second, sequence_number, rtp_timestamp, ssrc = HEADER.unpack_from(packet)
+    return RtpHeader(
+        payload_type=second & PAYLOAD_TYPE,
+        marker=second >= MARKER,
+        sequence_number=sequence_number,
+        rtp_timestamp=rtp_timestamp,
+        ssrc=Ssrc(ssrc),
+        size_bytes=size_bytes,
+        padding_bytes=packet[-1] if first & PADDING else 0,
+    )
+
+
+def header_size(packet: bytes) -> int:
+    """Bytes before the payload. Raises MalformedRtp unless version, CSRCs, extension and padding fit the
+    packet.
+    """
+    length = len(packet)
+    if length < HEADER_BYTES:
+        raise MalformedRtp(f"{length} bytes are no RTP packet; its header alone has {HEADER_BYTES}")
+    first = packet[0]
+    if first & VERSION_MASK != VERSION_2:
+        raise MalformedRtp(f"RTP version {first >> 6}; only 2 is spoken")
+    size = HEADER_BYTES + 4 * (first & CSRC_COUNT)
+    if first & EXTENSION:
+        if length < size + 4:
+            raise MalformedRtp("the header extension is cut off")
+        size += 4 + 4 * (packet[size + 2] << 8 | packet[size + 3])
+    if length < size:
+        raise MalformedRtp("the header is longer than the packet")
+    # RFC 3550 §5.1: the last octet of the padding counts how many should be ignored, including itself.
+    if first & PADDING and (length == size or not 1 <= packet[-1] <= length - size):
+        raise MalformedRtp("the padding is longer than the payload, or empty")
+    return size
+
+
+def payload(packet: bytes) -> bytes:
+    """What the header and the padding enclose. Raises MalformedRtp."""
+    size = header_size(packet)
+    return packet[size : -packet[-1]] if packet[0] & PADDING else packet[size:]
+
+
+def extensions(packet: bytes) -> list[tuple[int, bytes]]:
+    """(identifier, data) of each element. An element that is cut off ends the list: it is no reason to lose
+    the media behind it. Raises MalformedRtp where `header_size` does.
+    """
+    end = header_size(packet)
+    if not packet[0] & EXTENSION:
+        return []
+    position = HEADER_BYTES + 4 * (packet[0] & CSRC_COUNT) + 4
+    profile = packet[position - 4] << 8 | packet[position - 3]
+    found: list[tuple[int, bytes]] = []
+    if profile == ONE_BYTE_PROFILE:
+        while position < end:
+            lead = packet[position]
+            if lead == 0:
+                position += 1
+                continue
+            identifier, start = lead >> 4, position + 1
+            position = start + (lead & 0x0F) + 1
+            if identifier == STOP_ID or position > end:
+                break
+            # RFC 8285 §4.2: an element with ID 0 and a length is skipped.
+            if identifier:
+                found.append((identifier, packet[start:position]))
+    elif profile & 0xFFF0 == TWO_BYTE_PROFILE:
+        while position < end:
+            identifier = packet[position]
+            if identifier == 0:
+                position += 1
+                continue
+            start = position + 2
+            if start > end:
+                break
+            position = start + packet[position + 1]
+            if position > end:
+                break
+            found.append((identifier, packet[start:position]))
+    return found
+
+
+def rewrite_extensions(packet: bytearray, identifiers: bytes, size_bytes: int) -> None:
+    """Give each element the identifier that `identifiers` has at its old one, in place; what has none there
+    (0), is cut off or has an unknown form is overwritten with padding. `size_bytes` is the checked
+    `header_size`, and the packet has the extension bit.
+    """
+    position = HEADER_BYTES + 4 * (packet[0] & CSRC_COUNT) + 4
+    profile = packet[position - 4] << 8 | packet[position - 3]
+    if profile == ONE_BYTE_PROFILE:
+        while position < size_bytes:
+            lead = packet[position]
+            if lead == 0:
+                position += 1
+                continue
+            end = position + (lead & 0x0F) + 2
+            if lead >> 4 == STOP_ID or end > size_bytes:
+                break
+            identifier = identifiers[lead >> 4]
+            if identifier == 0 or identifier > LARGEST_ONE_BYTE_ID:
+                packet[position:end] = bytes(end - position)
+            else:
+                packet[position] = identifier << 4 | lead & 0x0F
+            position = end
+    elif profile & 0xFFF0 == TWO_BYTE_PROFILE:
+        while position < size_bytes:
+            lead = packet[position]
+            if lead == 0:
+                position += 1
+                continue
+            if position + 2 > size_bytes:
+                break
+            end = position + packet[position + 1] + 2
+            if end > size_bytes:
+                break
+            identifier = identifiers[lead]
+            if identifier:
+                packet[position] = identifier
+            else:
+                packet[position:end] = bytes(end - position)
+            position = end
+    if position < size_bytes:
+        packet[position:size_bytes] = bytes(size_bytes - position)
+
+
+def sequence_distance(newer: int, older: int) -> int:
+    """How far `newer` is ahead of `older`, −32,768 to 32,767, on the circle of 16-bit sequence numbers."""
+    return ((newer - older + 0x8000) & 0xFFFF) - 0x8000
