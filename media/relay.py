@@ -20,7 +20,7 @@ from media.picture_buffer import PictureBuffer
 from media.picture_decoder import Picture, PictureDecoder
 from media.router import Output, Router, SendRtcp, SendRtp, SlotAssignment, SlotsChanged, Traffic
 from media.sdp import EXTENSION_VIDEO_ORIENTATION, Codec, Offer, encode_answer, lay_out_slots, parse_offer
-from media.transport import Peer, UdpTransport
+from media.transport import Peer, PeerState, UdpTransport
 
 TICK_S = 0.02  # how often routers' deadlines are looked at; the shortest of them (NACK) is 40 ms
 PICTURE_WAIT_S = 2.0  # a keyframe asked for at a round trip of 400 ms is here, and whole, within this
@@ -28,6 +28,13 @@ PICTURE_POLL_S = 0.03  # a picture lasts 33 ms at 30 frames a second
 SESSION_BYTES = 12  # 96 random bits: a session id is not guessed
 
 ConnectionState = Literal["none", "connecting", "connected", "silent"]
+CONNECTION_STATES: Mapping[PeerState, ConnectionState] = {
+    PeerState.NEW: "connecting",
+    PeerState.CONNECTING: "connecting",
+    PeerState.CONNECTED: "connected",
+    PeerState.SILENT: "silent",
+    PeerState.CLOSED: "none",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -296,8 +303,7 @@ class Relay:
         participant = self._participant(call_id, participant_id)
         if participant is None or participant.peer is None:
             return "none"
-        state = participant.peer.state
-        return "connecting" if state == "new" else "none" if state == "closed" else state
+        return CONNECTION_STATES[participant.peer.state]
 
     def slots(self, call_id: str, participant_id: str) -> Sequence[SlotAssignment]:
         """Who sits in the participant's receive slots."""

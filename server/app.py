@@ -7,7 +7,7 @@ A call, told by its modules: a link (`http/integrator.py`) opens a page (`http/p
 
 import secrets
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
 from aiohttp import web
@@ -40,37 +40,35 @@ def utc_now() -> datetime:
 @asynccontextmanager
 async def running_service(settings: Settings) -> AsyncIterator[Service]:
     """The parts, running. On the way out calls are ended in the log, and the log is closed last."""
-    log = await LogStore.open(
-        settings.data_dir, origin=settings.log_origin, utc_now=utc_now, token_bytes=secrets.token_bytes
-    )
-    blobs = await BlobStore.open(settings.data_dir)
-    relay = await Relay.open(host=settings.http_host, port=settings.udp_port, announce=settings.announce)
-    background = Background()
-    tokens = Tokens(load_or_create_secret(settings.data_dir / "keys" / "token.key", secrets.token_bytes))
-    calls = Calls(relay=relay, blobs=blobs, background=background)
-    cases = Cases(log=log, background=background, utc_now=utc_now, new_id=new_id, follower=calls)
-    principals = Principals(
-        api_key=settings.api_key, tokens=tokens, cases=cases, new_id=new_id, utc_now=utc_now
-    )
-    try:
+    async with AsyncExitStack() as parts:
+        log = await LogStore.open(
+            settings.data_dir, origin=settings.log_origin, utc_now=utc_now, token_bytes=secrets.token_bytes
+        )
+        parts.push_async_callback(log.close)
+        blobs = await BlobStore.open(settings.data_dir)
+        background = Background()
+        parts.push_async_callback(background.close, grace_s=DRAIN_S)
+        relay = await Relay.open(host=settings.http_host, port=settings.udp_port, announce=settings.announce)
+        parts.push_async_callback(relay.close)
+        tokens = Tokens(load_or_create_secret(settings.data_dir / "token.key", secrets.token_bytes))
+        calls = Calls(relay=relay, blobs=blobs, background=background)
+        parts.push_async_callback(calls.drain)
+        cases = Cases(log=log, background=background, utc_now=utc_now, new_id=new_id, follower=calls)
+        principals = Principals(
+            api_key=settings.api_key, tokens=tokens, cases=cases, new_id=new_id, utc_now=utc_now
+        )
         yield Service(
             public_url=settings.public_url,
             log=log,
             blobs=blobs,
             relay=relay,
             tokens=tokens,
-            background=background,
             cases=cases,
             calls=calls,
             principals=principals,
             new_id=new_id,
             utc_now=utc_now,
         )
-    finally:
-        await calls.drain()
-        await relay.close()
-        await background.close(grace_s=DRAIN_S)
-        await log.close()
 
 
 def make_app(service: Service, sockets: Sockets) -> web.Application:

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from media.relay import Relay
-from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
 from server.principals import Principals
@@ -23,7 +22,6 @@ class Service:
     blobs: BlobStore
     relay: Relay
     tokens: Tokens
-    background: Background
     cases: Cases
     calls: Calls
     principals: Principals

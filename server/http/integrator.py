@@ -36,7 +36,9 @@ async def open_case(incoming: Incoming) -> CaseSummary:
     case = await incoming.service.cases.open(
         OpenCase(
             waybill=new.waybill,
-            declared_value=value and DeclaredValue(amount_minor=value.amount_minor, currency=value.currency),
+            declared_value=None
+            if value is None
+            else DeclaredValue(amount_minor=value.amount_minor, currency=value.currency),
             language=new.language,
             metadata=dict(new.metadata),
         ),

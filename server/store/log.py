@@ -101,6 +101,11 @@ class LogStore:
         return self._checkpoint
 
     @property
+    def size(self) -> int:
+        """How many entries the log holds, all cases together."""
+        return self._tree_size
+
+    @property
     def vkey(self) -> str:
         """The verifier key of this log, as text."""
         return self._vkey

@@ -1,0 +1,1 @@
+"""The mirror of the four packages, end-to-end tests in real browsers, interoperability, benchmarks."""

@@ -1,0 +1,120 @@
+"""Who may call what: every route, every role, its own case and a foreign one."""
+
+from typing import Any
+
+import pytest
+from aiohttp import WSMsgType
+
+from server.http import integrator, media
+from server.http.operations import ANYONE, Operation
+from tests.conftest import API_KEY, Caller
+
+ROUTES = [row for row in (*integrator.OPERATIONS, *media.OPERATIONS) if row.allowed != ANYONE]
+ROLES = ("customer", "courier", "qa")
+BODIES: dict[str, dict[str, Any]] = {
+    "issue_link": {"json": {"role": "qa", "name": "x"}},
+    "open_case": {"json": {"waybill": "x"}},
+    "issue_desk": {"json": {"name": "x"}},
+    "connect_media": {"data": "v=0", "headers": {"Content-Type": "application/sdp"}},
+}
+
+
+def path_of(row: Operation, case_id: str) -> str:
+    return row.path.format(case_id=case_id, link_id="l_x", number="1", sha256="0" * 64, session_id="x")
+
+
+async def test_every_route_is_closed_to_every_role_of_a_foreign_case(caller: Caller) -> None:
+    own, foreign = await caller.open_case(), await caller.open_case()
+    for role in ROLES:
+        token = (await caller.link(own, role))["token"]
+        for row in ROUTES:
+            if "{case_id}" not in row.path:
+                continue
+            for case_id in (foreign, "c_nosuchcase"):
+                status, body = await caller.call(
+                    row.method, path_of(row, case_id), bearer=token, **BODIES.get(row.handler.__name__, {})
+                )
+                assert status == 403, (role, row.method, row.path, status, body)
+                assert body["error"]["code"] == "forbidden"
+    for case_id in (own, foreign):
+        assert (await caller.service.cases.get(case_id)).state.in_call == ()
+
+
+async def test_every_route_is_closed_to_roles_that_are_not_in_its_row(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    tokens = {role: (await caller.link(case_id, role))["token"] for role in ROLES} | {"integrator": API_KEY}
+    _, desk = await caller.call("POST", "/api/desk", json={"name": "desk"})
+    tokens["desk"] = desk["token"]
+    for row in ROUTES:
+        for role, token in tokens.items():
+            status, body = await caller.call(
+                row.method, path_of(row, case_id), bearer=token, **BODIES.get(row.handler.__name__, {})
+            )
+            assert (status == 403) == (role not in row.allowed), (role, row.method, row.path, status, body)
+
+
+@pytest.mark.parametrize("bearer", [None, "nonsense", "a.b.c", API_KEY[:-1]])
+async def test_every_route_is_closed_without_a_good_credential(caller: Caller, bearer: str | None) -> None:
+    case_id = await caller.open_case()
+    for row in ROUTES:
+        status, body = await caller.call(
+            row.method, path_of(row, case_id), bearer=bearer, **BODIES.get(row.handler.__name__, {})
+        )
+        assert (status, body["error"]["code"]) == (401, "unauthenticated"), (row.method, row.path)
+
+
+async def test_a_list_shows_a_person_their_own_case_and_a_desk_all(caller: Caller) -> None:
+    own, other = await caller.open_case(), await caller.open_case()
+    token = (await caller.link(own, "qa"))["token"]
+    _, desk = await caller.call("POST", "/api/desk", json={"name": "desk"})
+    _, seen = await caller.call("GET", "/api/cases", bearer=token)
+    assert [case["case_id"] for case in seen["cases"]] == [own]
+    _, seen = await caller.call("GET", "/api/cases", bearer=desk["token"])
+    assert [case["case_id"] for case in seen["cases"]] == [other, own]
+    _, page = await caller.call("GET", "/api/cases?limit=1", bearer=desk["token"])
+    assert [case["case_id"] for case in page["cases"]] == [other]
+    _, page = await caller.call(
+        "GET", f"/api/cases?limit=1&before={page['next_before']}", bearer=desk["token"]
+    )
+    assert [case["case_id"] for case in page["cases"]] == [own]
+
+
+async def test_a_desk_gets_qa_links_alone(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    _, desk = await caller.call("POST", "/api/desk", json={"name": "desk 7"})
+    path = f"/api/cases/{case_id}/links"
+    status, link = await caller.call("POST", path, bearer=desk["token"], json={"role": "qa", "name": "x"})
+    assert (status, link["role"], link["name"]) == (201, "qa", "desk 7")
+    status, _ = await caller.call("POST", path, bearer=desk["token"], json={"role": "courier", "name": "x"})
+    assert status == 403
+
+
+async def test_a_revoked_link_opens_nothing_and_its_socket_closes_at_once(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    link = await caller.link(case_id, "courier")
+    socket = await caller.socket(case_id)
+    await socket.send_json({"type": "hello", "version": 1, "token": link["token"], "after": 0, "hash": None})
+    while (await socket.receive_json())["type"] != "synced":
+        pass
+    status, _ = await caller.call("DELETE", f"/api/cases/{case_id}/links/{link['link_id']}")
+    assert status == 204
+    while (message := await socket.receive(timeout=2)).type is WSMsgType.TEXT:
+        pass
+    assert message.type is WSMsgType.CLOSE and socket.close_code == 4410
+    status, body = await caller.call("GET", f"/api/cases/{case_id}", bearer=link["token"])
+    assert (status, body["error"]["code"]) == (401, "revoked")
+
+
+@pytest.mark.parametrize("whose", ["foreign", "api key", "nonsense"])
+async def test_a_socket_opens_for_a_link_of_its_case_alone(caller: Caller, whose: str) -> None:
+    case_id, foreign = await caller.open_case(), await caller.open_case()
+    token = {
+        "foreign": (await caller.link(foreign, "qa"))["token"],
+        "api key": API_KEY,
+        "nonsense": "nonsense",
+    }[whose]
+    socket = await caller.socket(case_id)
+    await socket.send_json({"type": "hello", "version": 1, "token": token, "after": 0, "hash": None})
+    message = await socket.receive(timeout=2)
+    assert message.type is WSMsgType.CLOSE
+    assert socket.close_code == (4401 if whose == "nonsense" else 4403)

@@ -1,0 +1,46 @@
+"""Settings: right values are typed, wrong ones are named."""
+
+from pathlib import Path
+
+import pytest
+
+from server.errors import MalformedSetting
+from server.settings import read_settings
+
+KEY = {"PROOFCALL_API_KEY": "0123456789abcdef"}
+
+
+def test_defaults_bind_loopback_and_the_ports_of_the_readme() -> None:
+    settings = read_settings(KEY)
+    assert (settings.http_host, settings.http_port, settings.udp_port) == ("127.0.0.1", 8080, 8443)
+    assert settings.public_url == "http://127.0.0.1:8080"
+    assert settings.data_dir == Path("data")
+
+
+def test_candidates_are_host_and_port_with_ipv6_in_brackets() -> None:
+    settings = read_settings(KEY | {"PROOFCALL_ANNOUNCE": "203.0.113.7:8443, [2001:db8::1]:9000"})
+    assert settings.announce == (("203.0.113.7", 8443), ("2001:db8::1", 9000))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "said"),
+    [
+        ("PROOFCALL_HTTP_PORT", "eighty", "a port is a number"),
+        ("PROOFCALL_UDP_PORT", "65536", "a port is a number"),
+        ("PROOFCALL_ANNOUNCE", "203.0.113.7", "is not host:port"),
+        ("PROOFCALL_PUBLIC_URL", "proof.example", "begins with http"),
+        ("PROOFCALL_API_KEY", "short", "16 characters"),
+        ("PROOFCALL_LOG_ORIGIN", "two words", "no spaces"),
+        ("PROOFCALL_TLS_KEY", "/nowhere", "no such file"),
+        ("PROOFCALL_HTTP_PROT", "8080", "is not a setting"),
+    ],
+)
+def test_a_wrong_value_is_named_with_what_is_wrong_about_it(name: str, value: str, said: str) -> None:
+    with pytest.raises(MalformedSetting, match=f"{name}.*{said}"):
+        read_settings(KEY | {name: value})
+
+
+def test_without_an_api_key_only_the_sample_starts() -> None:
+    with pytest.raises(MalformedSetting, match="PROOFCALL_API_KEY is not set"):
+        read_settings({})
+    assert read_settings({}, sample_api_key="made up for this run").api_key == "made up for this run"

@@ -1,0 +1,169 @@
+"""The house rules that a machine can check: who imports whom, which library lives where, what stays pure."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("server", "media", "signaling", "web")
+
+# Who may import whom, packages of ours only.
+MAY_IMPORT = {
+    "server": {"server", "media", "signaling", "web"},
+    "media": {"media"},
+    "signaling": {"signaling"},
+    "web": set[str](),
+    "server/evidence": {"server/evidence"},
+    "server/store": {"server/store", "server/evidence"},
+}
+
+# In which files a third-party library may be imported; a folder stands for all below it.
+LIVES_IN = {
+    "OpenSSL": ("media/dtls.py",),
+    "aiohttp": ("server/app.py", "server/main.py", "server/http"),
+    "aioice": ("media/stun.py",),
+    "aiortc": ("media",),
+    "av": ("media/picture_worker.py",),
+    "cryptography": ("server/evidence", "server/store", "server/self_signed.py"),
+    "cv2": ("media/picture_worker.py",),
+    "ifaddr": ("media/transport.py",),
+    "jwt": ("server/tokens.py",),
+    "numpy": ("media/picture_worker.py",),
+    "prometheus_client": ("server/http/health.py",),
+    "pydantic": ("signaling", "server"),
+    "pylibsrtp": ("media/dtls.py",),
+    "rfc8785": ("server/evidence/canonical.py",),
+    "segno": ("server/main.py",),
+}
+
+# What drives: everything else in media, signaling and server/evidence is pure.
+DRIVERS = {
+    "media/dtls.py",
+    "media/picture_decoder.py",
+    "media/picture_worker.py",
+    "media/relay.py",
+    "media/transport.py",
+    "server/evidence/verify_command.py",
+}
+IMPURE_MODULES = {
+    "asyncio",
+    "os",
+    "pathlib",
+    "random",
+    "secrets",
+    "socket",
+    "subprocess",
+    "threading",
+    "time",
+}
+IMPURE_NAMES = {"open", "print", "input"}
+IMPURE_ATTRIBUTES = {"now", "utcnow", "today"}
+
+SOURCES = sorted(path for package in PACKAGES for path in (ROOT / package).rglob("*.py"))
+
+
+def name_of(path: Path) -> str:
+    """`media/rtp.py`, as the tables write it."""
+    return path.relative_to(ROOT).as_posix()
+
+
+def imports_of(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{name_of(path)} has a relative import"
+            assert node.module is not None
+            yield node.module
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def module_file(module: str) -> Path | None:
+    """The file of a module of ours, or None for a name inside one and for libraries."""
+    path = ROOT / module.replace(".", "/")
+    if path.with_suffix(".py").is_file():
+        return path.with_suffix(".py")
+    return path / "__init__.py" if (path / "__init__.py").is_file() else None
+
+
+def room_of(path: Path) -> str:
+    """The most special row of MAY_IMPORT that a file falls under."""
+    return max((row for row in MAY_IMPORT if name_of(path).startswith(f"{row}/")), key=len)
+
+
+PURE = [
+    path
+    for path in SOURCES
+    if name_of(path).startswith(("media/", "signaling/", "server/evidence/")) and name_of(path) not in DRIVERS
+]
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_imports_point_one_way(path: Path) -> None:
+    for module in imports_of(path):
+        file = module_file(module)
+        if file is not None and file.parent != ROOT:
+            assert room_of(file) in MAY_IMPORT[room_of(path)] or room_of(path) == "server", (
+                f"{name_of(path)} must not know {module}"
+            )
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_a_library_is_imported_in_its_own_files_only(path: Path) -> None:
+    for module in imports_of(path):
+        library = module.split(".")[0]
+        if library in PACKAGES or library in sys.stdlib_module_names:
+            continue
+        assert library in LIVES_IN, f"{name_of(path)} imports {library}, which has no row in LIVES_IN"
+        assert name_of(path).startswith(LIVES_IN[library]), f"{library} does not live in {name_of(path)}"
+
+
+@pytest.mark.parametrize("path", PURE, ids=name_of)
+def test_pure_modules_touch_no_clock_socket_file_or_async(path: Path) -> None:
+    for module in imports_of(path):
+        assert module.split(".")[0] not in IMPURE_MODULES, f"{name_of(path)} is pure and imports {module}"
+    for node in ast.walk(ast.parse(path.read_text())):
+        assert not isinstance(node, ast.AsyncFunctionDef | ast.Await), f"{name_of(path)} is pure and waits"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            assert node.func.id not in IMPURE_NAMES, f"{name_of(path)} is pure and calls {node.func.id}"
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
+            assert node.func.attr not in IMPURE_ATTRIBUTES, f"{name_of(path)} is pure and reads a clock"
+
+
+def test_no_import_goes_in_a_circle() -> None:
+    graph = {
+        path: {file for module in imports_of(path) if (file := module_file(module)) and file != path}
+        for path in SOURCES
+    }
+    for path, known in graph.items():
+        # A package's own docstring file is loaded with each of its modules, and imports nothing.
+        graph[path] = {file for file in known if file.name != "__init__.py"}
+    TopologicalSorter(graph).prepare()
+
+
+@pytest.mark.parametrize("path", [path for path in SOURCES if path.name == "__init__.py"], ids=name_of)
+def test_a_package_file_holds_its_docstring_alone(path: Path) -> None:
+    body = ast.parse(path.read_text()).body
+    assert len(body) == 1 and isinstance(body[0], ast.Expr), f"{name_of(path)} re-exports or computes"
+
+
+@pytest.mark.parametrize("path", SOURCES, ids=name_of)
+def test_every_module_says_what_it_is(path: Path) -> None:
+    assert ast.get_docstring(ast.parse(path.read_text())), f"{name_of(path)} has no docstring"
+
+
+def test_no_type_checking_escape() -> None:
+    for path in SOURCES:
+        assert "TYPE_CHECKING" not in path.read_text(), name_of(path)
+
+
+def test_the_meeting_place_is_the_smallest_of_the_files_that_it_joins() -> None:
+    def lines(name: str) -> int:
+        return len((ROOT / name).read_text().splitlines())
+
+    for part in ("server/cases.py", "server/calls.py", "server/http/integrator.py", "server/http/socket.py"):
+        assert lines("server/app.py") < lines(part)
