@@ -46,7 +46,7 @@ def plain_copy(value: object, depth: int = 0) -> JsonValue:
 def encode_canonical(value: object) -> bytes:
     """The RFC 8785 bytes of a value; raises MalformedJson for what `plain_copy` refuses."""
     try:
-        return rfc8785.dumps(plain_copy(value))
+        return encode_plain(plain_copy(value))
     except ValueError as error:  # a lone surrogate, in a string or in a key
         raise MalformedJson(f"the value has no UTF-8 form: {error}") from None
 
@@ -54,17 +54,8 @@ def encode_canonical(value: object) -> bytes:
 def parse_canonical(data: bytes) -> JsonValue:
     """Read canonical bytes back; any other spelling of the same value is MalformedJson."""
     try:
-        text = data.decode()
-        value: JsonValue = json.loads(
-            text, parse_float=_refuse_number, parse_int=_parse_integer, parse_constant=_refuse_number
-        )
-        # In ASCII the order of code points is that of UTF-16 code units (RFC 8785 section 3.2.3), so the
-        # standard library, which is ten times faster, writes the same bytes.
-        canonical = (
-            json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
-            if text.isascii()
-            else rfc8785.dumps(value)
-        )
+        value: JsonValue = _DECODER.decode(data.decode())
+        canonical = encode_plain(value)
     except MalformedJson:
         raise
     except RecursionError:
@@ -84,6 +75,14 @@ def parse_canonical_object(data: bytes) -> JsonObject:
     return value
 
 
+def encode_plain(value: JsonValue) -> bytes:
+    """`encode_canonical` for a value that is known to be plain, as `parse_canonical` returns it."""
+    # In ASCII the order of code points is that of UTF-16 code units (RFC 8785 section 3.2.3), so the
+    # standard library, which is ten times faster, writes the same bytes.
+    text = _ENCODER.encode(value)
+    return text.encode() if text.isascii() else rfc8785.dumps(value)
+
+
 def _parse_integer(digits: str) -> int:
     if len(digits) > 17 or abs(int(digits)) > MAX_INTEGER:
         raise MalformedJson("an integer is not below 2^53 in magnitude")
@@ -92,3 +91,9 @@ def _parse_integer(digits: str) -> int:
 
 def _refuse_number(digits: str) -> NoReturn:
     raise MalformedJson(f"the number {digits[:32]} is not an integer")
+
+
+_DECODER = json.JSONDecoder(
+    parse_float=_refuse_number, parse_int=_parse_integer, parse_constant=_refuse_number
+)
+_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))

@@ -1,0 +1,117 @@
+"""`proofcall verify PACKAGE`: the numbered steps of `verify`, for people (or, with --json, for programs).
+
+The one driver of this package: it reads the file that a person names and writes to the terminal. Exit
+status 0: the package holds. 1: it does not. 2: the file cannot be read, or the command was misspelt.
+"""
+
+import argparse
+import json
+import sys
+import textwrap
+from collections.abc import Sequence
+from pathlib import Path
+
+from server.evidence.errors import MalformedKey
+from server.evidence.verify import Finding, Outcome, Report, Step, verify_package
+
+EXIT_PASSED = 0
+EXIT_FAILED = 1
+EXIT_UNREADABLE = 2  # also what argparse exits with
+
+WIDTH = 100  # columns of the printed report
+MAX_SHOWN = 10  # findings of one step on the terminal; --json has them all
+
+_WORDS = {Outcome.PASSED: "passed", Outcome.FAILED: "FAILED", Outcome.CANNOT_BE_MADE: "cannot be made"}
+
+
+def run(argv: Sequence[str]) -> int:
+    """Verify as the arguments say, print the report, return the exit status."""
+    parser = argparse.ArgumentParser(
+        prog="proofcall verify", description="Check an evidence package, step by step, without a network."
+    )
+    parser.add_argument("package", type=Path, metavar="PACKAGE", help="the package, a .zip file")
+    parser.add_argument(
+        "--key", metavar="VKEY", help="the log's verifier key, from another source than this package"
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    try:
+        arguments = parser.parse_args(argv)
+    except SystemExit as request:  # --help, or a misspelt command; argparse has said what is wrong
+        return int(request.code or 0)
+    try:
+        report = verify_package(arguments.package.read_bytes(), vkey=arguments.key)
+    except OSError as error:
+        sys.stderr.write(f"proofcall verify: {arguments.package}: {error.strerror}\n")
+        return EXIT_UNREADABLE
+    except MalformedKey as error:
+        sys.stderr.write(f"proofcall verify: --key: {error}\n")
+        return EXIT_UNREADABLE
+    sys.stdout.write(as_json(report) if arguments.json else as_text(report))
+    return EXIT_PASSED if report.passed else EXIT_FAILED
+
+
+def as_json(report: Report) -> str:
+    """The report for programs."""
+    document = {
+        "passed": report.passed,
+        "case_id": report.case_id,
+        "entries": report.entries,
+        "tree_size": report.tree_size,
+        "vkey": report.vkey,
+        "steps": [
+            {
+                "number": step.number,
+                "name": step.name,
+                "outcome": step.outcome.value,
+                "message": step.message,
+                "findings": [
+                    {"message": finding.message, "member": finding.member, "entry": finding.entry}
+                    for finding in step.findings
+                ],
+            }
+            for step in report.steps
+        ],
+    }
+    return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def as_text(report: Report) -> str:
+    """The report for people: what it is about, the steps, the verdict."""
+    lines = [
+        f"Evidence package of case {report.case_id or '(unknown)'}: {report.entries} entries",
+        f"Key of the log: {report.vkey or '(unreadable)'}",
+        "",
+    ]
+    for step in report.steps:
+        lines += _step_lines(step)
+    return "\n".join([*lines, "", *_verdict(report), ""])
+
+
+def _step_lines(step: Step) -> list[str]:
+    title = f"{step.number:>3}  {step.name:<20}{_WORDS[step.outcome]:<16}"
+    sentences = [finding.message for finding in step.findings[:MAX_SHOWN]] or [step.message]
+    if len(step.findings) > MAX_SHOWN:
+        sentences.append(f"and {len(step.findings) - MAX_SHOWN} more")
+    margin = " " * len(title)
+    lines = [line for sentence in sentences for line in textwrap.wrap(sentence, WIDTH - len(title)) or [""]]
+    return [(title if index == 0 else margin) + line for index, line in enumerate(lines)]
+
+
+def _verdict(report: Report) -> list[str]:
+    if report.passed:
+        unmade = [step.number for step in report.steps if step.outcome is Outcome.CANNOT_BE_MADE]
+        return [
+            "THE PACKAGE HOLDS. Nothing in it was changed since its log was signed.",
+            f"What a package alone cannot show stands in steps {', '.join(map(str, unmade))}.",
+        ]
+    failed = [step for step in report.steps if step.outcome is Outcome.FAILED]
+    findings = [finding for step in failed for finding in step.findings]
+    entries = sorted({finding.entry for finding in findings if finding.entry is not None})
+    steps = ", ".join(str(step.number) for step in failed) or "none of the first eight was completed"
+    where = "entry " + ", ".join(map(str, entries)) if entries else _outside_entries(findings)
+    return [f"THE PACKAGE DOES NOT HOLD. Failed steps: {steps}. Concerned: {where}."]
+
+
+def _outside_entries(findings: Sequence[Finding]) -> str:
+    members = sorted({finding.member for finding in findings if finding.member is not None})
+    return ", ".join(members) if members else "the file as a whole"
