@@ -332,8 +332,12 @@ def parse_body(kind: str, body: Mapping[str, object]) -> Body:
 
 
 def encode_body(body: Body) -> dict[str, JsonValue]:
-    """The JSON object that is sealed: `parse_body(body.kind, encode_body(body)) == body`."""
-    encoded: dict[str, JsonValue] = _ADAPTER[body.kind].dump_python(body, mode="json")
+    """The JSON object that is sealed: `parse_body(body.kind, encode_body(body)) == body`.
+
+    Raises MalformedEntry for a body that could not be read again: once in the log it would stay there.
+    """
+    encoded: dict[str, JsonValue] = _ADAPTER[body.kind].dump_python(body, mode="json", warnings=False)
+    parse_body(body.kind, encoded)
     return encoded
 
 

@@ -36,13 +36,10 @@ from signaling.messages import (
 )
 
 HELLO_TIMEOUT_S = 10.0  # a handshake on a bad mobile network takes 2–3 s; an idle stranger gets no more
-WRITE_TIMEOUT_S = (
-    20.0  # a page of usual entries (50 KB) takes 4 s at 100 kbit/s, beside a call five times that
-)
-PAGE_ENTRIES = 50  # 50 KB of usual entries, at most two pages in memory
-MAX_OUTBOX_CHARACTERS = (
-    256 * 1024
-)  # seconds of live entries for a weak network; more is read from the log later
+# A page takes 4 s at 100 kbit/s, and several times that beside a call.
+WRITE_TIMEOUT_S = 20.0
+PAGE_ENTRIES = 50  # 50 KB of usual entries; at most two pages are in memory
+MAX_OUTBOX_CHARACTERS = 256 * 1024  # some 200 live entries; what is more is read from the log later
 MAX_REPLIES = 64  # unsent acks and pongs: a client that reads nothing and goes on asking
 
 _Stage = Literal["waiting", "catching_up", "live", "closed"]

@@ -1,13 +1,24 @@
 """Bodies are read strictly and written back as they were."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signaling.entries import KIND, MAY_SEE, Body, encode_body, may_see, parse_body, parse_envelope
+from signaling.entries import (
+    KIND,
+    MAY_SEE,
+    Body,
+    CaseOpened,
+    FrameFailed,
+    encode_body,
+    may_see,
+    parse_body,
+    parse_envelope,
+)
 from signaling.errors import MalformedEntry
 from tests.signaling.builders import COURIER, frame_of
 from tests.signaling.test_protocol_document import BODIES
@@ -104,6 +115,21 @@ def test_the_longest_body_stays_below_64_kib() -> None:
     assert len(json.dumps(encode_body(parse_body("case_opened", opened)))) < 64 * 1024
     text = {"text": "\x01" * 1_999 + "x"}
     assert len(json.dumps(encode_body(parse_body("text", text)))) < 64 * 1024
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        replace(frame_of(COURIER), width=0),
+        replace(frame_of(COURIER), codec="V P 8"),
+        CaseOpened(waybill="x" * 65, declared_value=None, language="zh", metadata={}),
+        CaseOpened(waybill="SF1", declared_value=None, language="zh", metadata={"order": "\ud800"}),
+        FrameFailed(of=COURIER.actor_id, reason="Not a code", message=""),
+    ],
+)
+def test_a_body_that_could_not_be_read_again_is_not_written(body: Body) -> None:
+    with pytest.raises(MalformedEntry):
+        encode_body(body)
 
 
 def test_every_kind_says_who_may_see_it() -> None:
