@@ -32,6 +32,7 @@ from media.rtp import (
 )
 from media.sdp import EXTENSION_MID, Codec, MediaSection
 
+MAX_EARLY = 128  # packets: a keyframe of 140 kB, far above those of a phone's camera
 REMEMBERED_REPORTS = 4  # receivers answer the newest sender report, or the one before it
 
 pack_header = HEADER.pack
@@ -42,6 +43,7 @@ class Forwarder:
     """The state of one outgoing stream. `forward` is the hot path: it makes nothing but the bytes."""
 
     __slots__ = (
+        "_early",
         "_first_index",
         "_highest_index",
         "_identifiers",
@@ -53,7 +55,9 @@ class Forwarder:
         "_sequence_offset",
         "_source",
         "_timestamp_offset",
+        "_waiting",
         "fraction_lost",
+        "has_early",
         "history",
         "jitter_s",
         "lost",
@@ -82,6 +86,9 @@ class Forwarder:
         self.jitter_s = 0.0
         self.section = section
         self._source: Reception | None = None
+        self._waiting = False  # for the keyframe that a new source begins with
+        self._early: deque[tuple[int, bytes, int, int, int, int]] = deque(maxlen=MAX_EARLY)
+        self.has_early = False
         self._payload_types: dict[int, int] = {}  # second header byte in: second header byte out
         self._identifiers = bytes(IDENTIFIERS)
         self._sequence_offset = 0
@@ -93,13 +100,10 @@ class Forwarder:
         self._sent_at: float | None = None
         self._report_times: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_REPORTS)
 
-    @property
-    def source(self) -> Reception | None:
-        return self._source
-
     def release(self) -> None:
         """The source left the slot; whoever comes next continues the stream."""
         self._source = None
+        self._early.clear()
 
     def forward(
         self,
@@ -112,17 +116,21 @@ class Forwarder:
         size_bytes: int,
         now: float,
     ) -> bytes | None:
-        """The packet in the receiver's numbers, or None if it is not for them. `first` and `second` are the
-        header's first bytes, `size_bytes` is its checked size.
+        """The packet in the receiver's numbers, or None if it is not for them (now). `first` and `second` are
+        the header's first bytes, `size_bytes` is its checked size. When `has_early`, `take_early` has more.
         """
-        if source is not self._source and not self._begin(
-            source, packet, second, index, rtp_timestamp, size_bytes, now
-        ):
-            return None
+        if source is not self._source:
+            self._take(source)
         second_out = self._payload_types.get(second)
         if second_out is None:
             self.unspoken += 1
             return None
+        if self._waiting:
+            codec = source.codecs[second & PAYLOAD_TYPE]
+            if source.kind == "video" and not is_keyframe_start(codec.name, packet[size_bytes:]):
+                self._early.append((index, packet, first, second, rtp_timestamp, size_bytes))
+                return None
+            self._begin(index, rtp_timestamp, codec.clock_rate, now)
         # What the source sent before it came into this slot has no number here.
         if index < self._first_index:
             return None
@@ -150,35 +158,40 @@ class Forwarder:
         self.octets += length - size_bytes
         return packet
 
-    def _begin(
-        self,
-        source: Reception,
-        packet: bytes,
-        second: int,
-        index: int,
-        rtp_timestamp: int,
-        size_bytes: int,
-        now: float,
-    ) -> bool:
-        codec = source.codecs[second & PAYLOAD_TYPE]
-        payload_types = payload_types_between(source.section, self.section)
-        if second not in payload_types:
-            self.unspoken += 1
-            return False
-        if source.section.kind == "video" and not is_keyframe_start(codec.name, packet[size_bytes:]):
-            return False
+    def _take(self, source: Reception) -> None:
+        """Plan once what is the same for all packets of a source."""
         self._source = source
-        self._payload_types = payload_types
+        self._payload_types = payload_types_between(source.section, self.section)
         self._identifiers = identifiers_between(source.section, self.section)
+        self._waiting = True
+        self._early.clear()
+
+    def _begin(self, index: int, rtp_timestamp: int, clock_rate: int, now: float) -> None:
+        self._waiting = False
         self._sequence_offset = self._sequence_number + 1 - index
         if self._sent_at is not None:
-            elapsed = max(1, round((now - self._sent_at) * codec.clock_rate))
-            self._rtp_timestamp += elapsed
+            self._rtp_timestamp += max(1, round((now - self._sent_at) * clock_rate))
         self._timestamp_offset = self._rtp_timestamp - rtp_timestamp
         self._first_index = index
         self._highest_index = index - 1
         self._report_times.clear()
-        return True
+        self.has_early = bool(self._early)
+
+    def take_early(self, now: float) -> list[bytes]:
+        """What came before the keyframe's first packet and belongs behind it: that packet had been lost, and
+        its repair has begun the stream.
+        """
+        self.has_early = False
+        source, early = self._source, sorted(self._early)
+        self._early.clear()
+        if source is None:
+            return []
+        packets = []
+        for index, packet, first, second, rtp_timestamp, size_bytes in early:
+            forwarded = self.forward(source, packet, first, second, index, rtp_timestamp, size_bytes, now)
+            if forwarded is not None:
+                packets.append(forwarded)
+        return packets
 
     def resend(self, sequence_numbers: Iterable[int], now: float, round_trip_s: float) -> list[bytes]:
         """The packets that a NACK asks for, as far as they are kept and not under way already."""
@@ -199,7 +212,7 @@ class Forwarder:
         peer, so that sound and picture stay as far apart as their sender says.
         """
         source = self._source
-        if source is None or source.sender_report is None:
+        if source is None or source.sender_report is None or self._waiting:
             return None
         passed_s = now - source.sender_report_at
         clock_rate = source.section.codecs[0].clock_rate

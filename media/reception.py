@@ -53,7 +53,7 @@ class Reception:
         self.section = section
         self.kind = section.kind
         self.codecs: dict[int, Codec] = {codec.payload_type: codec for codec in section.codecs}
-        self.nacks = NackGenerator(max_age_s=VIDEO_REPAIR_S if section.kind == "video" else AUDIO_REPAIR_S)
+        self.nacks = NackGenerator(max_age_s=repair_time_s(section))
         self.received = 0
         self.fraction_lost = 0  # of 256, as last reported
         self.sender_report: SenderReport | None = None
@@ -149,3 +149,10 @@ class Reception:
             last_sender_report=last,
             delay_since_last_sender_report=delay,
         )
+
+
+def repair_time_s(section: MediaSection) -> float:
+    """How long a missing packet is worth asking for; 0 where the peer has not agreed to NACKs."""
+    if not any("nack" in codec.feedback for codec in section.codecs):
+        return 0.0
+    return VIDEO_REPAIR_S if section.kind == "video" else AUDIO_REPAIR_S

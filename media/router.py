@@ -12,7 +12,7 @@ Peers are relayed only while they are admitted. Before that their packets are co
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import assert_never
@@ -23,7 +23,6 @@ from media.forwarder import Forwarder
 from media.keyframes import KeyframeRequests
 from media.reception import REFUSED, Reception
 from media.rtcp import (
-    MAX_COUNT,
     NTP_SECOND,
     FullIntraRequest,
     Goodbye,
@@ -439,6 +438,8 @@ class Router:
             copy = forwarder.forward(reception, packet, first, second, index, rtp_timestamp, size_bytes, now)
             if copy is not None:
                 copies.append((forwarder.receiver_id, copy))
+                if forwarder.has_early:
+                    copies += [(forwarder.receiver_id, early) for early in forwarder.take_early(now)]
         return copies
 
     def _bind(self, peer: Peer, packet: bytes, now: float) -> Reception | None:
@@ -531,21 +532,17 @@ class Router:
             if now >= peer.report_at:
                 outputs += _report(peer, now)
         outputs += self._ask_for_keyframes(now)
-        self.next_deadline = min(
-            min(peer.report_at for peer in self._peers.values()) if self._peers else inf,
-            *(
-                reception.nacks.next_deadline
-                for peer in self._peers.values()
-                for reception in peer.receptions.values()
-            ),
-            *(
-                track.keyframes.next_deadline
-                for peer in self._admitted.values()
-                if (track := peer.tracks["video"]).reception is not None
-            ),
-            inf,
-        )
+        self.next_deadline = min(self._deadlines(), default=inf)
         return outputs
+
+    def _deadlines(self) -> Iterator[float]:
+        for peer in self._peers.values():
+            yield peer.report_at
+            for reception in peer.receptions.values():
+                yield reception.nacks.next_deadline
+            track = peer.tracks["video"]
+            if track.reception is not None:
+                yield track.keyframes.next_deadline
 
     def _ask_for_missing(self, peer: Peer, reception: Reception, now: float) -> list[Output]:
         if not peer.admitted:
@@ -679,23 +676,18 @@ def _report(peer: Peer, now: float) -> list[Output]:
     peer.report_at = now + REPORT_INTERVAL_S
     blocks = tuple(reception.report_block(now) for reception in peer.receptions.values())
     reports: list[RtcpPacket] = []
-    cnames = [(peer.feedback_ssrc, RELAY_CNAME)]
+    names: list[RtcpPacket] = [SourceDescription(cnames=((peer.feedback_ssrc, RELAY_CNAME),))]
     for seat, _, forwarder in peer.forwarders.values():
         if seat.occupant is None:
             continue
         report = forwarder.sender_report(now, seat.occupant.clock_offset)
-        if report is not None and len(cnames) < MAX_COUNT:
+        if report is not None:
             reports.append(report)
-            cnames.append((forwarder.ssrc, seat.layout.cname))
+            # A packet for each name: aiortc misreads the padding between the chunks of one.
+            names.append(SourceDescription(cnames=((forwarder.ssrc, seat.layout.cname),)))
     if not blocks and not reports:
         return []
-    compound = encode_compound(
-        [
-            ReceiverReport(ssrc=peer.feedback_ssrc, blocks=blocks),
-            *reports,
-            SourceDescription(cnames=tuple(cnames)),
-        ]
-    )
+    compound = encode_compound([ReceiverReport(ssrc=peer.feedback_ssrc, blocks=blocks), *reports, *names])
     return [SendRtcp(peer_id=peer.peer_id, compound=compound)]
 
 

@@ -37,7 +37,6 @@ FEEDBACK = struct.Struct("!II")  # SSRC of the packet's sender, SSRC of the medi
 NACK_ITEM = struct.Struct("!HH")  # PID, BLP
 FIR_ITEM = struct.Struct("!IB3x")  # SSRC, command sequence number
 
-MAX_COUNT = 31  # report blocks or sources in one packet: the count has five bits
 LOST_LIMIT = 1 << 23  # RFC 3550 §6.4.1: cumulative loss is a signed 24-bit number
 COUNTER_MASK = 0xFFFF_FFFF
 NTP_SECOND = 1 << 32  # an NTP timestamp is seconds in 32.32 fixed point
