@@ -10,7 +10,7 @@ WEB_READY := web/node_modules/.ready
 .PHONY: run test check bench locks clean
 
 run: $(READY)
-	$(BIN)/proofcall serve --sample
+	$(BIN)/proofcall serve --sample $(if $(PHONE),--phone)
 
 test: check
 	$(BIN)/pytest

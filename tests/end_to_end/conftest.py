@@ -1,0 +1,60 @@
+"""Playwright, cameras, and a case with its links."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.async_api import Playwright, async_playwright
+
+from tests.conftest import Caller
+from tests.end_to_end.people import CHROMIUM
+from tests.end_to_end.pictures import COURIER, CUSTOMER, QA, write_camera
+
+PAGES = {"customer": "/c", "courier": "/d", "qa": "/qa"}
+
+
+@pytest.fixture(scope="session")
+def cameras(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """A known picture for each role."""
+    folder = tmp_path_factory.mktemp("cameras")
+    known = {"customer": CUSTOMER, "courier": COURIER, "qa": QA}
+    return {role: write_camera(folder / f"{role}.y4m", quarters) for role, quarters in known.items()}
+
+
+@pytest.fixture
+async def playwright() -> AsyncIterator[Playwright]:
+    if CHROMIUM is None:
+        pytest.skip("chromium is not installed (Debian: apt-get install chromium)")
+    async with async_playwright() as started:
+        yield started
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """A case in the running service, and a link for each role."""
+
+    caller: Caller
+    case_id: str
+    links: dict[str, dict[str, Any]]
+
+    def url(self, role: str) -> str:
+        """The page of a role, in the service of this test."""
+        return f"{self.caller.url}{PAGES[role]}#{self.links[role]['token']}"
+
+    async def entries(self) -> list[dict[str, Any]]:
+        """The whole log, as the integrator sees it."""
+        _, log = await self.caller.call("GET", f"/api/cases/{self.case_id}/entries")
+        return list(log["entries"])
+
+    async def bodies(self, kind: str) -> list[dict[str, Any]]:
+        """The bodies of one kind, in order."""
+        return [entry["body"] for entry in await self.entries() if entry["envelope"]["kind"] == kind]
+
+
+@pytest.fixture
+async def scene(caller: Caller) -> Scene:
+    case_id = await caller.open_case()
+    links = {role: await caller.link(case_id, role, role) for role in PAGES}
+    return Scene(caller=caller, case_id=case_id, links=links)
