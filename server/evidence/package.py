@@ -74,7 +74,9 @@ was entered into the case after the export.
 准确、不存在另一份日志,以及导出之后案件没有新的记录。
 """
 
-_ENTRY_FILE = re.compile(r"entries/([0-9]{6,9})/(envelope\.json|body\.json|salt|proof\.json)")
+_ENTRY_FILE = re.compile(
+    r"entries/(?!000000)([0-9]{6}|[1-9][0-9]{6,8})/(envelope\.json|body\.json|salt|proof\.json)"
+)
 _BLOB_FILE = re.compile(r"blobs/([0-9a-f]{64})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 FIXED_FILES = frozenset({"README.txt", "checkpoint", "manifest.json", "vkey"})
@@ -156,9 +158,7 @@ def entry_folder(number: int) -> str:
 def parse_entry_file(name: str) -> tuple[int, str] | None:
     """Number and file of a member that belongs to an entry; None for any other name."""
     match = _ENTRY_FILE.fullmatch(name)
-    if match is None or entry_folder(int(match[1])) != f"entries/{match[1]}/" or not int(match[1]):
-        return None
-    return int(match[1]), match[2]
+    return (int(match[1]), match[2]) if match else None
 
 
 def parse_blob_file(name: str) -> str | None:
