@@ -1,0 +1,129 @@
+// @ts-check
+/** The service over HTTP, as the page uses it: one bearer token, plain answers. */
+
+/** The service said no; `status` is HTTP's, 0 when it could not be reached. */
+export class ApiError extends Error {
+  /** @param {number} status @param {string} code @param {string} message */
+  constructor(status, code, message) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+/**
+ * @typedef {{case_id: string, waybill: string, language: string, state: string, opened_at: string,
+ *   last_number: number, in_call: readonly string[] | number, frames: number}} CaseRow
+ */
+/** @typedef {{leaf_index: number, tree_size: number, hashes: string[], checkpoint: string, vkey: string}} Proof */
+
+export class Api {
+  #token;
+  /** @type {(offset_ms: number) => void} */
+  onClock = () => {};
+
+  /** @param {string} token */
+  constructor(token) {
+    this.#token = token;
+  }
+
+  /**
+   * @param {string} path
+   * @param {RequestInit} [init]
+   */
+  async #request(path, init = {}) {
+    const asked_at = Date.now();
+    let response;
+    try {
+      response = await fetch(path, {
+        ...init,
+        headers: { ...init.headers, Authorization: `Bearer ${this.#token}` },
+        cache: "no-store",
+      });
+    } catch {
+      throw new ApiError(0, "unreachable", "The service cannot be reached");
+    }
+    const date = Date.parse(response.headers.get("Date") ?? "");
+    // The header has whole seconds: half of one is the best guess.
+    if (!Number.isNaN(date)) this.onClock(date + 500 - (asked_at + Date.now()) / 2);
+    return response;
+  }
+
+  /** @param {Response} response */
+  async #checked(response) {
+    if (response.ok) return response;
+    const body = await response.json().catch(() => null);
+    const code = body?.error?.code ?? `http_${response.status}`;
+    throw new ApiError(response.status, code, body?.error?.message ?? response.statusText);
+  }
+
+  /** @param {string} path @param {RequestInit} [init] */
+  async #json(path, init) {
+    return (await this.#checked(await this.#request(path, init))).json();
+  }
+
+  /** @returns {Promise<CaseRow[]>} */
+  async cases() {
+    return (await this.#json("/api/cases")).cases;
+  }
+
+  /**
+   * A QA link for one case, for the desk that asks.
+   * @param {string} case_id
+   * @param {string} name
+   * @param {number} expires_in_s
+   * @returns {Promise<{link_id: string, token: string, expires_at: string}>}
+   */
+  async issueQaLink(case_id, name, expires_in_s) {
+    return this.#json(`/api/cases/${case_id}/links`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify({ role: "qa", name, expires_in_s }),
+    });
+  }
+
+  /** @param {string} case_id @param {number} number @returns {Promise<Proof>} */
+  async proof(case_id, number) {
+    return this.#json(`/api/cases/${case_id}/entries/${number}/proof`);
+  }
+
+  /** @returns {Promise<string>} the log's public key, from the log's own address */
+  async vkey() {
+    return (await (await this.#checked(await this.#request("/log/vkey"))).text()).trim();
+  }
+
+  /** The bytes as sealed. @param {string} case_id @param {string} sha256 @returns {Promise<ArrayBuffer>} */
+  async blob(case_id, sha256) {
+    return (await this.#checked(await this.#request(`/api/cases/${case_id}/blobs/${sha256}`))).arrayBuffer();
+  }
+
+  /** @param {string} case_id @returns {Promise<Blob>} the evidence package */
+  async exportCase(case_id) {
+    const response = await this.#request(`/api/cases/${case_id}/export`, { method: "POST" });
+    return (await this.#checked(response)).blob();
+  }
+
+  /**
+   * RFC 9725: one offer, one answer.
+   * @param {string} case_id
+   * @param {string} sdp
+   */
+  async postOffer(case_id, sdp) {
+    const response = await this.#request(`/api/cases/${case_id}/media`, {
+      method: "POST",
+      headers: { "Content-Type": "application/sdp" },
+      body: sdp,
+    });
+    if (response.status !== 201) return { status: response.status, answer: null, location: null };
+    return { status: 201, answer: await response.text(), location: response.headers.get("Location") };
+  }
+
+  /** Leaves, even while the page goes away. @param {string} location */
+  async deleteMedia(location) {
+    try {
+      await this.#request(location, { method: "DELETE", keepalive: true });
+    } catch {
+      // unreachable: the server will notice the silence
+    }
+  }
+}

@@ -1,0 +1,128 @@
+// @ts-check
+/** Small helpers to build and change the page. Text reaches it through textContent only. */
+
+/** @typedef {Node | string | null | undefined | false} Child */
+/** @typedef {{class?: string, testid?: string, on?: Record<string, (event: any) => void>, [attribute: string]: any}} Attributes */
+
+/**
+ * An element: attributes, listeners under `on`, `testid` for tests; `true` sets an empty attribute.
+ * @template {keyof HTMLElementTagNameMap} Tag
+ * @param {Tag} tag
+ * @param {Attributes} [attributes]
+ * @param {...Child} children
+ * @returns {HTMLElementTagNameMap[Tag]}
+ */
+export function h(tag, attributes = {}, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes)) {
+    if (name === "on") {
+      for (const [event, listener] of Object.entries(value)) element.addEventListener(event, listener);
+    } else if (name === "testid") element.dataset.testid = value;
+    else set(element, name, value);
+  }
+  element.append(...children.filter((child) => child !== null && child !== undefined && child !== false));
+  return element;
+}
+
+/** Changes an attribute only where it differs: null and false take it away. @param {Element} element @param {string} name @param {string | number | boolean | null | undefined} value */
+export function set(element, name, value) {
+  if (value === null || value === undefined || value === false) {
+    if (element.hasAttribute(name)) element.removeAttribute(name);
+    return;
+  }
+  const text = value === true ? "" : String(value);
+  if (element.getAttribute(name) !== text) element.setAttribute(name, text);
+}
+
+/** @param {Node} node @param {string} value */
+export function text(node, value) {
+  if (node.textContent !== value) node.textContent = value;
+}
+
+/** @param {HTMLElement} element @param {boolean} visible */
+export function show(element, visible) {
+  if (element.hidden === visible) element.hidden = !visible;
+}
+
+/**
+ * Children by key: those that stay are moved only if their order changed, so that nothing jumps or reloads.
+ * @template {HTMLElement} Item
+ * @param {HTMLElement} parent
+ * @param {readonly string[]} keys
+ * @param {(key: string) => Item} make
+ * @param {(element: Item, key: string) => void} update
+ */
+export function keyed(parent, keys, make, update) {
+  const present = new Map(
+    Array.from(parent.children, (child) => [
+      /** @type {Item} */ (child).dataset.key ?? "",
+      /** @type {Item} */ (child),
+    ]),
+  );
+  for (const [key, element] of present) if (!keys.includes(key)) element.remove();
+  let before = parent.firstElementChild;
+  for (const key of keys) {
+    let element = present.get(key);
+    if (!element) {
+      element = make(key);
+      element.dataset.key = key;
+    }
+    if (element === before) before = before.nextElementSibling;
+    else parent.insertBefore(element, before);
+    update(element, key);
+  }
+}
+
+const SVG = "http://www.w3.org/2000/svg";
+
+/** Icons of one stroke width in a box of 24; each is used beside a label. */
+const ICONS = {
+  microphone: ["M12 3a3 3 0 0 1 3 3v5a3 3 0 0 1-6 0V6a3 3 0 0 1 3-3Z", "M6 11a6 6 0 0 0 12 0", "M12 17v4"],
+  microphone_off: ["M9 9V6a3 3 0 0 1 6 0v5", "M6 11a6 6 0 0 0 9.5 4.9", "M12 17v4", "M4 4l16 16"],
+  flip: [
+    "M4 12a8 8 0 0 1 13.5-5.8L20 8.5",
+    "M20 4v4.5h-4.5",
+    "M20 12a8 8 0 0 1-13.5 5.8L4 15.5",
+    "M4 20v-4.5h4.5",
+  ],
+  write: ["M4 5h16v11H10l-4 4v-4H4Z", "M8 9h8", "M8 12.5h5"],
+  hang_up: ["M4 14.5c0-6 16-6 16 0v1.5l-4.5-1v-2.700a11 11 0 0 0-7 0V15L4 16Z"],
+  close: ["M6 6l12 12", "M18 6L6 18"],
+  lock: ["M6 11h12v9H6Z", "M8.5 11V8a3.5 3.5 0 0 1 7 0v3"],
+  alert: ["M12 4l9 16H3Z", "M12 10v4.5", "M12 17v.5"],
+  camera_off: ["M4 7h3l1.5-2h5", "M20 7v12H7", "M4 7v12", "M4 4l16 16"],
+  check: ["M5 12.5l4.5 4.5L19 7.5"],
+  cross: ["M7 7l10 10", "M17 7L7 17"],
+  dash: ["M6 12h12"],
+  dots: ["M6 12h.01", "M12 12h.01", "M18 12h.01"],
+};
+
+/** @typedef {keyof typeof ICONS} IconName */
+
+/** @param {IconName} name */
+export function icon(name) {
+  const svg = document.createElementNS(SVG, "svg");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("class", "icon");
+  svg.setAttribute("aria-hidden", "true");
+  draw(svg, name);
+  return svg;
+}
+
+/** Another icon in the same place. @param {SVGElement} svg @param {IconName} name */
+export function draw(svg, name) {
+  if (svg.dataset.icon === name) return;
+  svg.dataset.icon = name;
+  svg.replaceChildren(
+    ...ICONS[name].map((d) => {
+      const path = document.createElementNS(SVG, "path");
+      path.setAttribute("d", d);
+      return path;
+    }),
+  );
+}
+
+/** Whether things may move. */
+export function motionAllowed() {
+  return !matchMedia("(prefers-reduced-motion: reduce)").matches;
+}

@@ -1,0 +1,67 @@
+// @ts-check
+/** One sealed picture over the whole page, with its number, time and hash. */
+
+import { h, icon, set, text } from "./dom.js";
+import { blobOf } from "./evidence.js";
+import { nameOf } from "./sentences.js";
+import { clockTime, shortHash } from "./words.js";
+
+export class Lightbox {
+  /** @type {number | null} */
+  #number = null;
+  #pictures;
+
+  /** @param {import("./pictures.js").Pictures} pictures */
+  constructor(pictures) {
+    this.#pictures = pictures;
+    this.image = h("img", { class: "lightbox-image", testid: "frame-image", alt: "" });
+    this.title = h("p", { class: "lightbox-title" });
+    this.hash = h("button", { class: "hash", type: "button", testid: "frame-hash" });
+    this.hash.addEventListener("click", () => {
+      const whole = this.hash.dataset.whole ?? "";
+      text(this.hash, this.hash.textContent === whole ? shortHash(whole) : whole);
+    });
+    this.close = h(
+      "button",
+      { class: "icon-button", type: "button", testid: "lightbox-close" },
+      icon("close"),
+    );
+    this.element = h(
+      "dialog",
+      { class: "lightbox", testid: "lightbox" },
+      h("header", { class: "lightbox-head" }, this.title, this.close),
+      this.image,
+      h("footer", { class: "lightbox-foot" }, this.hash),
+    );
+    this.close.addEventListener("click", () => this.element.close());
+    this.element.addEventListener("close", () => {
+      this.#number = null;
+    });
+  }
+
+  /**
+   * @param {import("./protocol.js").Entry} entry
+   * @param {import("./state.js").State} state
+   * @param {import("./words.js").Words} words
+   */
+  async open(entry, state, words) {
+    const blob = blobOf(entry.body);
+    if (!blob) return;
+    const { number, recorded_at } = entry.envelope;
+    this.#number = number;
+    set(this.close, "aria-label", words.close);
+    text(this.title, words.sealed(clockTime(recorded_at), number));
+    this.hash.dataset.whole = blob.sha256;
+    text(this.hash, shortHash(blob.sha256));
+    set(this.hash, "title", words.desk.hash_hint);
+    set(this.image, "src", null);
+    set(this.image, "alt", words.picture_of(nameOf(state, entry.body?.of, words)));
+    this.element.showModal();
+    try {
+      const { address } = await this.#pictures.get(blob);
+      if (this.#number === number) set(this.image, "src", address);
+    } catch {
+      if (this.#number === number) text(this.title, words.desk.picture_failed);
+    }
+  }
+}

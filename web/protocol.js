@@ -1,0 +1,174 @@
+// @ts-check
+/**
+ * The conversation's messages, as signaling/PROTOCOL.md writes them: same names, same fields.
+ *
+ * `parseServerMessage` takes what the socket brought and answers a message or throws `MalformedMessage`.
+ * `encodeClientMessage` is the only way out. Kinds of entries and events that this page does not know yet
+ * pass through: a newer server may speak to an older page.
+ */
+
+export const PROTOCOL_VERSION = 1;
+
+/** @typedef {"customer" | "courier" | "qa" | "integrator" | "system"} Role */
+/** @typedef {"zh" | "en"} Language */
+/** @typedef {"none" | "connecting" | "connected" | "silent"} MediaConnection */
+
+/** @typedef {{sha256: string, size_bytes: number, media_type: string}} BlobReference */
+
+/**
+ * The public part of an entry: these fields, in RFC 8785 form, are the leaf of the log.
+ * @typedef {{
+ *   version: number, kind: string, case_id: string, number: number, previous_hash: string, role: Role,
+ *   actor_id: string, session_id: string, recorded_at: string, commitment: string,
+ * }} Envelope
+ */
+
+/** @typedef {{[key: string]: any}} Body the sealed part; its fields depend on the kind */
+
+/** @typedef {{envelope: Envelope, body: Body | null, salt: string | null, hash: string, leaf_index: number}} Entry */
+
+/**
+ * @typedef {{
+ *   actor_id: string, role: Role, name: string, online: boolean, in_call: boolean,
+ *   connection: MediaConnection, audio_muted: boolean, video_muted: boolean,
+ * }} Person
+ */
+
+/** @typedef {{slot: number, actor_id: string, audio_mid: string | null, video_mid: string | null}} Slot */
+
+/**
+ * @typedef {{kind: "consent", statement: string, language: Language}
+ *   | {kind: "join"} | {kind: "leave"}
+ *   | {kind: "text", text: string}
+ *   | {kind: "take_frame", of: string}
+ *   | {kind: "end_case"}} Command
+ */
+
+/** @typedef {{kind: "muted", audio: boolean, video: boolean}} Signal */
+
+/**
+ * @typedef {{type: "hello", version: number, token: string, after: number, hash: string | null}
+ *   | {type: "command", id: string, command: Command}
+ *   | {type: "signal", signal: Signal}
+ *   | {type: "ping"}} ClientMessage
+ */
+
+/** @typedef {{case_id: string, waybill: string, language: Language, state: string}} CaseHeader */
+/** @typedef {{actor_id: string, role: Role, name: string, session_id: string}} You */
+
+/**
+ * @typedef {{type: "welcome", case: CaseHeader, you: You, number: number}
+ *   | {type: "entry", entry: Entry}
+ *   | {type: "synced", number: number}
+ *   | {type: "ack", id: string, number: number | null}
+ *   | {type: "nack", id: string, code: string, message: string}
+ *   | {type: "event", event: {kind: "slots", slots: Slot[]} | {kind: "presence", people: Person[]}}
+ *   | {type: "resync", code: string, message: string}
+ *   | {type: "pong"}} ServerMessage
+ */
+
+/** Why the server closed the socket, where coming back by itself would not help. */
+export const FINAL_CLOSE_CODES = Object.freeze(
+  /** @type {Record<number, "outdated" | "bad_link" | "revoked" | "replaced">} */ ({
+    4400: "outdated",
+    4401: "bad_link",
+    4403: "bad_link",
+    4404: "bad_link",
+    4409: "outdated",
+    4410: "revoked",
+    4411: "replaced",
+  }),
+);
+
+/** The text is not a message of the protocol. */
+export class MalformedMessage extends Error {
+  code = "malformed_message";
+}
+
+/** @typedef {"string" | "number" | "string?" | "number?" | "object" | "array"} Shape */
+
+/** What each message must carry for the page to rely on it. @type {Record<string, Record<string, Shape>>} */
+const REQUIRED = {
+  welcome: {
+    "case.case_id": "string",
+    "case.waybill": "string",
+    "case.language": "string",
+    "case.state": "string",
+    "you.actor_id": "string",
+    "you.role": "string",
+    "you.name": "string",
+    "you.session_id": "string",
+    number: "number",
+  },
+  entry: {
+    "entry.envelope.kind": "string",
+    "entry.envelope.case_id": "string",
+    "entry.envelope.number": "number",
+    "entry.envelope.previous_hash": "string",
+    "entry.envelope.role": "string",
+    "entry.envelope.actor_id": "string",
+    "entry.envelope.recorded_at": "string",
+    "entry.envelope.commitment": "string",
+    "entry.salt": "string?",
+    "entry.hash": "string",
+    "entry.leaf_index": "number",
+  },
+  synced: { number: "number" },
+  ack: { id: "string", number: "number?" },
+  nack: { id: "string", code: "string", message: "string" },
+  event: { "event.kind": "string" },
+  resync: { code: "string", message: "string" },
+  pong: {},
+};
+
+/** @param {unknown} value @param {Shape} shape */
+function fits(value, shape) {
+  if (shape === "array") return Array.isArray(value);
+  if (shape === "object") return typeof value === "object" && value !== null && !Array.isArray(value);
+  if (shape.endsWith("?")) return value === null || typeof value === shape.slice(0, -1);
+  return typeof value === shape;
+}
+
+/** @param {any} message @param {string} path */
+function at(message, path) {
+  let value = message;
+  for (const name of path.split(".")) value = value?.[name];
+  return value;
+}
+
+/**
+ * @param {string} text
+ * @returns {ServerMessage}
+ */
+export function parseServerMessage(text) {
+  let message;
+  try {
+    message = JSON.parse(text);
+  } catch {
+    throw new MalformedMessage("not JSON");
+  }
+  const required = fits(message, "object") && Object.hasOwn(REQUIRED, message.type) && REQUIRED[message.type];
+  if (!required) throw new MalformedMessage("unknown type of message");
+  for (const [path, shape] of Object.entries(required)) {
+    if (!fits(at(message, path), shape))
+      throw new MalformedMessage(`${message.type}: ${path} is not ${shape}`);
+  }
+  if (message.type === "entry" && message.entry.body !== null && !fits(message.entry.body, "object")) {
+    throw new MalformedMessage("entry: entry.body is not an object");
+  }
+  if (message.type === "event") {
+    const list = { slots: "slots", presence: "people" }[/** @type {string} */ (message.event.kind)];
+    if (list !== undefined && !fits(message.event[list], "array")) {
+      throw new MalformedMessage(`event: event.${list} is not a list`);
+    }
+  }
+  return message;
+}
+
+/**
+ * @param {ClientMessage} message
+ * @returns {string}
+ */
+export function encodeClientMessage(message) {
+  return JSON.stringify(message);
+}

@@ -1,0 +1,226 @@
+// @ts-check
+/**
+ * The pictures of a call: one tile for the own camera and one a receive slot, one of them large.
+ *
+ * The receive tiles exist and play before anybody sits in them, so that the first keyframe after the tap is not
+ * lost; who sits where comes from `slots`.
+ */
+
+import { h, set, show, text } from "./dom.js";
+import { nameOf } from "./sentences.js";
+import { inCall, others } from "./state.js";
+import { markFirstFrame } from "./timings.js";
+
+/** @typedef {import("./state.js").State} State */
+/** @typedef {import("./words.js").Words} Words */
+/** @typedef {{tile: HTMLElement, video: HTMLVideoElement, caption: HTMLElement, note: HTMLElement}} Tile */
+
+const SLOTS = 3;
+
+export class Stage {
+  #onTarget;
+  /** @type {Tile[]} */
+  #seats = [];
+  /** @type {Tile} */
+  #own;
+  /** @type {string | null} */
+  #chosen = null;
+  #sounding = false;
+  /** @type {State | null} */
+  #state = null;
+
+  /** @param {{onTarget: () => void}} options onTarget: another picture was made the large one */
+  constructor({ onTarget }) {
+    this.#onTarget = onTarget;
+    this.#own = this.#tile("own-video");
+    for (let slot = 0; slot < SLOTS; slot += 1) this.#seats.push(this.#tile("remote-video"));
+    this.sound = h("button", {
+      class: "button sound",
+      type: "button",
+      hidden: true,
+      testid: "sound",
+      on: { click: () => this.unmute() },
+    });
+    this.empty = h("p", { class: "stage-empty" });
+    this.element = h(
+      "section",
+      { class: "stage" },
+      this.empty,
+      ...this.#seats.map(({ tile }) => tile),
+      this.#own.tile,
+      this.sound,
+    );
+  }
+
+  /** Whose picture is large: the one that the shutter takes. null: nobody's. */
+  get target() {
+    return this.#state ? targetOf(this.#state, this.#chosen) : null;
+  }
+
+  /** @param {string} actor_id @returns {HTMLVideoElement | null} */
+  videoOf(actor_id) {
+    const tile = [this.#own, ...this.#seats].find(({ video }) => video.dataset.actorId === actor_id);
+    return tile?.video ?? null;
+  }
+
+  /** @param {string | null} actor_id */
+  choose(actor_id) {
+    this.#chosen = actor_id;
+    this.#onTarget();
+  }
+
+  /** @param {import("./media_link.js").Received[]} received */
+  setSlots(received) {
+    for (const [slot, { stream }] of received.entries()) {
+      const seat = this.#seats[slot];
+      if (!seat) continue;
+      seat.video.srcObject = stream;
+      markFirstFrame(seat.video);
+      this.#play(seat.video);
+    }
+  }
+
+  /** After the tap: watch for the first picture of somebody else. */
+  watchFirstFrame() {
+    for (const { video } of this.#seats) markFirstFrame(video);
+  }
+
+  /** @param {import("./camera.js").Tracks} tracks @param {boolean} mirrored */
+  setOwn(tracks, mirrored) {
+    const { video, tile } = this.#own;
+    const track = tracks.video;
+    const shown =
+      video.srcObject instanceof MediaStream ? (video.srcObject.getVideoTracks()[0] ?? null) : null;
+    if (shown !== track) {
+      video.srcObject = null; // FACTS of iOS: let go of the old camera before the new one is shown
+      if (track) video.srcObject = new MediaStream([track]);
+    }
+    tile.classList.toggle("is-mirrored", mirrored);
+    if (track) this.#play(video);
+  }
+
+  /** With the tap of a person the browser lets sound through. */
+  unmute() {
+    this.#sounding = true;
+    for (const { video } of this.#seats) {
+      video.muted = false;
+      this.#play(video);
+    }
+  }
+
+  silence() {
+    this.#sounding = false;
+    for (const { video } of this.#seats) video.muted = true;
+    show(this.sound, false);
+  }
+
+  /** @param {State} state @param {Words} words @param {{waiting: string}} say */
+  update(state, words, { waiting }) {
+    this.#state = state;
+    const target = this.target;
+    const present = inCall(state) ? others(state) : [];
+    let small = 0;
+    for (const [slot, seat] of this.#seats.entries()) {
+      const actor_id = state.slots.find((taken) => taken.slot === slot)?.actor_id ?? null;
+      const seated = actor_id !== null && present.includes(actor_id) ? actor_id : null;
+      set(seat.video, "data-actor-id", seated);
+      set(seat.tile, "data-seated", seated !== null);
+      if (seated === null) continue;
+      const large = seated === target;
+      this.#place(seat.tile, large, large ? 0 : small++);
+      const person = state.people.find(({ actor_id }) => actor_id === seated);
+      const name = nameOf(state, seated, words);
+      const role = state.known[seated]?.role;
+      text(seat.caption, role && name !== words.role[role] ? `${words.role[role]} ${name}` : name);
+      set(seat.tile, "data-muted", person?.audio_muted ?? false);
+      set(seat.tile, "aria-label", words.show_large(name));
+      const silent = person?.connection === "silent" || person?.connection === "none";
+      set(seat.tile, "data-off", !silent && (person?.video_muted ?? false));
+      text(
+        seat.note,
+        silent
+          ? words.their_connection_silent(name)
+          : person?.video_muted
+            ? words.their_picture_off(name)
+            : "",
+      );
+    }
+    const me = state.you?.actor_id ?? null;
+    set(this.#own.video, "data-actor-id", me);
+    set(this.#own.tile, "data-seated", true);
+    set(this.#own.tile, "data-off", !state.has_video);
+    set(this.#own.tile, "data-muted", state.audio_muted);
+    text(this.#own.caption, words.you);
+    text(this.#own.note, state.has_video ? "" : words.no_picture);
+    set(this.#own.tile, "aria-label", words.show_large(words.you));
+    this.#place(this.#own.tile, me !== null && me === target, 0);
+    text(this.sound, words.tap_for_sound);
+    text(this.empty, waiting);
+    show(this.empty, target === null);
+  }
+
+  /** @param {HTMLElement} tile @param {boolean} large @param {number} place */
+  #place(tile, large, place) {
+    tile.classList.toggle("is-large", large);
+    tile.style.setProperty("--place", String(place));
+  }
+
+  /** @param {string} testid @returns {Tile} */
+  #tile(testid) {
+    const video = h("video", { testid, autoplay: true, playsinline: true, muted: true });
+    video.muted = true;
+    const caption = h("span", { class: "tile-name" });
+    const note = h("span", { class: "tile-note" });
+    const tile = h(
+      "button",
+      {
+        type: "button",
+        class: testid === "own-video" ? "tile is-own" : "tile",
+        on: {
+          click: () => {
+            if (video.dataset.actorId) this.choose(video.dataset.actorId);
+          },
+        },
+      },
+      video,
+      note,
+      caption,
+    );
+    return { tile, video, caption, note };
+  }
+
+  /** @param {HTMLVideoElement} video */
+  #play(video) {
+    const own = video === this.#own.video;
+    video.muted = own || !this.#sounding;
+    video.play().catch((error) => {
+      // No tap on this page yet (a reload): picture now, sound with the next tap.
+      if (own || error?.name !== "NotAllowedError" || video.muted) return;
+      video.muted = true;
+      video.play().catch(() => {});
+      show(this.sound, true);
+    });
+    if (!own && this.#sounding && !video.muted) show(this.sound, false);
+  }
+}
+
+/**
+ * @param {State} state
+ * @param {string | null} chosen
+ */
+export function targetOf(state, chosen) {
+  const present = inCall(state) ? others(state) : [];
+  const me = state.you?.actor_id ?? null;
+  if (chosen !== null && (present.includes(chosen) || chosen === me)) return chosen;
+  return present[0] ?? null;
+}
+
+/** What a video shows now, as a picture to hold its place until the sealed one is here. @param {HTMLVideoElement | null} video */
+export function glimpse(video) {
+  const canvas = h("canvas", { class: "glimpse" });
+  if (!video || video.videoWidth === 0) return canvas;
+  canvas.width = Math.min(320, video.videoWidth);
+  canvas.height = Math.round((canvas.width * video.videoHeight) / video.videoWidth);
+  canvas.getContext("2d")?.drawImage(video, 0, 0, canvas.width, canvas.height);
+  return canvas;
+}

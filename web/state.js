@@ -1,0 +1,392 @@
+// @ts-check
+/**
+ * All that the page knows, and the only place where it changes: `reduce(state, event) -> state`, pure.
+ *
+ * Entries fold here the way signaling/case.py folds them (`evolve`); what the log does not know, the socket,
+ * the media, the camera, the person's own wish to be in the call, comes as events of its own.
+ * Time enters as data: `at` is milliseconds of the page's clock, `offset_ms` what the server's clock is ahead.
+ */
+
+/** @typedef {import("./protocol.js").Entry} Entry */
+/** @typedef {import("./protocol.js").Command} Command */
+/** @typedef {import("./protocol.js").Role} Role */
+/** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
+/** @typedef {import("./synchronisation.js").FinalReason} FinalReason */
+/** @typedef {import("./media_life.js").MediaState} MediaState */
+/** @typedef {import("./quality.js").Quality} Quality */
+/** @typedef {import("./camera.js").CameraProblem} CameraProblem */
+
+/** @typedef {{id: string, command: Command}} Waiting */
+/** @typedef {{id: string, of: string, number: number | null}} Shot a pressed shutter whose entry is not here yet */
+/** @typedef {{call_number: number, started_at: string, in_call: readonly string[]}} Call */
+/** @typedef {{code: string, message: string, command: Command | null}} Refusal */
+/** @typedef {{role: Role, name: string | null}} Known */
+
+/** @typedef {"connecting" | "live" | "offline" | FinalReason} SocketState */
+/** @typedef {"none" | "asking" | "ready" | "failed"} CameraState */
+
+/**
+ * @typedef {Readonly<{
+ *   socket: SocketState,
+ *   case: import("./protocol.js").CaseHeader | null,
+ *   you: import("./protocol.js").You | null,
+ *   entries: readonly Entry[],
+ *   synced: boolean,
+ *   alarm: boolean,
+ *   waiting: readonly Waiting[],
+ *   shots: readonly Shot[],
+ *   refusal: Refusal | null,
+ *   people: readonly import("./protocol.js").Person[],
+ *   slots: readonly import("./protocol.js").Slot[],
+ *   known: Readonly<Record<string, Known>>,
+ *   consented: readonly string[],
+ *   call: Call | null,
+ *   calls: number,
+ *   wants_call: boolean,
+ *   was_in_call: boolean,
+ *   hung_up: boolean,
+ *   media: MediaState,
+ *   quality: Quality,
+ *   camera: CameraState,
+ *   camera_problem: CameraProblem | null,
+ *   has_video: boolean,
+ *   has_audio: boolean,
+ *   audio_muted: boolean,
+ *   video_muted: boolean,
+ *   offset_ms: number,
+ * }>} State
+ */
+
+/**
+ * @typedef {{type: "socket", state: SocketState}
+ *   | {type: "received", message: ServerMessage, at: number}
+ *   | {type: "forgotten"}
+ *   | {type: "commanded", id: string, command: Command}
+ *   | {type: "wish", wants_call: boolean}
+ *   | {type: "media", state: MediaState}
+ *   | {type: "quality", quality: Quality}
+ *   | {type: "camera", state: CameraState, problem?: CameraProblem, has_video?: boolean, has_audio?: boolean}
+ *   | {type: "muted", audio: boolean, video: boolean}
+ *   | {type: "clock", offset_ms: number}
+ *   | {type: "refusal_seen"}} Event
+ */
+
+/** @type {State} */
+export const INITIAL = Object.freeze({
+  socket: "connecting",
+  case: null,
+  you: null,
+  entries: [],
+  synced: false,
+  alarm: false,
+  waiting: [],
+  shots: [],
+  refusal: null,
+  people: [],
+  slots: [],
+  known: {},
+  consented: [],
+  call: null,
+  calls: 0,
+  wants_call: false,
+  was_in_call: false,
+  hung_up: false,
+  media: "none",
+  quality: "good",
+  camera: "none",
+  camera_problem: null,
+  has_video: false,
+  has_audio: false,
+  audio_muted: false,
+  video_muted: false,
+  offset_ms: 0,
+});
+
+/**
+ * @param {State} state
+ * @param {Event} event
+ * @returns {State}
+ */
+export function reduce(state, event) {
+  switch (event.type) {
+    case "socket":
+      // Who is present is a fact of the moment: without a socket nobody can say.
+      return event.state === "live" || event.state === "connecting"
+        ? { ...state, socket: event.state }
+        : {
+            ...state,
+            socket: event.state,
+            people: state.people.map((person) => ({ ...person, online: false })),
+          };
+    case "received":
+      return receive(state, event.message, event.at);
+    case "forgotten":
+      return {
+        ...state,
+        entries: [],
+        synced: false,
+        alarm: true,
+        consented: [],
+        call: null,
+        calls: 0,
+      };
+    case "commanded":
+      return {
+        ...state,
+        waiting: [...state.waiting, { id: event.id, command: event.command }],
+        shots:
+          event.command.kind === "take_frame"
+            ? [...state.shots, { id: event.id, of: event.command.of, number: null }]
+            : state.shots,
+      };
+    case "wish":
+      return {
+        ...state,
+        wants_call: event.wants_call,
+        was_in_call: state.was_in_call || event.wants_call,
+        hung_up: !event.wants_call,
+      };
+    case "media":
+      return { ...state, media: event.state, quality: event.state === "connected" ? state.quality : "good" };
+    case "quality":
+      return { ...state, quality: event.quality };
+    case "camera":
+      return {
+        ...state,
+        camera: event.state,
+        camera_problem: event.problem ?? null,
+        has_video: event.has_video ?? false,
+        has_audio: event.has_audio ?? false,
+      };
+    case "muted":
+      return { ...state, audio_muted: event.audio, video_muted: event.video };
+    case "clock":
+      return { ...state, offset_ms: event.offset_ms };
+    case "refusal_seen":
+      return { ...state, refusal: null };
+  }
+}
+
+/** @param {State} state @param {ServerMessage} message @param {number} at @returns {State} */
+function receive(state, message, at) {
+  switch (message.type) {
+    case "welcome":
+      return {
+        ...state,
+        case: message.case,
+        you: message.you,
+        known: know(state.known, message.you.actor_id, message.you.role, message.you.name),
+      };
+    case "entry": {
+      const heard = state.synced
+        ? { ...state, offset_ms: sooner(state, message.entry.envelope.recorded_at, at) }
+        : state;
+      return evolve(heard, message.entry);
+    }
+    case "synced":
+      return { ...state, socket: "live", synced: true };
+    case "ack": {
+      // The shot stays until its entry is here: the picture never leaves the strip between the two.
+      const number = message.number;
+      const shots = state.shots
+        .map((shot) => (shot.id === message.id ? { ...shot, number } : shot))
+        .filter((shot) => shot.id !== message.id || (number !== null && number > state.entries.length));
+      return { ...state, shots, waiting: state.waiting.filter((waiting) => waiting.id !== message.id) };
+    }
+    case "nack": {
+      const command = state.waiting.find((waiting) => waiting.id === message.id)?.command ?? null;
+      return {
+        ...state,
+        waiting: state.waiting.filter((waiting) => waiting.id !== message.id),
+        shots: state.shots.filter((shot) => shot.id !== message.id),
+        refusal: { code: message.code, message: message.message, command },
+        // Refused at the door: asking again by itself would only be refused again.
+        wants_call: command?.kind === "join" || command?.kind === "consent" ? false : state.wants_call,
+      };
+    }
+    case "event":
+      switch (message.event.kind) {
+        case "slots":
+          return { ...state, slots: message.event.slots };
+        case "presence": {
+          let known = state.known;
+          for (const person of message.event.people)
+            known = know(known, person.actor_id, person.role, person.name);
+          return { ...state, people: message.event.people, known };
+        }
+        default:
+          return state;
+      }
+    default:
+      return state;
+  }
+}
+
+/** One more entry of the log. @param {State} state @param {Entry} entry @returns {State} */
+function evolve(state, entry) {
+  const { kind, number, actor_id, role, recorded_at } = entry.envelope;
+  if (number !== state.entries.length + 1) return state; // the synchronisation lets no hole through
+  const body = entry.body ?? {};
+  /** @type {State} */
+  const next = {
+    ...state,
+    entries: [...state.entries, entry],
+    shots: withoutAnswered(state, entry),
+    known: know(state.known, actor_id, role, null),
+  };
+  switch (kind) {
+    case "link_issued":
+      return entry.body ? { ...next, known: know(next.known, body.link_id, body.role, body.name) } : next;
+    case "consented":
+      return { ...next, consented: [...new Set([...next.consented, actor_id])] };
+    case "call_started":
+      return {
+        ...next,
+        calls: body.call_number,
+        call: { call_number: body.call_number, started_at: recorded_at, in_call: [] },
+      };
+    case "joined": {
+      if (!next.call) return next;
+      const in_call = [...next.call.in_call.filter((id) => id !== actor_id), actor_id];
+      const mine = actor_id === next.you?.actor_id;
+      return { ...next, was_in_call: next.was_in_call || mine, call: { ...next.call, in_call } };
+    }
+    case "left":
+      if (!next.call) return next;
+      return { ...next, call: { ...next.call, in_call: next.call.in_call.filter((id) => id !== actor_id) } };
+    case "call_ended":
+      return { ...next, call: null, slots: [] };
+    case "case_ended":
+      return {
+        ...next,
+        call: null,
+        wants_call: false,
+        case: next.case ? { ...next.case, state: "ended" } : null,
+      };
+    default:
+      return next;
+  }
+}
+
+/**
+ * A picture of mine answers my oldest press on the same person, whether or not its ack came first.
+ * @param {State} state
+ * @param {Entry} entry
+ */
+function withoutAnswered({ shots, you }, { envelope, body }) {
+  const answers = envelope.kind === "frame_sealed" || envelope.kind === "frame_failed";
+  if (!answers || envelope.actor_id !== you?.actor_id) return shots;
+  const shot =
+    shots.find(({ number }) => number === envelope.number) ??
+    shots.find(({ of, number }) => number === null && of === body?.of);
+  return shots.filter((other) => other !== shot);
+}
+
+/**
+ * @param {Readonly<Record<string, Known>>} known
+ * @param {string} actor_id
+ * @param {Role} role
+ * @param {string | null} name
+ */
+function know(known, actor_id, role, name) {
+  const before = known[actor_id];
+  if (before && before.role === role && (name === null || before.name === name)) return known;
+  return { ...known, [actor_id]: { role, name: name ?? before?.name ?? null } };
+}
+
+/** The server's clock is ahead by at least this much: an entry cannot arrive before it was recorded. */
+/** @param {State} state @param {string} recorded_at @param {number} at */
+function sooner(state, recorded_at, at) {
+  const offset_ms = Date.parse(recorded_at) - at;
+  return Number.isNaN(offset_ms) ? state.offset_ms : offset_ms;
+}
+
+// What the views ask of a state.
+
+/** @param {State} state */
+export function inCall(state) {
+  return state.you !== null && (state.call?.in_call ?? []).includes(state.you.actor_id);
+}
+
+/** @param {State} state */
+export function hasConsented(state) {
+  return state.you !== null && state.consented.includes(state.you.actor_id);
+}
+
+/** Others in the call, the ones to show large first: customer and courier before QA. @param {State} state */
+export function others(state) {
+  const weight = { customer: 0, courier: 0, qa: 1, integrator: 2, system: 2 };
+  const ids = (state.call?.in_call ?? []).filter((id) => id !== state.you?.actor_id);
+  return ids.sort(
+    (a, b) => weight[state.known[a]?.role ?? "system"] - weight[state.known[b]?.role ?? "system"],
+  );
+}
+
+/**
+ * What still has to be said to the server for the person's wish to come true; each at most once at a time.
+ * It repeats by itself after a reconnect, a lost call, a reload.
+ * @param {State} state
+ * @param {{statement: string, language: import("./protocol.js").Language}} consent what the person read and agreed to
+ * @returns {Command[]}
+ */
+export function intentions(state, consent) {
+  if (!state.synced || state.socket !== "live" || !state.you || state.case?.state === "ended") return [];
+  /** @param {string} kind */
+  const said = (kind) => state.waiting.some(({ command }) => command.kind === kind);
+  if (!state.wants_call) return inCall(state) && !said("leave") ? [{ kind: "leave" }] : [];
+  if (inCall(state) || said("join") || said("leave")) return [];
+  /** @type {Command[]} */
+  const commands = hasConsented(state) || said("consent") ? [] : [{ kind: "consent", ...consent }];
+  return [...commands, { kind: "join" }];
+}
+
+/**
+ * @typedef {"connecting" | "ready" | "connected" | "left" | "reconnecting" | "offline" | "ended" | "bad_link" | "revoked"
+ *   | "replaced" | "outdated"} Connection
+ */
+
+/** The one word on the connection that the page shows. @param {State} state @returns {Connection} */
+export function connection(state) {
+  if (state.socket !== "live" && state.socket !== "connecting" && state.socket !== "offline")
+    return state.socket;
+  if (state.case?.state === "ended") return "ended";
+  if (state.socket === "offline") return state.synced ? "reconnecting" : "offline";
+  if (!state.synced || state.socket === "connecting") return state.synced ? "reconnecting" : "connecting";
+  if (state.hung_up) return "left";
+  if (state.media === "connecting" || (state.media === "none" && state.wants_call)) return "connecting";
+  if (state.media === "reconnecting" || state.media === "refused") return "reconnecting";
+  if (!inCall(state)) return state.wants_call ? "connecting" : "ready";
+  return "connected";
+}
+
+/** Sealed and failed pictures of this log, in order. @param {State} state */
+export function frames(state) {
+  return state.entries.filter((entry) => entry.envelope.kind === "frame_sealed");
+}
+
+/** Seconds that the call has lasted. @param {State} state @param {number} at milliseconds of the page's clock */
+export function callSeconds(state, at) {
+  if (!state.call) return 0;
+  const started = Date.parse(state.call.started_at);
+  return Math.max(0, Math.floor((at + state.offset_ms - started) / 1000));
+}
+
+/**
+ * What the person did here, for the page after the call: entries from their first joining on.
+ * @param {State} state
+ */
+export function summary(state) {
+  const first = state.entries.find(
+    ({ envelope }) => envelope.kind === "joined" && envelope.actor_id === state.you?.actor_id,
+  );
+  const since = first ? state.entries.slice(first.envelope.number - 1) : [];
+  const duration_ms = since
+    .filter(({ envelope }) => envelope.kind === "call_ended")
+    .reduce((sum, entry) => sum + (entry.body?.duration_ms ?? 0), 0);
+  return {
+    first: first?.envelope.number ?? 0,
+    last: state.entries.length,
+    duration_ms,
+    pictures: since.filter(({ envelope }) => envelope.kind === "frame_sealed"),
+  };
+}

@@ -1,0 +1,619 @@
+// @ts-check
+/**
+ * Every word that people read, in two languages written separately. The customer is 您, and so is everyone else.
+ * An error says what happened, what it means, what to do, and blames nobody.
+ */
+
+/** @typedef {import("./protocol.js").Language} Language */
+/** @typedef {typeof en} Words */
+
+const en = {
+  language_name: "English",
+  other_language: "中文",
+  switch_language: "Switch the language to Chinese",
+
+  role: {
+    customer: "Customer",
+    courier: "Courier",
+    qa: "Quality check",
+    integrator: "Order system",
+    system: "Service",
+  },
+  you: "You",
+  somebody: "Somebody",
+
+  loading: "Opening your parcel…",
+  waybill: "Waybill",
+  lobby_title_customer: "Your courier wants to show you the parcel",
+  lobby_title_courier: "Show the parcel to the customer",
+  lobby_title_again: "The call goes on. You can come back to it.",
+  consent:
+    "I agree that the others in this call see and hear me, and that pictures taken in it and everything written are sealed and kept as evidence.",
+  why: "Why?",
+  why_text:
+    "If something is broken or missing, these pictures settle it. The service takes them out of the call itself, numbers them and seals them, so that nobody, not even we, can change one unnoticed. The video and the sound are not recorded. Nothing leaves your phone before you tap.",
+  start: "Start the call",
+  start_without_camera: "Start without camera",
+  continue_here: "Back to the call",
+  starting: "One moment…",
+  here_now: (/** @type {string} */ names) => `Waiting for you: ${names}`,
+  here_nobody_customer: "The courier is not here yet. You can start all the same.",
+  here_nobody_courier: "The customer is not here yet. You can start all the same.",
+  own_preview: "Your picture",
+  own_preview_asking: "Please allow the camera and the microphone.",
+  microphone_moves: "Microphone",
+  no_picture: "No picture",
+
+  record_before: "Nothing is sent yet",
+  record_call: "Pictures are kept, video is not",
+  record_after: "Nothing is sent any more",
+
+  connection: {
+    connecting: "Connecting…",
+    ready: "Ready",
+    connected: "Connected",
+    left: "Not in the call",
+    reconnecting: "Connection lost. Coming back…",
+    offline: "No network. Trying again…",
+    ended: "This case has ended",
+    bad_link: "This link does not work",
+    revoked: "This link was taken back",
+    replaced: "Open on another screen",
+    outdated: "This page is out of date",
+  },
+  quality: { good: "Good", fair: "Fair", weak: "Your network is weak. Sound goes on." },
+  alone_customer: "Waiting for the courier…",
+  alone_courier: "Waiting for the customer…",
+  their_connection_silent: (/** @type {string} */ name) => `${name} has no signal. Coming back…`,
+  their_picture_off: (/** @type {string} */ name) => `${name}: picture is off`,
+  tap_for_sound: "Tap for sound",
+
+  mute: "Mute",
+  unmute: "Unmute",
+  microphone_off: "Microphone is off",
+  flip: "Flip",
+  shutter: "Take picture",
+  shutter_of: (/** @type {string} */ name) => `Take a picture of what ${name} shows`,
+  shutter_of_you: "Take a picture of what you show",
+  write: "Write",
+  hang_up: "Hang up",
+  show_large: (/** @type {string} */ name) => `Show ${name} large`,
+  close: "Close",
+  conversation: "Conversation",
+  conversation_empty: "Nothing has been said yet.",
+  type_here: "Write a message",
+  send: "Send",
+  sending: "Sending…",
+  sealing: "Sealing…",
+  sealed: (/** @type {string} */ time, /** @type {number} */ number) => `Sealed ${time} · No. ${number}`,
+  number: (/** @type {number} */ number) => `No. ${number}`,
+  picture_of: (/** @type {string} */ name) => `Picture from ${name}`,
+
+  after_title: (/** @type {number} */ first, /** @type {number} */ last) => `Sealed. No. ${first}–${last}`,
+  after_title_none: "You have left the call",
+  after_pictures: (/** @type {number} */ count) => (count === 1 ? "1 picture" : `${count} pictures`),
+  after_no_pictures: "No pictures were taken",
+  after_hint: "Everything sealed is safe. You may close this page.",
+  rejoin: "Join again",
+  ended_title: "This case has ended",
+  ended_hint: "Nothing can be added any more. What was sealed stays.",
+
+  minutes: (/** @type {number} */ minutes, /** @type {number} */ seconds) =>
+    minutes > 0 ? `${minutes} min ${seconds} s` : `${seconds} s`,
+
+  notice: {
+    bad_link: {
+      title: "This link does not work",
+      text: "It may have been cut short or have expired. Open it again exactly as it was sent, or ask for a new one.",
+    },
+    revoked: {
+      title: "This link was taken back",
+      text: "Whoever sent it has withdrawn it. Ask them for a new one. What was sealed before stays sealed.",
+    },
+    replaced: {
+      title: "Open on another screen",
+      text: "The same link was opened somewhere else, and the call went along. You can bring it back here.",
+    },
+    outdated: {
+      title: "This page is out of date",
+      text: "The service speaks a newer version by now. Load the page again.",
+    },
+    offline: {
+      title: "No connection",
+      text: "The service cannot be reached right now. The page tries again by itself, you need not do anything.",
+    },
+  },
+  use_here: "Use it here",
+  reload: "Load again",
+
+  camera: {
+    denied: {
+      title: "The camera is not allowed",
+      text: "The browser keeps camera and microphone shut for this page. Allow both in the browser's or the phone's settings, then try again.",
+    },
+    missing: {
+      title: "No camera found",
+      text: "This device shows no camera to the browser. Connect one or use a phone. Without one you can still talk and watch.",
+    },
+    busy: {
+      title: "The camera is in use",
+      text: "Another app or call is using it. Close that one, then try again.",
+    },
+    insecure: {
+      title: "No camera on this address",
+      text: "Browsers open the camera only on secure pages. Open the link as it was sent, beginning with https.",
+    },
+    web_view: {
+      title: "No camera inside this app",
+      text: "This app's built-in browser has no way to the camera. Copy the link and open it in your phone's browser.",
+    },
+    other: {
+      title: "The camera did not start",
+      text: "Something went wrong while starting it. Try again; if that does not help, restart the browser.",
+    },
+  },
+  try_again: "Try again",
+  copy_link: "Copy the link",
+  copied: "Copied",
+
+  refused: {
+    case_not_open: "This case has ended. Nothing can be added any more.",
+    link_not_live: "This link has expired. Ask for a new one.",
+    consent_needed: "Your agreement comes first. Tap “Start the call” once more.",
+    not_in_call: "They are not in the call just now. Wait until they are back, then try again.",
+    full: "Four people are in the call already. Wait until one has left, then try again.",
+    unknown_participant: "That person is not part of this case.",
+    not_for_role: "This is not possible with your link.",
+    other: "That did not work, and nothing was changed. Try again.",
+  },
+  alarm:
+    "The log on the service is not the one this page had read. It was read anew. Please tell quality check.",
+
+  entry: {
+    case_opened: "Case opened",
+    link_issued: (/** @type {string} */ name) => `Link for ${name}`,
+    link_revoked: (/** @type {string} */ name) => `Link of ${name} taken back`,
+    consented: (/** @type {string} */ name) => `${name} agreed`,
+    call_started: (/** @type {number} */ call) => `Call ${call} began`,
+    joined: (/** @type {string} */ name) => `${name} joined`,
+    left: {
+      left: (/** @type {string} */ name) => `${name} left`,
+      lost: (/** @type {string} */ name) => `${name} lost the connection`,
+      replaced: (/** @type {string} */ name) => `${name} changed the device`,
+      interrupted: (/** @type {string} */ name) => `${name}: interrupted by the service`,
+      revoked: (/** @type {string} */ name) => `${name}: link taken back`,
+      case_ended: (/** @type {string} */ name) => `${name}: case ended`,
+    },
+    call_ended: (/** @type {string} */ duration) => `Call ended · ${duration}`,
+    frame_sealed: (/** @type {string} */ name) => `Picture from ${name}`,
+    frame_sealed_you: "Your picture",
+    frame_failed: (/** @type {string} */ name) => `No clear picture from ${name} just then. Try again.`,
+    viewed: (/** @type {string} */ name, /** @type {number} */ number) => `${name} looked at No. ${number}`,
+    exported: (/** @type {string} */ name) => `${name} exported the package`,
+    case_ended: "Case ended",
+    withheld: "Not shown to your role",
+  },
+
+  desk: {
+    title: "Quality check",
+    cases: "Cases",
+    search: "Search",
+    search_hint: "Waybill or case number",
+    no_cases: "No cases yet. They appear here as soon as one is opened.",
+    no_match: "No case fits.",
+    choose: "Choose a case on the left.",
+    live: "Live",
+    open: "Open",
+    ended: "Done",
+    pictures: (/** @type {number} */ count) => (count === 1 ? "1 picture" : `${count} pictures`),
+    group_live: (/** @type {number} */ count) => `${count} live`,
+    group_open: (/** @type {number} */ count) => `${count} open`,
+    group_ended: (/** @type {number} */ count) => `${count} done`,
+    list_unreachable: "The list cannot be reached. Trying again…",
+    desk_expired_title: "Your desk link has expired",
+    desk_expired_text: "Ask for a new one. Nothing is lost.",
+    join_live: "Join live",
+    join_title: "Join the call",
+    join_text: "The others are told that quality check is here, and it is written in the log.",
+    join_watch: "Watch only",
+    join_voice: "With microphone",
+    join_camera: "With camera",
+    nobody_in_call: "Nobody is in the call.",
+    in_call: (/** @type {string} */ names) => `In the call: ${names}`,
+    leave: "Leave",
+    log: "Log",
+    all_kinds: "Everything",
+    only_pictures: "Pictures",
+    only_words: "Words",
+    newest: "Newest",
+    facts: "Facts",
+    parties: "People",
+    online: "here",
+    away: "away",
+    export: "Export",
+    exporting: "Exporting…",
+    export_failed: "The package could not be made. Try again.",
+    end_case: "End case",
+    end_title: "End this case?",
+    end_text:
+      "Everybody leaves the call and nothing can be added any more. The log stays readable. This cannot be undone.",
+    end_now: "End it",
+    cancel: "Cancel",
+    shortcuts: "Shortcuts",
+    shortcut: {
+      next: "next and previous entry",
+      next_case: "next and previous case",
+      shutter: "take a picture of the chosen person",
+      person: "choose a person",
+      search: "search cases",
+      write: "write a message",
+      join: "join live or leave",
+      mute: "microphone on and off",
+      newest: "newest entry",
+      close: "close what is open",
+      help: "show these",
+    },
+    entry_facts: (/** @type {number} */ number) => `Entry ${number}`,
+    nothing_chosen: "Choose an entry of the log to see it whole, with its proof.",
+    recorded_at: "Recorded",
+    pressed_at: "Pressed",
+    arrived_at: "Arrived",
+    entry_hash: "Entry",
+    picture_hash: "Picture",
+    packets: "Packets",
+    packets_text: (/** @type {number} */ count, /** @type {number} */ first, /** @type {number} */ last) =>
+      `${count} of RTP, ${first}–${last}`,
+    size: "Size",
+    codec: "Codec",
+    actor: "By",
+    statement: "Agreed to",
+    text: "Text",
+    traffic: "Traffic",
+    traffic_text: (/** @type {number} */ sent, /** @type {number} */ received, /** @type {number} */ lost) =>
+      `${sent} packets sent, ${received} received, ${lost} lost`,
+    picture_loading: "Loading the picture…",
+    picture_failed: "The picture could not be loaded. Choose the entry again to try once more.",
+    hash_hint: "Show the whole hash",
+    proof: "Proof, checked in this browser",
+    proof_sum: (/** @type {number} */ passed, /** @type {number} */ all) => `${passed} of ${all}`,
+    step: {
+      envelope: "Envelope gives the entry's hash",
+      chain: "Unbroken chain from No. 1",
+      body: "Content opens the commitment",
+      inclusion: "Entry is in the log",
+      signature: "Log's signature holds",
+      blob: "Picture has its hash",
+    },
+    step_state: {
+      waiting: "waiting",
+      running: "checking…",
+      passed: "holds",
+      failed: "does not hold",
+      unavailable: "cannot be checked here",
+    },
+    step_reason: {
+      insecure_page: "this page is not on HTTPS, so the browser gives it no cryptography",
+      withheld: "the content is not shown to your role",
+      no_proof: "there was no proof to go with it",
+      no_ed25519: "this browser knows no Ed25519",
+      unreachable: "the service did not answer",
+    },
+    key_note: "The log's key was noted when this browser first saw it.",
+  },
+};
+
+/** @type {Words} */
+const zh = {
+  language_name: "中文",
+  other_language: "English",
+  switch_language: "切换为英文",
+
+  role: { customer: "客户", courier: "快递员", qa: "质检", integrator: "订单系统", system: "系统" },
+  you: "您",
+  somebody: "有人",
+
+  loading: "正在打开您的包裹…",
+  waybill: "运单",
+  lobby_title_customer: "快递员请您视频查看包裹",
+  lobby_title_courier: "视频向客户展示包裹",
+  lobby_title_again: "通话还在进行，您可以随时回来。",
+  consent:
+    "我同意：通话中的其他人可以看到我的画面、听到我的声音；通话中拍下的照片和写下的文字将被封存，作为证据保存。",
+  why: "为什么？",
+  why_text:
+    "万一有破损或缺件，这些照片可以说明情况。照片由系统直接从通话画面中截取，编号并封存，任何人（包括我们）改动都会被发现。通话的视频和声音不录制。在您点击之前，手机不会发送任何内容。",
+  start: "开始通话",
+  start_without_camera: "不开摄像头，直接开始",
+  continue_here: "回到通话",
+  starting: "请稍候…",
+  here_now: (names) => `${names}正在等您`,
+  here_nobody_customer: "快递员还没到，您可以先开始。",
+  here_nobody_courier: "客户还没到，您可以先开始。",
+  own_preview: "您的画面",
+  own_preview_asking: "请允许使用摄像头和麦克风",
+  microphone_moves: "麦克风",
+  no_picture: "没有画面",
+
+  record_before: "尚未发送任何内容",
+  record_call: "照片留证，视频不录制",
+  record_after: "已停止发送",
+
+  connection: {
+    connecting: "正在连接…",
+    ready: "已就绪",
+    connected: "已接通",
+    left: "未在通话中",
+    reconnecting: "连接中断，正在恢复…",
+    offline: "没有网络，正在重试…",
+    ended: "本单已结束",
+    bad_link: "链接无法使用",
+    revoked: "链接已被收回",
+    replaced: "已在别处打开",
+    outdated: "页面版本过旧",
+  },
+  quality: { good: "良好", fair: "一般", weak: "网络较弱，声音不会断。" },
+  alone_customer: "等待快递员加入…",
+  alone_courier: "等待客户加入…",
+  their_connection_silent: (name) => `${name}信号中断，正在恢复…`,
+  their_picture_off: (name) => `${name}的画面已关闭`,
+  tap_for_sound: "点击打开声音",
+
+  mute: "静音",
+  unmute: "开麦",
+  microphone_off: "麦克风已关",
+  flip: "翻转",
+  shutter: "拍照",
+  shutter_of: (name) => `拍下${name}展示的画面`,
+  shutter_of_you: "拍下您展示的画面",
+  write: "文字",
+  hang_up: "挂断",
+  show_large: (name) => `放大${name}的画面`,
+  close: "关闭",
+  conversation: "对话",
+  conversation_empty: "还没有内容。",
+  type_here: "输入文字",
+  send: "发送",
+  sending: "发送中…",
+  sealing: "封存中…",
+  sealed: (time, number) => `已封存 ${time} · 第 ${number} 号`,
+  number: (number) => `第 ${number} 号`,
+  picture_of: (name) => `${name}的画面`,
+
+  after_title: (first, last) => `已封存 第 ${first}–${last} 号`,
+  after_title_none: "您已离开通话",
+  after_pictures: (count) => `${count} 张照片`,
+  after_no_pictures: "没有拍照",
+  after_hint: "内容均已妥善封存，您可以关闭此页。",
+  rejoin: "重新加入",
+  ended_title: "本单已结束",
+  ended_hint: "不能再添加内容，已封存的内容会一直保留。",
+
+  minutes: (minutes, seconds) => (minutes > 0 ? `${minutes} 分 ${seconds} 秒` : `${seconds} 秒`),
+
+  notice: {
+    bad_link: {
+      title: "链接无法使用",
+      text: "链接可能不完整或已过期。请按收到的原样重新打开，或请对方再发一个。",
+    },
+    revoked: {
+      title: "链接已被收回",
+      text: "发送方收回了这个链接，请向对方索取新链接。之前封存的内容不受影响。",
+    },
+    replaced: {
+      title: "已在别处打开",
+      text: "同一个链接在另一处打开了，通话也转到了那里。您可以把它转回这里。",
+    },
+    outdated: { title: "页面版本过旧", text: "服务已经更新，请重新载入页面。" },
+    offline: { title: "连接不上", text: "暂时无法连接服务。页面会自动重试，您无需操作。" },
+  },
+  use_here: "转到这里",
+  reload: "重新载入",
+
+  camera: {
+    denied: {
+      title: "摄像头未获允许",
+      text: "浏览器没有对本页开放摄像头和麦克风。请在浏览器或手机设置中允许，然后重试。",
+    },
+    missing: {
+      title: "没有找到摄像头",
+      text: "这台设备没有可用的摄像头。请连接摄像头或改用手机；不开摄像头也可以通话和观看。",
+    },
+    busy: { title: "摄像头正被占用", text: "其他应用或电话正在使用摄像头。请先关闭，然后重试。" },
+    insecure: {
+      title: "此地址不能使用摄像头",
+      text: "浏览器只在安全页面开放摄像头。请打开收到的原链接（以 https 开头）。",
+    },
+    web_view: {
+      title: "此应用内不能使用摄像头",
+      text: "应用自带的浏览器无法使用摄像头。请复制链接，在手机浏览器中打开。",
+    },
+    other: { title: "摄像头没有启动", text: "启动时出了问题。请重试；仍然不行的话，请重启浏览器。" },
+  },
+  try_again: "重试",
+  copy_link: "复制链接",
+  copied: "已复制",
+
+  refused: {
+    case_not_open: "本单已结束，不能再添加内容。",
+    link_not_live: "链接已过期，请向对方索取新链接。",
+    consent_needed: "需要先征得您的同意，请再点一次“开始通话”。",
+    not_in_call: "对方暂时不在通话中，请等对方回来后再试。",
+    full: "通话已有四人，请等有人离开后再试。",
+    unknown_participant: "此人不在本单中。",
+    not_for_role: "您的链接不能进行此操作。",
+    other: "没有成功，内容未受影响。请重试。",
+  },
+  alarm: "服务上的记录与本页读到的不一致，已重新读取。请告知质检。",
+
+  entry: {
+    case_opened: "建单",
+    link_issued: (name) => `发出链接：${name}`,
+    link_revoked: (name) => `收回链接：${name}`,
+    consented: (name) => `${name}已同意`,
+    call_started: (call) => `第 ${call} 次通话开始`,
+    joined: (name) => `${name}加入通话`,
+    left: {
+      left: (name) => `${name}离开通话`,
+      lost: (name) => `${name}连接中断`,
+      replaced: (name) => `${name}更换了设备`,
+      interrupted: (name) => `${name}：服务中断`,
+      revoked: (name) => `${name}：链接被收回`,
+      case_ended: (name) => `${name}：本单结束`,
+    },
+    call_ended: (duration) => `通话结束 · ${duration}`,
+    frame_sealed: (name) => `照片：${name}的画面`,
+    frame_sealed_you: "照片：您的画面",
+    frame_failed: (name) => `刚才没有取到${name}的清晰画面，请再拍一次。`,
+    viewed: (name, number) => `${name}查看了第 ${number} 号`,
+    exported: (name) => `${name}导出了证据包`,
+    case_ended: "本单结束",
+    withheld: "您的角色不可见",
+  },
+
+  desk: {
+    title: "质检台",
+    cases: "案件",
+    search: "搜索",
+    search_hint: "运单号或案件号",
+    no_cases: "还没有案件，新建后会出现在这里。",
+    no_match: "没有符合的案件。",
+    choose: "请在左侧选择案件。",
+    live: "通话中",
+    open: "待处理",
+    ended: "已结束",
+    pictures: (count) => `${count} 张照片`,
+    group_live: (count) => `${count} 个通话中`,
+    group_open: (count) => `${count} 个待处理`,
+    group_ended: (count) => `${count} 个已结束`,
+    list_unreachable: "暂时取不到列表，正在重试…",
+    desk_expired_title: "质检台链接已过期",
+    desk_expired_text: "请索取新链接，数据不会丢失。",
+    join_live: "加入通话",
+    join_title: "加入通话",
+    join_text: "其他人会看到质检已加入，并记入日志。",
+    join_watch: "只观看",
+    join_voice: "开麦克风",
+    join_camera: "开摄像头",
+    nobody_in_call: "通话中没有人。",
+    in_call: (names) => `通话中：${names}`,
+    leave: "离开",
+    log: "日志",
+    all_kinds: "全部",
+    only_pictures: "照片",
+    only_words: "文字",
+    newest: "最新",
+    facts: "详情",
+    parties: "参与人",
+    online: "在线",
+    away: "离开",
+    export: "导出",
+    exporting: "正在导出…",
+    export_failed: "证据包没有生成，请重试。",
+    end_case: "结束本单",
+    end_title: "要结束本单吗？",
+    end_text: "所有人将离开通话，之后不能再添加内容；日志仍可查看。此操作不能撤销。",
+    end_now: "结束",
+    cancel: "取消",
+    shortcuts: "快捷键",
+    shortcut: {
+      next: "下一条、上一条日志",
+      next_case: "下一个、上一个案件",
+      shutter: "拍下所选画面",
+      person: "选择画面",
+      search: "搜索案件",
+      write: "输入文字",
+      join: "加入或离开通话",
+      mute: "开关麦克风",
+      newest: "最新一条",
+      close: "关闭当前窗口",
+      help: "显示快捷键",
+    },
+    entry_facts: (number) => `第 ${number} 条`,
+    nothing_chosen: "在日志中选择一条，即可查看全文和证明。",
+    recorded_at: "记录",
+    pressed_at: "按下快门",
+    arrived_at: "画面到达",
+    entry_hash: "条目哈希",
+    picture_hash: "照片哈希",
+    packets: "数据包",
+    packets_text: (count, first, last) => `RTP 共 ${count} 个，序号 ${first}–${last}`,
+    size: "尺寸",
+    codec: "编码",
+    actor: "操作人",
+    statement: "同意内容",
+    text: "文字",
+    traffic: "流量",
+    traffic_text: (sent, received, lost) => `发送 ${sent} 包，接收 ${received} 包，丢失 ${lost} 包`,
+    picture_loading: "正在载入照片…",
+    picture_failed: "照片没有载入。请重新选择这一条再试。",
+    hash_hint: "显示完整哈希",
+    proof: "证明（在本浏览器中核验）",
+    proof_sum: (passed, all) => `${passed} / ${all}`,
+    step: {
+      envelope: "信封与条目哈希一致",
+      chain: "自第 1 条起链条完整",
+      body: "内容与承诺值一致",
+      inclusion: "条目在总日志之中",
+      signature: "总日志签名有效",
+      blob: "照片与哈希一致",
+    },
+    step_state: {
+      waiting: "等待",
+      running: "核验中…",
+      passed: "通过",
+      failed: "不通过",
+      unavailable: "此处无法核验",
+    },
+    step_reason: {
+      insecure_page: "本页不是 HTTPS，浏览器不提供密码运算",
+      withheld: "内容对您的角色不可见",
+      no_proof: "没有可用的证明",
+      no_ed25519: "此浏览器不支持 Ed25519",
+      unreachable: "服务没有回应",
+    },
+    key_note: "日志公钥为本浏览器首次见到时记下的。",
+  },
+};
+
+/** @type {Readonly<Record<Language, Words>>} */
+export const WORDS = Object.freeze({ en, zh });
+
+/** @param {readonly string[]} preferred the browser's languages, best first @returns {Language} */
+export function languageOf(preferred) {
+  for (const tag of preferred) {
+    if (/^zh\b/i.test(tag)) return "zh";
+    if (/^en\b/i.test(tag)) return "en";
+  }
+  return "en";
+}
+
+/** Hours, minutes and seconds of this place. @param {string | number} time */
+export function clockTime(time) {
+  const date = new Date(time);
+  if (Number.isNaN(date.getTime())) return "";
+  return [date.getHours(), date.getMinutes(), date.getSeconds()].map(twoDigits).join(":");
+}
+
+/** Date and time with milliseconds, of this place. @param {string} time */
+export function fullTime(time) {
+  const date = new Date(time);
+  if (Number.isNaN(date.getTime())) return "";
+  const day = [date.getFullYear(), twoDigits(date.getMonth() + 1), twoDigits(date.getDate())].join("-");
+  return `${day} ${clockTime(time)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+}
+
+/** @param {number} seconds since the call began */
+export function callClock(seconds) {
+  const minutes = Math.floor(seconds / 60);
+  return `${twoDigits(minutes)}:${twoDigits(seconds % 60)}`;
+}
+
+/** @param {number} value */
+function twoDigits(value) {
+  return String(value).padStart(2, "0");
+}
+
+/** A hash shortened in the middle. @param {string} hash */
+export function shortHash(hash) {
+  return hash.length > 20 ? `${hash.slice(0, 8)}…${hash.slice(-8)}` : hash;
+}
