@@ -242,6 +242,11 @@ class Relay:
         return self._transport.candidates
 
     @property
+    def port(self) -> int:
+        """The UDP port that is bound."""
+        return self._transport.port
+
+    @property
     def connections(self) -> int:
         """How many people are connected."""
         return sum(

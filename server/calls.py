@@ -21,6 +21,7 @@ from signaling.entries import Blob, FrameFailed, FrameSealed, PacketSpan, Traffi
 from signaling.messages import Event, PersonPresence, Presence, Slot, Slots
 from signaling.values import ActorId
 
+MAX_REASON_CHARACTERS = 500  # what the body of `frame_failed` holds
 LOST_AFTER_S = 60.0  # a phone that changes networks or reloads comes back within this, into the same call
 
 
@@ -139,7 +140,11 @@ class Calls:
         try:
             frame = await self._relay.capture_frame(case.case_id, capture.of)
         except MediaError as error:
-            return CaptureFailed(failure=FrameFailed(of=capture.of, reason=error.code, message=str(error)))
+            return CaptureFailed(
+                failure=FrameFailed(
+                    of=capture.of, reason=error.code, message=str(error)[:MAX_REASON_CHARACTERS]
+                )
+            )
         picture, packets = frame.picture, frame.picture.packets
         return FrameCaptured(
             frame=FrameSealed(

@@ -6,6 +6,7 @@ import logging
 import os
 import secrets
 import signal
+import socket
 import ssl
 import sys
 from collections.abc import Sequence
@@ -32,6 +33,7 @@ from signaling.values import INTEGRATOR, ActorId, PersonRole, SessionId
 
 SAMPLE_LINK_LIFETIME = timedelta(days=1)
 SAMPLE_PEOPLE: tuple[tuple[PersonRole, str], ...] = (("customer", "李女士"), ("courier", "王师傅"))
+BACKLOG = 1024  # connections that wait to be accepted when a thousand pages come back at once
 SHUTDOWN_S = 3.0  # sockets have been told by then; what still hangs is cut
 
 
@@ -79,12 +81,15 @@ async def _serve(settings: Settings) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    listening = socket.create_server(
+        (settings.http_host, settings.http_port), family=_family(settings.http_host), backlog=BACKLOG
+    )
+    settings = settings.bound_to(listening.getsockname()[1])
     async with running_service(settings) as service:
         sockets = Sockets()
         runner = web.AppRunner(make_app(service, sockets), access_log=None, shutdown_timeout=SHUTDOWN_S)
         await runner.setup()
-        site = web.TCPSite(runner, settings.http_host, settings.http_port, ssl_context=_tls(settings))
-        await site.start()
+        await web.SockSite(runner, listening, ssl_context=_tls(settings)).start()
         if settings.sample:
             await _print_sample(service, settings)
         print(f"Proofcall listens on {settings.public_url}", flush=True)
@@ -93,6 +98,10 @@ async def _serve(settings: Settings) -> None:
         await service.calls.drain()
         sockets.drain()
         await runner.cleanup()
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def _tls(settings: Settings) -> ssl.SSLContext | None:
@@ -111,7 +120,7 @@ def _for_phones(settings: Settings) -> Settings:
     return replace(
         settings,
         http_host="0.0.0.0",
-        public_url=f"https://{address}:{settings.http_port}",
+        public_url=settings.public_url or f"https://{address}:{settings.http_port}",
         tls_certificate=certificate,
         tls_key=key,
     )

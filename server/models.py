@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from signaling.entries import WireMetadata
 from signaling.messages import EntryView
 
 MAX_LINK_LIFETIME_S = 30 * 24 * 3600  # a month: longer than any dispute about a delivery stays open unasked
@@ -36,9 +37,7 @@ class NewCase(Model):
     waybill: Word
     declared_value: DeclaredValue | None = None
     language: Language = "zh"
-    metadata: Annotated[
-        dict[Word, Annotated[str, StringConstraints(max_length=500)]], Field(max_length=32)
-    ] = Field(default={}, description="free words of the integrator's, seen by QA alone")
+    metadata: WireMetadata = Field(default={}, description="free words of the integrator's, seen by QA alone")
 
 
 class CaseSummary(Model):

@@ -4,7 +4,7 @@ A wrong value refuses to start and says which variable, what was wrong and what 
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeVar
 
@@ -72,6 +72,16 @@ class Settings:
     tls_key: Path | None = None
     sample: bool = False
 
+    def bound_to(self, port: int) -> "Settings":
+        """These settings once the HTTP port is bound, so that the URL of the links is known."""
+        scheme = "http" if self.tls_certificate is None else "https"
+        host = f"[{self.http_host}]" if ":" in self.http_host else self.http_host
+        return replace(
+            self,
+            http_port=port,
+            public_url=self.public_url or f"{scheme}://{host}:{port}",
+        )
+
 
 def read_settings(environment: Mapping[str, str], *, sample_api_key: str | None = None) -> Settings:
     """The settings of `environment`. With `sample_api_key` the sample mode is on and a key may be absent.
@@ -90,26 +100,23 @@ def read_settings(environment: Mapping[str, str], *, sample_api_key: str | None 
     for name in environment:
         if name.startswith("PROOFCALL_") and name not in defaults:
             raise MalformedSetting(f"{name} is not a setting; the README lists all of them")
-    host = value("PROOFCALL_HTTP_HOST", str)
-    port = value("PROOFCALL_HTTP_PORT", _port)
     certificate = value("PROOFCALL_TLS_CERTIFICATE", _path)
     key = value("PROOFCALL_TLS_KEY", _path)
     if (certificate is None) != (key is None):
         raise MalformedSetting(
             "PROOFCALL_TLS_CERTIFICATE and PROOFCALL_TLS_KEY go together: set both or neither"
         )
-    scheme = "http" if certificate is None else "https"
     api_key = value("PROOFCALL_API_KEY", _api_key) or sample_api_key
     if api_key is None:
         raise MalformedSetting(
             "PROOFCALL_API_KEY is not set: give the integrator's key, 16 random characters or more"
         )
     return Settings(
-        http_host=host,
-        http_port=port,
+        http_host=value("PROOFCALL_HTTP_HOST", str),
+        http_port=value("PROOFCALL_HTTP_PORT", _port),
         udp_port=value("PROOFCALL_UDP_PORT", _port),
         announce=value("PROOFCALL_ANNOUNCE", _announce),
-        public_url=value("PROOFCALL_PUBLIC_URL", _url) or f"{scheme}://{_in_url(host)}:{port}",
+        public_url=value("PROOFCALL_PUBLIC_URL", _url),
         data_dir=value("PROOFCALL_DATA_DIR", Path),
         api_key=api_key,
         log_origin=value("PROOFCALL_LOG_ORIGIN", _origin),
@@ -157,9 +164,3 @@ def _origin(text: str) -> str:
     if "+" in text or any(character.isspace() for character in text):
         raise ValueError("the origin of a log has no spaces and no plus sign (C2SP signed-note)")
     return text
-
-
-def _in_url(host: str) -> str:
-    if host in ("0.0.0.0", "::"):
-        return "localhost"
-    return f"[{host}]" if ":" in host else host

@@ -1,6 +1,7 @@
 """What many tests stand on: a running service on free ports of loopback, and callers of its API."""
 
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -53,13 +54,15 @@ class Caller:
         return await self.http.ws_connect(f"{self.url}/api/cases/{case_id}/ws")
 
 
-@pytest.fixture
-async def caller(tmp_path: Path) -> AsyncIterator[Caller]:
+@asynccontextmanager
+async def calling(folder: Path, *, announce: str = "") -> AsyncIterator[Caller]:
+    """A service of its own in `folder`, and a caller of it."""
     settings = read_settings(
         {
             "PROOFCALL_HTTP_PORT": "0",
             "PROOFCALL_UDP_PORT": "0",
-            "PROOFCALL_DATA_DIR": str(tmp_path / "data"),
+            "PROOFCALL_ANNOUNCE": announce,
+            "PROOFCALL_DATA_DIR": str(folder / "data"),
             "PROOFCALL_API_KEY": API_KEY,
         }
     )
@@ -74,3 +77,9 @@ async def caller(tmp_path: Path) -> AsyncIterator[Caller]:
             yield Caller(service=service, url=f"http://127.0.0.1:{port}", http=http)
         sockets.drain()
         await runner.cleanup()
+
+
+@pytest.fixture
+async def caller(tmp_path: Path) -> AsyncIterator[Caller]:
+    async with calling(tmp_path) as caller:
+        yield caller

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 from media.errors import IllegalMedia, MalformedMedia, UnknownMedia
 from server.errors import ServerError
 from server.models import Failure
-from server.store.errors import OverloadedLog, UnknownBlob
+from server.store.errors import FailedAppend, OverloadedLog, UnknownBlob
 from signaling.errors import (
     IllegalCommand,
     IllegalForRole,
@@ -33,6 +33,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (UnknownFrame, 404),
     (UnknownBlob, 404),
     (OverloadedLog, 503),
+    (FailedAppend, 503),
 )
 
 logger = logging.getLogger(__name__)

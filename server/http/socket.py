@@ -97,7 +97,7 @@ class CaseSocket:
         except MalformedMessage as error:
             self._perform(self._reader.close(CloseCode.MALFORMED, str(error)[:120]))
             return
-        case = self._case
+        case = self._case if self._reader.greeted else None
         if isinstance(message, Hello):
             await self._greet(message)
         elif isinstance(message, Ping):

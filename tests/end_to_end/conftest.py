@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 from playwright.async_api import Playwright, async_playwright
 
-from tests.conftest import Caller
+from tests.conftest import Caller, calling
 from tests.end_to_end.people import CHROMIUM
 from tests.end_to_end.pictures import COURIER, CUSTOMER, QA, write_camera
+from tests.udp_proxy import UdpProxy, udp_proxy
 
 PAGES = {"customer": "/c", "courier": "/d", "qa": "/qa"}
 
@@ -38,6 +39,7 @@ class Scene:
     caller: Caller
     case_id: str
     links: dict[str, dict[str, Any]]
+    proxy: UdpProxy | None = None
 
     def url(self, role: str) -> str:
         """The page of a role, in the service of this test."""
@@ -53,8 +55,21 @@ class Scene:
         return [entry["body"] for entry in await self.entries() if entry["envelope"]["kind"] == kind]
 
 
-@pytest.fixture
-async def scene(caller: Caller) -> Scene:
+async def set_scene(caller: Caller, proxy: UdpProxy | None = None) -> Scene:
+    """A new case, and a link to it for each role."""
     case_id = await caller.open_case()
     links = {role: await caller.link(case_id, role, role) for role in PAGES}
-    return Scene(caller=caller, case_id=case_id, links=links)
+    return Scene(caller=caller, case_id=case_id, links=links, proxy=proxy)
+
+
+@pytest.fixture
+async def scene(caller: Caller) -> Scene:
+    return await set_scene(caller)
+
+
+@pytest.fixture
+async def scene_behind_proxy(tmp_path: Path) -> AsyncIterator[Scene]:
+    """The same, where the only way of the media leads through a proxy."""
+    async with udp_proxy() as proxy, calling(tmp_path, announce=f"127.0.0.1:{proxy.port}") as caller:
+        proxy.forward_to(caller.service.relay.port)
+        yield await set_scene(caller, proxy)

@@ -50,6 +50,9 @@ INBOUND = """async () => {
   return sums;
 }"""
 
+PLAYING = """() => [...document.querySelectorAll('[data-testid=remote-video][data-actor-id]')]
+  .filter(video => video.videoWidth > 0 && !video.paused).length"""
+
 
 class Somebody:
     """One person's page."""
@@ -88,12 +91,18 @@ class Somebody:
 
         await until(media_comes, "picture and sound come in")
 
-    async def entries(self, kind: str) -> int:
-        """How many log entries of a kind the page shows."""
-        return int(await self.page.locator(f"[data-testid=log-entry][data-kind={kind}]").count())
+    async def shows_entry(self, kind: str) -> bool:
+        """Whether an entry of that kind is on the page."""
+        return int(await self.page.locator(f"[data-testid=log-entry][data-kind={kind}]").count()) > 0
+
+    async def plays(self, people: int) -> bool:
+        """Whether the pictures of that many others are playing."""
+        return int(await self.page.evaluate(PLAYING)) >= people
 
 
-async def until(condition: Callable[[], Awaitable[bool]], what: str, *, patience_s: float = PATIENCE_S) -> None:
+async def until(
+    condition: Callable[[], Awaitable[bool]], what: str, *, patience_s: float = PATIENCE_S
+) -> None:
     """Waits for `condition`; fails with `what` was waited for."""
     deadline = time.monotonic() + patience_s
     while not await condition():
@@ -116,7 +125,9 @@ async def chromium(
         await browser.close()
 
 
-async def open_page(browser: Browser, url: str, *, size: dict[str, int] = PHONE, language: str = "zh-CN") -> Somebody:
+async def open_page(
+    browser: Browser, url: str, *, size: dict[str, int] = PHONE, language: str = "zh-CN"
+) -> Somebody:
     """A page of somebody whose browser speaks `language`."""
     context = await browser.new_context(
         viewport={"width": size["width"], "height": size["height"]}, locale=language

@@ -16,7 +16,7 @@ QA: Quarters = ((30, 90, 90), (220, 150, 100), (120, 120, 120), (90, 30, 60))
 
 
 def write_camera(path: Path, quarters: Quarters, *, seconds: int = 2) -> Path:
-    """A Y4M file for `--use-file-for-fake-video-capture`; a white square wanders, so that time passes in it."""
+    """A Y4M file for `--use-file-for-fake-video-capture`; a white square wanders, so that time passes."""
     picture = np.zeros((HEIGHT, WIDTH, 3), np.uint8)
     for index, colour in enumerate(quarters):
         row, column = divmod(index, 2)
@@ -51,6 +51,4 @@ def quarters_of(jpeg: bytes) -> tuple[tuple[int, int], list[tuple[int, int, int]
 
 def distance(quarters: Quarters, seen: list[tuple[int, int, int]]) -> int:
     """The largest difference of any channel of any quarter, 0 to 255."""
-    return max(
-        abs(a - b) for known, found in zip(quarters, seen, strict=True) for a, b in zip(known, found, strict=True)
-    )
+    return int(np.abs(np.array(quarters) - np.array(seen)).max())

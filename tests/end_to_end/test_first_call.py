@@ -3,6 +3,7 @@
 import asyncio
 import json
 import sys
+from functools import partial
 from pathlib import Path
 
 from playwright.async_api import Playwright
@@ -36,18 +37,17 @@ async def test_a_call_of_three_is_seen_heard_sealed_and_verified(
             came = await somebody.sees_and_hears()
             assert came["frames"] > 5, came
             assert came["audioPackets"] > 50 and came["energy"] > 0, came
-            await until(
-                lambda somebody=somebody: shows(somebody, 2), "both others have a picture of their own"
-            )
+            await until(partial(somebody.plays, 2), "both others have a picture of their own")
 
         await customer.tap("shutter")
-        await until(lambda: shows_entry(customer, "frame_sealed"), "the customer sees the sealed frame")
-        await until(lambda: shows_entry(qa, "frame_sealed"), "QA sees the sealed frame")
-        await until(lambda: shows_entry(courier, "frame_sealed"), "the courier sees the sealed frame")
+        await until(partial(customer.shows_entry, "frame_sealed"), "the customer sees the sealed frame")
+        await until(partial(qa.shows_entry, "frame_sealed"), "QA sees the sealed frame")
+        await until(partial(courier.shows_entry, "frame_sealed"), "the courier sees the sealed frame")
 
         (frame,) = await scene.bodies("frame_sealed")
         assert frame["of"] == scene.links["courier"]["link_id"]
-        _, jpeg = await scene.caller.call("GET", f"/api/cases/{scene.case_id}/blobs/{frame['blob']['sha256']}")
+        blob = f"/api/cases/{scene.case_id}/blobs/{frame['blob']['sha256']}"
+        _, jpeg = await scene.caller.call("GET", blob)
         size, colours = quarters_of(jpeg)
         assert size == (frame["width"], frame["height"])
         assert abs(size[0] / size[1] - WIDTH / HEIGHT) < 0.02
@@ -75,20 +75,6 @@ async def test_a_call_of_three_is_seen_heard_sealed_and_verified(
         if entry["envelope"]["kind"] == "frame_sealed"
     )
     assert str(number) in json.dumps(report), "the entry whose picture was changed is named"
-
-
-async def shows(somebody, people: int) -> bool:  # type: ignore[no-untyped-def]
-    """Whether that many others' pictures are playing."""
-    playing = await somebody.page.evaluate(
-        "() => [...document.querySelectorAll('[data-testid=remote-video][data-actor-id]')]"
-        ".filter(video => video.videoWidth > 0 && !video.paused).length"
-    )
-    return int(playing) >= people
-
-
-async def shows_entry(somebody, kind: str) -> bool:  # type: ignore[no-untyped-def]
-    """Whether an entry of that kind is on the page."""
-    return int(await somebody.entries(kind)) > 0
 
 
 async def verify(path: Path) -> tuple[int, object]:

@@ -13,7 +13,7 @@ KEY = {"PROOFCALL_API_KEY": "0123456789abcdef"}
 def test_defaults_bind_loopback_and_the_ports_of_the_readme() -> None:
     settings = read_settings(KEY)
     assert (settings.http_host, settings.http_port, settings.udp_port) == ("127.0.0.1", 8080, 8443)
-    assert settings.public_url == "http://127.0.0.1:8080"
+    assert settings.bound_to(8080).public_url == "http://127.0.0.1:8080"
     assert settings.data_dir == Path("data")
 
 

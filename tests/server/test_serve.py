@@ -1,0 +1,113 @@
+"""`proofcall serve` as a process: starting, stopping in order, being killed, saying why it cannot."""
+
+import asyncio
+import os
+import re
+import signal
+import socket
+import ssl
+import sys
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector
+
+from tests.server.test_socket import close_code, say, up_to
+
+PROOFCALL = str(Path(sys.executable).with_name("proofcall"))
+START_S = 20.0
+
+
+@asynccontextmanager
+async def serving(folder: Path, *arguments: str, **environment: str) -> AsyncIterator[tuple[Process, str]]:
+    """The process, and all that it printed until it listened."""
+    ports = {"PROOFCALL_HTTP_PORT": "0", "PROOFCALL_UDP_PORT": "0", "PROOFCALL_DATA_DIR": str(folder)}
+    process = await asyncio.create_subprocess_exec(
+        PROOFCALL, "serve", *arguments, stdout=PIPE, stderr=STDOUT, env=os.environ | ports | environment
+    )
+    assert process.stdout is not None
+    printed = ""
+    try:
+        async with asyncio.timeout(START_S):
+            while "listens on" not in printed and (line := await process.stdout.readline()):
+                printed += line.decode()
+        yield process, printed
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+async def in_call(http: ClientSession, printed: str) -> tuple[ClientWebSocketResponse, str, str]:
+    """The customer's socket, in the sample's call; the token and the case."""
+    url, token = re.findall(r"customer\s+(http\S+)/c#(\S+)", printed)[0]
+    key = re.findall(r"API key of this run: (\S+)", printed)[0]
+    async with http.get(f"{url}/api/cases", headers={"Authorization": f"Bearer {key}"}) as answer:
+        case_id = (await answer.json())["cases"][0]["case_id"]
+    socket = await http.ws_connect(f"{url}/api/cases/{case_id}/ws")
+    await socket.send_json({"type": "hello", "version": 1, "token": token, "after": 0, "hash": None})
+    await up_to(socket, "synced")
+    await say(socket, "k1", kind="consent", statement="yes", language="en")
+    await say(socket, "k2", kind="join")
+    return socket, token, case_id
+
+
+async def kinds_after(folder: Path, case_id: str) -> list[str]:
+    """What a service that starts on the same folder finds in the log."""
+    key = "a key for this test only"
+    async with serving(folder, PROOFCALL_API_KEY=key) as (_, printed), ClientSession() as http:
+        (url,) = re.findall(r"listens on (\S+)", printed)
+        headers = {"Authorization": f"Bearer {key}"}
+        async with http.get(f"{url}/api/cases/{case_id}/entries", headers=headers) as answer:
+            return [entry["envelope"]["kind"] for entry in (await answer.json())["entries"]]
+
+
+async def test_a_stop_ends_calls_in_the_log_and_tells_everyone(tmp_path: Path) -> None:
+    async with serving(tmp_path, "--sample") as (process, printed), ClientSession() as http:
+        customer, _, case_id = await in_call(http, printed)
+        acknowledged = await say(customer, "k3", kind="text", text="before the stop")
+        process.send_signal(signal.SIGTERM)
+        assert await close_code(customer) == 1001
+        async with asyncio.timeout(10):
+            assert await process.wait() == 0
+    kinds = await kinds_after(tmp_path, case_id)
+    assert kinds[acknowledged["number"] - 1] == "text"
+    assert kinds[-2:] == ["left", "call_ended"]
+
+
+async def test_what_was_acknowledged_survives_a_kill_and_the_cut_call_is_ended(tmp_path: Path) -> None:
+    async with serving(tmp_path, "--sample") as (process, printed), ClientSession() as http:
+        customer, _, case_id = await in_call(http, printed)
+        acknowledged = await say(customer, "k3", kind="text", text="before the kill")
+        process.kill()
+        await process.wait()
+    kinds = await kinds_after(tmp_path, case_id)
+    assert kinds[acknowledged["number"] - 1] == "text"
+    assert kinds[-2:] == ["left", "call_ended"]
+
+
+async def test_for_phones_it_serves_https_and_prints_qr_codes(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    async with serving(tmp_path, "--sample", "--phone", PROOFCALL_HTTP_PORT=port) as (_, printed):
+        assert f":{port}/c#" in printed and "█" in printed
+        trusted = ssl.create_default_context(cafile=str(tmp_path / "tls" / "certificate.pem"))
+        async with (
+            ClientSession(connector=TCPConnector(ssl=trusted)) as http,
+            http.get(f"https://localhost:{port}/healthz") as answer,
+        ):
+            assert answer.status == 200
+
+
+async def test_it_says_why_it_cannot_start(tmp_path: Path) -> None:
+    async with serving(tmp_path) as (process, printed):
+        assert await process.wait() == 2
+    assert "PROOFCALL_API_KEY is not set" in printed
+    async with (
+        serving(tmp_path, "--sample") as (_, _),
+        serving(tmp_path, "--sample") as (second, said),
+    ):
+        assert await second.wait() == 2
+        assert "cannot start" in said

@@ -1,0 +1,183 @@
+"""The WebSocket of a case: catching up, exactly once, ephemeral events, readers that do not read."""
+
+import asyncio
+from typing import Any
+
+from aiohttp import ClientWebSocketResponse, WSMsgType
+
+from tests.conftest import Caller
+
+
+async def greet(
+    caller: Caller, case_id: str, token: str, *, after: int = 0, known_hash: str | None = None
+) -> ClientWebSocketResponse:
+    socket = await caller.socket(case_id)
+    await socket.send_json(
+        {"type": "hello", "version": 1, "token": token, "after": after, "hash": known_hash}
+    )
+    return socket
+
+
+async def up_to(socket: ClientWebSocketResponse, kind: str) -> list[dict[str, Any]]:
+    """All messages up to the first of that type, which is the last of them."""
+    messages = [await socket.receive_json(timeout=5)]
+    while messages[-1]["type"] != kind:
+        messages.append(await socket.receive_json(timeout=5))
+    return messages
+
+
+async def say(socket: ClientWebSocketResponse, command_id: str, **command: Any) -> dict[str, Any]:
+    """Sends a command; its ack or nack."""
+    await socket.send_json({"type": "command", "id": command_id, "command": command})
+    while (message := await socket.receive_json(timeout=5)).get("id") != command_id:
+        pass
+    return dict(message)
+
+
+async def close_code(socket: ClientWebSocketResponse) -> int:
+    """The code that the server closes with; what it says before is passed over."""
+    while (message := await socket.receive(timeout=5)).type is WSMsgType.TEXT:
+        pass
+    assert message.type is WSMsgType.CLOSE
+    return int(message.data)
+
+
+async def test_a_reader_gets_what_it_missed_and_then_what_comes(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    link = await caller.link(case_id, "customer")
+    socket = await greet(caller, case_id, link["token"])
+    missed = [m["entry"] for m in await up_to(socket, "synced") if m["type"] == "entry"]
+    assert [entry["envelope"]["number"] for entry in missed] == [1, 2]
+    assert all(entry["body"] is None for entry in missed), "the office's entries are withheld from a customer"
+    assert (await say(socket, "t1", kind="text", text="I am downstairs"))["number"] == 3
+    again = await greet(caller, case_id, link["token"], after=2, known_hash=missed[1]["hash"])
+    (entry,) = [m["entry"] for m in await up_to(again, "synced") if m["type"] == "entry"]
+    assert entry["body"] == {"text": "I am downstairs"}
+    assert await close_code(socket) == 4411, "the older page of the same link is told"
+
+
+async def test_a_command_sent_twice_takes_effect_once(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    link = await caller.link(case_id, "courier")
+    socket = await greet(caller, case_id, link["token"])
+    first = await say(socket, "t1", kind="text", text="once")
+    assert await say(socket, "t1", kind="text", text="once") == first
+    socket = await greet(caller, case_id, link["token"])
+    assert await say(socket, "t1", kind="text", text="once") == first
+    _, log = await caller.call("GET", f"/api/cases/{case_id}/entries")
+    assert [entry["envelope"]["kind"] for entry in log["entries"]].count("text") == 1
+
+
+async def test_two_people_may_use_the_same_command_ids(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    people = [
+        await greet(caller, case_id, (await caller.link(case_id, role))["token"])
+        for role in ("customer", "qa")
+    ]
+    for socket in people:
+        assert (await say(socket, "k1", kind="consent", statement="yes", language="en"))["type"] == "ack"
+        assert (await say(socket, "k2", kind="join"))["type"] == "ack"
+    ended = await say(people[1], "k3", kind="end_case")
+    assert ended["type"] == "ack"
+    assert (await say(people[0], "k3", kind="leave"))["number"] is None, "the end had made them leave"
+    assert (await caller.service.cases.get(case_id)).state.in_call == ()
+
+
+async def test_what_is_not_allowed_is_refused_with_a_code_and_changes_nothing(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    link = await caller.link(case_id, "customer")
+    socket = await greet(caller, case_id, link["token"])
+    assert (await say(socket, "k1", kind="join"))["code"] == "consent_needed"
+    assert (await say(socket, "k2", kind="end_case"))["code"] == "not_for_role"
+    assert (await say(socket, "k3", kind="take_frame", of=link["link_id"]))["code"] == "not_in_call"
+    assert (await caller.service.cases.get(case_id)).state.last_number == 2
+
+
+async def test_a_frame_of_someone_without_a_camera_fails_in_the_log(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    link = await caller.link(case_id, "courier")
+    socket = await greet(caller, case_id, link["token"])
+    await say(socket, "k1", kind="consent", statement="yes", language="en")
+    await say(socket, "k2", kind="join")
+    sent = {"kind": "take_frame", "of": link["link_id"]}
+    await socket.send_json({"type": "command", "id": "k3", "command": sent})
+    await socket.send_json({"type": "command", "id": "k3", "command": sent})
+    replies: list[dict[str, Any]] = []
+    while len(replies) < 2:
+        message = await socket.receive_json(timeout=5)
+        if message["type"] in ("ack", "nack"):
+            replies.append(message)
+    assert replies[0] == replies[1] and replies[0]["type"] == "ack"
+    _, log = await caller.call("GET", f"/api/cases/{case_id}/entries?after=5")
+    (failed,) = log["entries"]
+    assert (failed["envelope"]["kind"], failed["body"]["reason"]) == ("frame_failed", "not_connected")
+
+
+async def test_a_reader_with_another_log_is_told_to_read_it_anew(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    link = await caller.link(case_id, "courier")
+    for after in (1, 2, 3):
+        socket = await greet(caller, case_id, link["token"], after=after, known_hash="0" * 64)
+        assert (await up_to(socket, "resync"))[-1]["code"] == "hash_mismatch"
+        assert await close_code(socket) == 4412
+
+
+async def test_words_out_of_turn_and_words_of_nobody_close_the_socket(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    for text, code in (
+        ("not json", 4400),
+        ('{"type":"hello"}', 4400),
+        ('{"type":"command","id":"k","command":{"kind":"join"}}', 4409),
+        ('{"type":"signal","signal":{"kind":"muted","audio":true,"video":true}}', 4409),
+    ):
+        socket = await caller.socket(case_id)
+        await socket.send_str(text)
+        assert await close_code(socket) == code, text
+    socket = await caller.socket(case_id)
+    await socket.send_bytes(b"\x00")
+    assert await close_code(socket) == 4400
+
+
+async def test_presence_tells_who_is_here_and_what_they_have_muted(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    links = [
+        await caller.link(case_id, role, name) for role, name in (("customer", "Li"), ("courier", "Wang"))
+    ]
+    customer = await greet(caller, case_id, links[0]["token"])
+    courier = await greet(caller, case_id, links[1]["token"])
+    await courier.send_json({"type": "signal", "signal": {"kind": "muted", "audio": True, "video": False}})
+    while True:
+        message = await customer.receive_json(timeout=5)
+        people = (
+            message["event"]["people"] if message["type"] == "event" and "people" in message["event"] else []
+        )
+        if any(person["name"] == "Wang" and person["audio_muted"] for person in people):
+            break
+    await courier.close()
+    while True:
+        message = await customer.receive_json(timeout=5)
+        if message["type"] == "event" and "people" in message["event"]:
+            names = [person["name"] for person in message["event"]["people"]]
+            if names == ["Li"]:
+                break
+
+
+async def test_a_log_longer_than_a_page_arrives_whole_while_it_grows(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    links = [await caller.link(case_id, role) for role in ("customer", "courier")]
+    writer = await greet(caller, case_id, links[0]["token"])
+
+    async def write(first: int) -> None:
+        for number in range(first, first + 120):
+            await say(writer, f"t{number}", kind="text", text=f"line {number}")
+
+    await write(0)
+    reader = await greet(caller, case_id, links[1]["token"])
+    writing = asyncio.create_task(write(120))
+    numbers: list[int] = []
+    while len(numbers) < 243:
+        message = await reader.receive_json(timeout=5)
+        if message["type"] == "entry":
+            numbers.append(message["entry"]["envelope"]["number"])
+    await writing
+    assert numbers == list(range(1, 244))
