@@ -43,6 +43,7 @@ CLIENT_HELLO = 1
 RESEND_ROUND_TRIPS = 1.5  # one for the answer, half a one for its jitter and the peer's arithmetic
 ASSUMED_ROUND_TRIP_S = 0.1  # a phone on 4G; one 170-byte ClientHello too many does no harm
 MIN_RESEND_S = 0.1  # a slow phone takes tens of milliseconds for the arithmetic of a flight
+BACK_OFF = 1.5  # doubling, RFC 6347's advice for a first second, leaves the fourth copy a second late
 MAX_RESEND_S = 1.0  # the back-off ends here: RFC 6347 §4.2.4.1 starts with it
 HANDSHAKE_TIMEOUT_S = 30.0  # 30 sendings; browsers give up at about the same time
 
@@ -304,7 +305,7 @@ class DtlsSession:
         except SSL.Error:
             pass  # OpenSSL has tried often enough; our deadline decides
         self._resent = True
-        self._resend_s = min(2 * self._resend_s, MAX_RESEND_S)
+        self._resend_s = min(BACK_OFF * self._resend_s, MAX_RESEND_S)
         for datagram in self._flight:
             self._send(datagram)
         self._start_timer()

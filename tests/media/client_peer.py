@@ -59,7 +59,7 @@ class Link:
 class ClientPeer:
     """One peer connection of a pretended browser. Received plaintext goes to `on_rtp` and `on_rtcp`."""
 
-    def __init__(self, *, certificate: Certificate, link: Link, slots: int) -> None:
+    def __init__(self, *, certificate: Certificate, link: Link, slots: int, port: int) -> None:
         self.ufrag = secrets.token_hex(4)
         self.pwd = secrets.token_hex(12)
         self.certificate = certificate
@@ -81,21 +81,30 @@ class ClientPeer:
         self._dtls: DtlsSession | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
-        self._socket = self._bind()
+        self._socket = self._bind(port)
 
     @classmethod
     async def open(
-        cls, *, certificate: Certificate | None = None, link: Link | None = None, slots: int = 3
+        cls,
+        *,
+        certificate: Certificate | None = None,
+        link: Link | None = None,
+        slots: int = 3,
+        port: int = 0,
     ) -> ClientPeer:
-        return cls(certificate=certificate or Certificate(), link=link or Link(), slots=slots)
+        return cls(certificate=certificate or Certificate(), link=link or Link(), slots=slots, port=port)
 
-    def _bind(self) -> socket.socket:
+    def _bind(self, port: int = 0) -> socket.socket:
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         udp.setblocking(False)
-        udp.bind(("127.0.0.1", 0))
+        udp.bind(("127.0.0.1", port))
         self.address = udp.getsockname()
         self._loop.add_reader(udp, self._read)
         return udp
+
+    @property
+    def connected(self) -> bool:
+        return self._connected.is_set()
 
     def offer(self, *, fingerprint: Fingerprint | None = None) -> str:
         """`slots` pairs of audio and video, the first of which sends; `fingerprint` to lie about the own."""
