@@ -32,13 +32,13 @@ class PacketHistory:
 
     def store(self, sequence_number: int, packet: bytes, now: float) -> None:
         order = self._order
-        self._packets[sequence_number] = packet
-        order.append((now, sequence_number))
         oldest = now - self._window_s
-        while order[0][0] < oldest or len(order) > MAX_PACKETS:
+        while order and (order[0][0] < oldest or len(order) == MAX_PACKETS):
             forgotten = order.popleft()[1]
             self._packets.pop(forgotten, None)
             self._resent_at.pop(forgotten, None)
+        self._packets[sequence_number] = packet
+        order.append((now, sequence_number))
 
     def resend(self, sequence_number: int, now: float, round_trip_s: float) -> bytes | None:
         """The packet, unless it is unknown, too old, or under way already: a receiver that asks twice within

@@ -63,7 +63,7 @@ class Reception:
         self._highest = self._first - 1
         self._bad_sequence_number = -1
         self._jitter = 0.0
-        self._rtp_timestamp = 0
+        self._rtp_timestamp = -1  # none yet
         self._arrived_at = 0.0
         self._reported_expected = 0
         self._reported_received = 0

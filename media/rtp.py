@@ -179,8 +179,3 @@ def rewrite_extensions(packet: bytearray, identifiers: bytes, size_bytes: int) -
             position = end
     if position < size_bytes:
         packet[position:size_bytes] = bytes(size_bytes - position)
-
-
-def sequence_distance(newer: int, older: int) -> int:
-    """How far `newer` is ahead of `older`, −32,768 to 32,767, on the circle of 16-bit sequence numbers."""
-    return ((newer - older + 0x8000) & 0xFFFF) - 0x8000
