@@ -44,6 +44,7 @@ class JanusPeer:
         self.server: Server
         self._crowd = crowd
         self._directory = directory
+        self._http = aiohttp.ClientSession()
         self._rooms = itertools.count(1)
         self._transactions = itertools.count(1)
         self._waiting: dict[str, tuple[bool, asyncio.Future[Json]]] = {}
@@ -56,7 +57,6 @@ class JanusPeer:
         assert libraries is not None
         _configure(self._directory, libraries)
         self.server = Server.start(["janus", "-F", str(self._directory)], log=self._directory / "log")
-        self._http = aiohttp.ClientSession()
         await self.server.ready(self._connect)
         self._background = [asyncio.create_task(self._listen()), asyncio.create_task(self._keep_alive())]
         self._session = (await self._request({"janus": "create"}))["data"]["id"]
@@ -64,7 +64,6 @@ class JanusPeer:
     async def stop(self) -> None:
         for task in self._background:
             task.cancel()
-        await self._websocket.close()
         await self._http.close()
         await self.server.stop()
 

@@ -28,8 +28,8 @@ AnyPeer = TypeVar("AnyPeer", bound=Peer)
 
 @contextlib.asynccontextmanager
 async def running(peer: AnyPeer) -> AsyncIterator[AnyPeer]:
-    await peer.start()
     try:
+        await peer.start()
         yield peer
     finally:
         await peer.stop()

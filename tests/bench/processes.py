@@ -57,7 +57,9 @@ class Server:
                 return
 
     def last_words(self) -> str:
-        return self._log.read_text(errors="replace")[-600:]
+        """The last line of its output."""
+        lines = self._log.read_text(errors="replace").split("\n")
+        return next((line for line in reversed(lines) if line.strip()), "no output")
 
     def cpu_s(self) -> float:
         """User and system time of the process and its children, living and dead."""

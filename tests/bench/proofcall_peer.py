@@ -143,6 +143,24 @@ class ProofcallPeer:
         await person.bot.connected
         return person
 
+    async def leave(self, person: Person) -> None:
+        """The person hangs up; the server need not find out by itself."""
+        await person.command({"kind": "leave"})
+        await person.close()
+        person.bot.close()
+        self._people.remove(person)
+
+    async def require_kind(self, case_id: str, number: int, kind: str) -> None:
+        """Entry `number` of the case is what it should be: a frame that failed is acknowledged, too."""
+        async with self._http.get(
+            f"{URL}/api/cases/{case_id}/entries",
+            params={"after": str(number - 1)},
+            headers={"Authorization": f"Bearer {self._api_key}"},
+        ) as response:
+            entry = (await response.json())["entries"][0]
+        if entry["envelope"]["kind"] != kind:
+            raise BotFailed(f"not {kind} but {entry['envelope']['kind']}: {entry['body']}")
+
     async def _post(self, path: str, body: Json) -> Json:
         async with self._http.post(
             URL + path, json=body, headers={"Authorization": f"Bearer {self._api_key}"}

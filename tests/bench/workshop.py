@@ -19,17 +19,17 @@ class Workshop:
     no_media_relay: str | None
 
     def proofcall(self) -> ProofcallPeer:
-        return ProofcallPeer(self.crowd, directory=self._folder("proofcall"))
+        return ProofcallPeer(self.crowd, directory=self.folder("proofcall"))
 
     def janus(self) -> JanusPeer | None:
-        return None if self.no_janus else JanusPeer(self.crowd, directory=self._folder("janus"))
+        return None if self.no_janus else JanusPeer(self.crowd, directory=self.folder("janus"))
 
     def media_relay(self) -> MediaRelayPeer | None:
         if self.no_media_relay:
             return None
-        return MediaRelayPeer(self.crowd, directory=self._folder("media-relay"))
+        return MediaRelayPeer(self.crowd, directory=self.folder("media-relay"))
 
-    def _folder(self, name: str) -> Path:
+    def folder(self, name: str) -> Path:
         """A fresh one each time: a server never sees what an earlier one left."""
         number = len(list(self.directory.glob(f"{name}-*")))
         folder = self.directory / f"{name}-{number}"

@@ -1,0 +1,77 @@
+// @ts-check
+/**
+ * Joins a room of Janus with everything cold from the tap, as its own demo does: a session, a handle to publish,
+ * and, as soon as the room says who is in it, a second handle and connection to subscribe, both at a time.
+ *
+ * @param {{url: string, room: number}} target
+ */
+async (target) => {
+  const { bench } = /** @type {any} */ (window);
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 640, height: 480 } });
+  await new Promise((resolve) => setTimeout(resolve, 300)); // the person reads; the camera runs
+
+  bench.tap();
+  const socket = new WebSocket(target.url, "janus-protocol");
+  await new Promise((resolve) => socket.addEventListener("open", resolve));
+  /** @type {Map<string, {resolve: (message: any) => void, reject: (error: Error) => void}>} */
+  const waiting = new Map();
+  let transactions = 0;
+  let session_id;
+  socket.addEventListener("message", ({ data }) => {
+    const message = JSON.parse(data);
+    const waiter = waiting.get(message.transaction);
+    if (!waiter || message.janus === "ack") return;
+    waiting.delete(message.transaction);
+    const error = message.error ?? message.plugindata?.data?.error;
+    if (error) waiter.reject(new Error(JSON.stringify(error)));
+    else waiter.resolve(message);
+  });
+  /** @returns {Promise<any>} */
+  const request = (/** @type {object} */ message) =>
+    new Promise((resolve, reject) => {
+      const transaction = `t${++transactions}`;
+      waiting.set(transaction, { resolve, reject });
+      socket.send(JSON.stringify({ ...message, transaction, session_id }));
+    });
+  const attach = async () => {
+    const attached = await request({ janus: "attach", plugin: "janus.plugin.videoroom" });
+    const handle_id = attached.data.id;
+    return {
+      message: (/** @type {object} */ body, /** @type {object} */ jsep) =>
+        request({ janus: "message", handle_id, body, jsep }),
+      completed: () => {
+        request({ janus: "trickle", handle_id, candidate: { completed: true } });
+      },
+    };
+  };
+
+  session_id = (await request({ janus: "create" })).data.id;
+  const publisher = await attach();
+  const joined = await publisher.message({ request: "join", ptype: "publisher", room: target.room });
+  const feed = joined.plugindata.data.publishers[0].id;
+  await Promise.all([publish(), subscribe()]);
+  return await bench.delay();
+
+  async function publish() {
+    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: [] });
+    for (const track of stream.getTracks()) peer.addTransceiver(track, { direction: "sendonly" });
+    const offer = await peer.createOffer();
+    await peer.setLocalDescription(offer);
+    const sent = publisher.message({ request: "publish" }, { type: "offer", sdp: offer.sdp });
+    publisher.completed();
+    await peer.setRemoteDescription((await sent).jsep);
+  }
+
+  async function subscribe() {
+    const subscriber = await attach();
+    const streams = [{ feed }];
+    const offered = await subscriber.message({ request: "join", ptype: "subscriber", room: target.room, streams });
+    const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: [] });
+    await peer.setRemoteDescription(offered.jsep);
+    const answer = await peer.createAnswer();
+    await peer.setLocalDescription(answer);
+    const sent = subscriber.message({ request: "start" }, { type: "answer", sdp: answer.sdp });
+    subscriber.completed();
+    await sent;
+  }
+};
