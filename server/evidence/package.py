@@ -40,26 +40,32 @@ The short way:     proofcall verify PACKAGE.zip --key KEY
 KEY is the log's verifier key. Take it from a source other than this package, for instance from an earlier
 package or from the operator's public page. Without it the package is only checked against itself.
 
-By hand, for entry 17 (openssl, sha256sum and a shell are enough; unzip the package first):
+By hand, for entry 17 (a shell, sha256sum and openssl 3 are enough). Unzip the package into an empty folder
+and go into it:
 
 1. The body is the one that was sealed.
-     cd entries/000017
-     cat salt body.json | sha256sum             must be the "commitment" in envelope.json
+     cat entries/000017/salt entries/000017/body.json | sha256sum
+   must be the "commitment" in entries/000017/envelope.json.
 2. The entries hang together, without a hole.
-     sha256sum ../000016/envelope.json          must be the "previous_hash" in envelope.json
-   Entry 1 has 64 zeros there. The numbers run from 1 on; the last entry is "exported" and says how many
-   entries came before it.
+     sha256sum entries/000016/envelope.json
+   must be the "previous_hash" in entries/000017/envelope.json; entry 1 has 64 zeros there. The numbers run
+   from 1 on; the last entry is "exported" and says how many entries came before it.
 3. A picture is the one that was sealed.
-     sha256sum ../../blobs/*                    each must be its own name, and stand in body.json
+     sha256sum blobs/*
+   must be the names of the files, and stand in the bodies of the entries that they belong to.
 4. The entry is in the log (RFC 9162, section 2.1.3.2).
-     (printf '\\000'; cat envelope.json) | sha256sum
-   is the leaf. Go through "hashes" in proof.json from first to last with fn = leaf_index and
-   sn = tree_size - 1: if fn is odd or equals sn, the new hash is SHA-256(01 || given || own), and fn and sn
-   are halved until fn is odd or 0; otherwise it is SHA-256(01 || own || given). Then halve both, rounding
-   down. In the end sn is 0, and the hash in base64 is the third line of the file checkpoint.
+     (printf '\\000'; cat entries/000017/envelope.json) | sha256sum
+   is the leaf. Go through "hashes" in entries/000017/proof.json from first to last, with fn = leaf_index and
+   sn = tree_size - 1. If fn is odd or equals sn, the new hash is SHA-256(byte 01, given hash, own hash), and
+   while fn is even and not 0, halve fn and sn. Otherwise it is SHA-256(byte 01, own hash, given hash). Then
+   halve both, rounding down. In the end sn is 0, and the hash in base64 is line 3 of the file checkpoint.
 5. The checkpoint was signed by the log (Ed25519, RFC 8032; C2SP signed-note).
-   The signed text is its first three lines with their line ends. The last line ends in base64: four bytes
-   of key hash, then 64 bytes of signature. The file vkey ends in base64: the byte 01, then the public key.
+     head -n 3 checkpoint > signed.text
+     sed -n 5p checkpoint | cut -d ' ' -f 3 | base64 -d | tail -c 64 > signature
+     printf '\\060\\052\\060\\005\\006\\003\\053\\145\\160\\003\\041\\000' > key
+     cut -d + -f 3- vkey | base64 -d | tail -c 32 >> key
+     openssl pkeyutl -verify -pubin -inkey key -keyform DER -rawin -in signed.text -sigfile signature
+   must say that the signature is verified. The file vkey must be the key that you know from elsewhere.
 
 What this package does not prove by itself: that its key is the operator's (compare it), that the clock
 of the server was right, that no second log was kept beside this one (ask for witnesses), and that nothing

@@ -21,7 +21,7 @@ from server.evidence.merkle import inclusion_hashes
 from server.evidence.proof import InclusionProof
 from server.store.errors import CorruptLog, IllegalAppend, IllegalOpen, UnknownCheckpoint, UnknownLeaf
 from server.store.recovery import Recovered, create_folder, recover
-from server.store.schema import connect_reader
+from server.store.schema import DAMAGE, connect_reader
 from server.store.writer import Append, LogWriter, Outcome
 
 NO_LIMIT = -1  # SQLite's word for it
@@ -180,7 +180,10 @@ class LogStore:
                 future.set_result(outcome)
 
     async def _read(self, function: Callable[..., T], *arguments: object) -> T:
-        return await self._loop.run_in_executor(self._reader, function, *arguments)
+        try:
+            return await self._loop.run_in_executor(self._reader, function, *arguments)
+        except DAMAGE as error:
+            raise CorruptLog(f"the log cannot be read: {error}") from None
 
     def _read_entries(self, case_id: str, after: int, limit: int) -> list[Entry]:
         rows = self._connection.execute(

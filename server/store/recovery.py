@@ -27,7 +27,7 @@ from server.evidence.errors import EvidenceError
 from server.evidence.merkle import Frontier, hash_leaf, stored_count
 from server.store.errors import CorruptLog, IllegalOpen
 from server.store.keys import create_key, load_key, sync_folder
-from server.store.schema import SCHEMA, SCHEMA_VERSION, connect_writer, schema_version
+from server.store.schema import DAMAGE, SCHEMA, SCHEMA_VERSION, connect_writer, schema_version
 
 SEED_SIZE_BYTES = 32  # RFC 8032 section 5.1.5
 OWNER_ONLY_FOLDER = 0o700  # bodies are personal data
@@ -51,13 +51,13 @@ def recover(data_dir: Path, origin: str, token_bytes: Callable[[int], bytes]) ->
     path = data_dir / "log.sqlite"
     try:
         connection = connect_writer(path)
-    except sqlite3.DatabaseError as error:
+    except DAMAGE as error:
         raise CorruptLog(f"{path} cannot be opened: {error}") from None
     try:
         signer = CheckpointSigner(origin, _key(connection, data_dir, token_bytes))
         frontier = _recompute(connection)
         checkpoint = _newest_checkpoint(connection, signer, frontier)
-    except sqlite3.DatabaseError as error:
+    except DAMAGE as error:
         raise CorruptLog(f"{path} is damaged: {error}") from None
     finally:
         connection.close()
@@ -77,8 +77,8 @@ def _key(
     """The key of this log. Log and key are born together, log first; one without the other is refused."""
     path = data_dir / "log.key"
     version = schema_version(connection)
-    if version > SCHEMA_VERSION:
-        raise IllegalOpen(f"the log in {data_dir} was written by a newer Proofcall (schema {version})")
+    if version not in (0, SCHEMA_VERSION):
+        raise IllegalOpen(f"the log in {data_dir} has schema {version}: a newer Proofcall wrote it")
     if version == 0:
         if path.exists():
             raise IllegalOpen(f"{path} is there, but its log is gone: restore the log, or move the key away")

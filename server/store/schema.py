@@ -10,6 +10,8 @@ import sqlite3
 from pathlib import Path
 
 SCHEMA_VERSION = 1
+# What a damaged file can raise; the second when SQLite quotes a damaged schema in its message.
+DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
 BUSY_TIMEOUT_MS = 5000  # the writer is alone; a backup tool may hold a lock for a moment
 
 SCHEMA = f"""
@@ -45,9 +47,13 @@ COMMIT;
 def connect_writer(path: Path) -> sqlite3.Connection:
     """The one connection that writes; transactions are begun by hand."""
     connection = sqlite3.connect(path, isolation_level=None, timeout=BUSY_TIMEOUT_MS / 1000)
-    connection.execute("PRAGMA journal_mode = WAL")
-    # FULL: the WAL is fsynced at each commit. NORMAL would lose the last commits in a power failure.
-    connection.execute("PRAGMA synchronous = FULL")
+    try:
+        connection.execute("PRAGMA journal_mode = WAL")
+        # FULL: the WAL is fsynced at each commit. NORMAL would lose the last commits in a power failure.
+        connection.execute("PRAGMA synchronous = FULL")
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 

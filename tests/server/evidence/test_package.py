@@ -1,0 +1,198 @@
+"""Packages and their parts: the same input gives the same bytes, and any tool can open them."""
+
+import hashlib
+import io
+import json
+import re
+import shutil
+import subprocess
+import zipfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from server.evidence.canonical import JsonObject, JsonValue
+from server.evidence.container import encode_container, read_container
+from server.evidence.errors import MalformedPackage, MalformedProof
+from server.evidence.package import (
+    README,
+    BlobReference,
+    blob_references,
+    build_package,
+    parse_blob_file,
+    parse_entry_file,
+)
+from server.evidence.proof import encode_proof, parse_proof
+from tests.server.evidence.sample_case import CASE, PICTURE, VKEY, make_log, sample_drafts, sample_package
+
+NAMES = st.text("abc/._0", min_size=1, max_size=8)
+
+
+def test_the_same_case_gives_the_same_bytes() -> None:
+    assert sample_package() == sample_package()
+
+
+def test_the_readme_of_this_format_never_changes() -> None:
+    # `verify` compares it: other words need a new FORMAT_VERSION that still accepts these.
+    assert hashlib.sha256(README.encode()).hexdigest() == README_SHA256
+
+
+README_SHA256 = "b51c83e2598aed677c92f88468a32b74068d9f577fef428842cb2e46a90d318b"
+
+
+def test_a_package_is_a_zip_that_the_standard_library_reads() -> None:
+    with zipfile.ZipFile(io.BytesIO(sample_package())) as archive:
+        assert archive.testzip() is None
+        names = archive.namelist()
+        assert names == sorted(names)
+        assert archive.read(f"blobs/{hashlib.sha256(PICTURE).hexdigest()}") == PICTURE
+        manifest = json.loads(archive.read("manifest.json"))
+        assert [item["name"] for item in manifest["files"]] == [
+            name for name in names if name != "manifest.json"
+        ]
+        assert (manifest["case_id"], manifest["entries"], manifest["blobs"]) == (CASE, 3, 1)
+
+
+def test_the_commands_of_the_readme_give_what_it_says(tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(sample_package())) as archive:
+        archive.extractall(tmp_path)
+    envelope_bytes = (tmp_path / "entries/000002/envelope.json").read_bytes()
+    envelope = json.loads(envelope_bytes)
+    commands = re.findall(r"^     (.*)$", README, re.MULTILINE)
+    outputs = []
+    for command in commands:
+        for_entry_2 = command.replace("000016", "000001").replace("000017", "000002")
+        if command.startswith("openssl") and not shutil.which("openssl"):
+            pytest.skip("openssl is not installed")
+        shell = subprocess.run(
+            ["sh", "-c", for_entry_2], cwd=tmp_path, capture_output=True, text=True, check=True
+        )
+        outputs.append(shell.stdout.split(" ")[0])
+    assert outputs[:4] == [
+        envelope["commitment"],
+        envelope["previous_hash"],
+        hashlib.sha256(PICTURE).hexdigest(),
+        hashlib.sha256(b"\x00" + envelope_bytes).hexdigest(),
+    ]
+    assert shell.stdout == "Signature Verified Successfully\n"
+
+
+def test_what_does_not_belong_together_is_not_packed() -> None:
+    log = make_log(sample_drafts())
+    chosen = [log.entries[0], log.entries[2], log.entries[4]]
+    proofs = [log.proofs[0], log.proofs[2], log.proofs[4]]
+    other_checkpoint = make_log(sample_drafts()[:3]).checkpoint
+    for entries, its_proofs, blobs, checkpoint in (
+        ([], [], {}, log.checkpoint),
+        (chosen[1:], proofs[1:], {}, log.checkpoint),
+        (log.entries, log.proofs, {}, log.checkpoint),
+        (chosen, proofs[:2], {}, log.checkpoint),
+        (chosen, [proofs[0], proofs[2], proofs[1]], {}, log.checkpoint),
+        (chosen, proofs, {hashlib.sha256(b"x").hexdigest(): b"x"}, log.checkpoint),
+        (chosen, proofs, {}, other_checkpoint),
+    ):
+        with pytest.raises(MalformedPackage):
+            build_package(entries=entries, blobs=blobs, proofs=its_proofs, checkpoint=checkpoint, vkey=VKEY)
+
+
+def test_blobs_are_found_at_any_depth_and_only_in_their_exact_form() -> None:
+    good: JsonObject = {"sha256": "ab" * 32, "size_bytes": 3, "media_type": "image/jpeg"}
+    reference = BlobReference(sha256="ab" * 32, size_bytes=3, media_type="image/jpeg")
+    assert list(blob_references({"a": good, "b": [{"c": [good]}]})) == [reference, reference]
+    changed_ones: list[JsonValue] = [
+        {**good, "more": 1},
+        {**good, "sha256": "AB" * 32},
+        {**good, "sha256": 1},
+        {**good, "size_bytes": True},
+        {**good, "media_type": None},
+        {"sha256": "ab" * 32, "size_bytes": 3},
+    ]
+    for changed in changed_ones:
+        assert list(blob_references({"a": changed})) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("entries/000017/salt", (17, "salt")),
+        ("entries/1000000/body.json", (1_000_000, "body.json")),
+        ("entries/0000017/salt", None),
+        ("entries/17/salt", None),
+        ("entries/000000/salt", None),
+        ("entries/000017/../salt", None),
+        ("entries/000017/salt\n", None),
+        ("entries/٠٠٠٠١٧/salt", None),
+    ],
+)
+def test_an_entry_has_one_folder(name: str, place: tuple[int, str] | None) -> None:
+    assert parse_entry_file(name) == place
+
+
+def test_a_blob_has_one_name() -> None:
+    assert parse_blob_file("blobs/" + "ab" * 32) == "ab" * 32
+    assert parse_blob_file("blobs/" + "AB" * 32) is None
+    assert parse_blob_file("blobs/" + "ab" * 32 + "\n") is None
+
+
+@given(st.dictionaries(NAMES, st.binary(max_size=30), max_size=6))
+@settings(max_examples=150, deadline=None)
+def test_containers_round_trip_and_agree_with_the_standard_library(members: dict[str, bytes]) -> None:
+    data = encode_container(members)
+    reading = read_container(data)
+    assert reading.damage is None
+    assert dict(reading.in_order) == members
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+        assert {info.filename: archive.read(info) for info in archive.infolist()} == members
+
+
+@given(st.dictionaries(NAMES, st.binary(max_size=20), min_size=1, max_size=4), st.data())
+@settings(max_examples=200, deadline=None)
+def test_a_container_that_differs_in_anything_is_damaged(
+    members: dict[str, bytes], data: st.DataObject
+) -> None:
+    intact = encode_container(members)
+    begin = data.draw(st.integers(0, len(intact)))
+    end = data.draw(st.integers(begin, min(len(intact), begin + 30)))
+    changed = intact[:begin] + data.draw(st.binary(max_size=30)) + intact[end:]
+    reading = read_container(changed)
+    if reading.damage is None:
+        assert encode_container(dict(reading.in_order)) == changed
+    else:
+        assert changed != intact
+
+
+def test_a_zip_by_another_tool_is_not_a_package() -> None:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name, data in read_container(sample_package()).in_order:
+            archive.writestr(name, data)
+    assert read_container(buffer.getvalue()).damage is not None
+
+
+def test_a_container_has_a_bounded_number_of_files() -> None:
+    with pytest.raises(MalformedPackage, match="65535"):
+        encode_container({str(number): b"" for number in range(65_536)})
+
+
+@given(st.binary(max_size=80) | st.text('{}[]",:hasleaf_indxtrz0123', max_size=80).map(str.encode))
+@settings(max_examples=150, deadline=None)
+def test_any_bytes_are_a_proof_or_malformed(data: bytes) -> None:
+    try:
+        proof = parse_proof(data, "")
+    except MalformedProof:
+        return
+    assert encode_proof(proof) == data
+
+
+def test_proofs_round_trip_and_have_one_spelling() -> None:
+    for proof in make_log(sample_drafts()).proofs:
+        data = encode_proof(proof)
+        assert parse_proof(data, proof.checkpoint) == proof
+        for changed in (data + b" ", data.replace(b'","', b'""'), data.replace(b"]", b",]"), data.upper()):
+            if changed != data:
+                with pytest.raises(MalformedProof):
+                    parse_proof(changed, proof.checkpoint)
+    with pytest.raises(MalformedProof, match="64 hashes"):
+        parse_proof(encode_proof(proof).replace(b"[", b"[" + b'"%s",' % (b"ab" * 32) * 64), "")

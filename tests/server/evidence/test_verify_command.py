@@ -1,0 +1,100 @@
+"""The command line of verification: words for people, JSON for programs, an exit status for scripts."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from server.evidence.verify_command import MAX_SHOWN, run
+from tests.server.evidence.sample_case import CASE, VKEY, draft, make_log, sample_package
+
+
+@pytest.fixture
+def package(tmp_path: Path) -> Path:
+    path = tmp_path / "package.zip"
+    path.write_bytes(sample_package())
+    return path
+
+
+def damage(path: Path, old: bytes, new: bytes) -> None:
+    data = path.read_bytes()
+    assert data.count(old) == 1 and len(old) == len(new)
+    path.write_bytes(data.replace(old, new))
+
+
+def test_a_whole_package_exits_0_and_shows_numbered_steps(
+    package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([str(package)]) == 0
+    output = capsys.readouterr().out
+    assert "THE PACKAGE HOLDS" in output
+    for number in range(1, 12):
+        assert f"\n{number:>3}  " in output
+    assert output.count("passed  ") == 8
+    assert output.count("cannot be made  ") == 3
+    assert max(map(len, output.splitlines())) <= 100
+
+
+def test_a_changed_byte_exits_1_and_names_step_and_entry(
+    package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    damage(package, b'"width":4', b'"width":5')
+    assert run([str(package)]) == 1
+    output = capsys.readouterr().out
+    assert "THE PACKAGE DOES NOT HOLD. Failed steps: 1, 2, 6. Concerned: entry 2." in output
+
+
+def test_damage_outside_the_entries_names_the_file(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    damage(package, b"PROOFCALL EVIDENCE PACKAGE", b"PROOFCALL EVIDENCE PACKAGF")
+    assert run([str(package)]) == 1
+    assert "Failed steps: 1, 2. Concerned: README.txt." in capsys.readouterr().out
+
+
+def test_json_says_the_same_to_programs(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(["--json", "--key", VKEY, str(package)]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["passed"] is True
+    assert (report["case_id"], report["entries"], report["tree_size"], report["vkey"]) == (CASE, 3, 5, VKEY)
+    assert [step["number"] for step in report["steps"]] == list(range(1, 12))
+    assert [step["outcome"] for step in report["steps"]] == ["passed"] * 9 + ["cannot_be_made"] * 2
+    damage(package, b'"width":4', b'"width":5')
+    assert run([str(package), "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    assert report["passed"] is False
+    assert {finding["entry"] for step in report["steps"] for finding in step["findings"]} == {2}
+
+
+def test_a_file_that_is_no_package_exits_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "letter.txt"
+    for content in (b"", b"Dear Sir or Madam", bytes(1000)):
+        path.write_bytes(content)
+        assert run([str(path)]) == 1
+        assert "DOES NOT HOLD" in capsys.readouterr().out
+
+
+def test_what_cannot_be_read_or_understood_exits_2(package: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (
+        [],
+        ["--nonsense"],
+        [str(package.parent)],
+        [str(package) + ".missing"],
+        [str(package), "--key", "nonsense"],
+    ):
+        assert run(arguments) == 2
+        assert capsys.readouterr().err
+    assert run(["--help"]) == 0
+
+
+def test_a_thousand_failures_do_not_fill_the_screen(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = make_log([draft("text", CASE, {"text": str(number)}) for number in range(60)])
+    path = tmp_path / "package.zip"
+    data = bytearray(log.package(blobs={}))
+    position = data.index(log.checkpoint.encode()) + len("proofcall.local/log\n60\n")
+    data[position] ^= 1
+    path.write_bytes(data)
+    assert run([str(path)]) == 1
+    output = capsys.readouterr().out
+    assert f"and {60 - MAX_SHOWN} more" in output
+    assert len(output.splitlines()) < 80

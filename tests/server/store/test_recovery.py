@@ -1,0 +1,240 @@
+"""A log that was tampered with, or that the disk has damaged, is refused, and the refusal says where."""
+
+import asyncio
+import os
+import random
+import shutil
+import sqlite3
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from server.evidence.checkpoint import CheckpointSigner, parse_checkpoint
+from server.evidence.entry import Draft
+from server.evidence.errors import EvidenceError
+from server.store.errors import CorruptLog, IllegalOpen, StoreError
+from server.store.keys import load_key
+from server.store.log import LogStore
+
+ORIGIN = "proofcall.local/log"
+CASE = "c_" + "a" * 20
+OTHER_CASE = "c_" + "b" * 20
+NOW = datetime(2026, 11, 22, 14, 3, 22, tzinfo=UTC)
+
+
+def draft(text: str, case_id: str = CASE) -> Draft:
+    return Draft(
+        kind="text", case_id=case_id, role="qa", actor_id="l_q", session_id="s_q", body={"text": text}
+    )
+
+
+async def open_log(folder: Path) -> LogStore:
+    return await LogStore.open(folder, origin=ORIGIN, utc_now=lambda: NOW, token_bytes=os.urandom)
+
+
+@pytest.fixture(scope="module")
+def pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed log: leaves 0 to 9, the odd ones of the other case."""
+
+    async def write(folder: Path) -> None:
+        log = await open_log(folder)
+        for index in range(10):
+            case_id = OTHER_CASE if index % 2 else CASE
+            await log.append([draft(f"text {index}", case_id)], expect_number=index // 2)
+        await log.close()
+
+    folder = tmp_path_factory.mktemp("pattern")
+    asyncio.run(write(folder))
+    return folder
+
+
+@pytest.fixture
+def folder(pattern: Path, tmp_path: Path) -> Path:
+    """A copy of the pattern to tamper with."""
+    return shutil.copytree(pattern, tmp_path / "data")
+
+
+def tamper(folder: Path, *statements: str) -> None:
+    connection = sqlite3.connect(folder / "log.sqlite")
+    for statement in statements:
+        assert connection.execute(statement).rowcount != 0, statement
+    connection.commit()
+    connection.close()
+
+
+def replaced(column: str, old: str, new: str) -> str:
+    """SQL for bytes with a part of them exchanged."""
+    return f"CAST(replace(CAST({column} AS TEXT), '{old}', '{new}') AS BLOB)"
+
+
+LEAF_4 = rf"leaf 4 \(case {CASE}, entry 3\) is damaged: "
+
+
+@pytest.mark.parametrize(
+    ("statements", "complaint"),
+    [
+        (
+            [f"UPDATE entries SET body = {replaced('body', 'text 4', 'text X')} WHERE leaf_index = 4"],
+            LEAF_4 + "the body",
+        ),
+        (["UPDATE entries SET salt = zeroblob(32) WHERE leaf_index = 4"], LEAF_4 + "the body or its salt"),
+        (["UPDATE entries SET salt = zeroblob(31) WHERE leaf_index = 4"], LEAF_4 + "the salt has 31"),
+        (
+            [f"UPDATE entries SET envelope = {replaced('envelope', ':22.', ':23.')} WHERE leaf_index = 4"],
+            LEAF_4 + "its tree hashes",
+        ),
+        (
+            [f"UPDATE entries SET envelope = {replaced('envelope', 'l_q', 'l q')} WHERE leaf_index = 4"],
+            LEAF_4 + "the envelope's actor_id",
+        ),
+        (["UPDATE entries SET number = 30 WHERE leaf_index = 4"], "filed under another number"),
+        (["UPDATE entries SET actor_id = 'l_x' WHERE leaf_index = 4"], "filed under another number or actor"),
+        (
+            [f"UPDATE entries SET case_id = '{OTHER_CASE}', number = 90 WHERE leaf_index = 4"],
+            "leaf 4 .* belongs to case",
+        ),
+        (["DELETE FROM entries WHERE leaf_index = 4"], "leaf 4 is missing"),
+        (["DELETE FROM entries WHERE leaf_index = 9"], "missing from the end of the log, after leaf 8"),
+        (["DELETE FROM entries"], "missing from the end"),
+        (["UPDATE hashes SET hash = zeroblob(32) WHERE stored_index = 6"], r"leaf 3 .* tree hashes"),
+        (["DELETE FROM hashes WHERE stored_index = 6"], r"leaf 3 .* tree hashes"),
+        (["INSERT INTO hashes VALUES (99, zeroblob(32))"], "missing from the end"),
+        (["DELETE FROM checkpoints WHERE tree_size = 10"], "over 9 leaves, the log holds 10"),
+        (["DELETE FROM checkpoints"], "signed with a key|no checkpoint at all"),
+        (
+            ["UPDATE checkpoints SET note = 'nothing' WHERE tree_size = 10"],
+            r"newest checkpoint \(tree size 10\)",
+        ),
+        (
+            ["UPDATE checkpoints SET note = replace(note, '\n10\n', '\n11\n')"],
+            r"newest checkpoint \(tree size 10\)",
+        ),
+        (
+            ["INSERT INTO checkpoints SELECT 11, note FROM checkpoints WHERE tree_size = 10"],
+            "over 10 leaves, the log holds 10",
+        ),
+        (
+            [  # the tail cut off with all that belongs to it, but an older checkpoint cannot be signed anew
+                "DELETE FROM entries WHERE leaf_index = 9",
+                "DELETE FROM hashes WHERE stored_index >= 16",
+            ],
+            "over 10 leaves, the log holds 9",
+        ),
+    ],
+)
+async def test_tampering_is_refused_with_its_place(
+    folder: Path, statements: list[str], complaint: str
+) -> None:
+    tamper(folder, *statements)
+    with pytest.raises(CorruptLog, match=complaint):
+        await open_log(folder)
+
+
+async def test_a_root_that_is_signed_over_other_leaves_is_refused(folder: Path) -> None:
+    signer = CheckpointSigner(ORIGIN, load_key(folder / "log.key"))
+    note = signer.sign(10, bytes(32))
+    tamper(folder, f"UPDATE checkpoints SET note = '{note}' WHERE tree_size = 10")
+    with pytest.raises(CorruptLog, match=f"the root of 10 leaves is .* but {'00' * 32} was signed"):
+        await open_log(folder)
+
+
+async def test_a_log_signed_with_another_key_is_refused(folder: Path) -> None:
+    other = CheckpointSigner(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    note = other.sign(10, bytes(32))
+    tamper(folder, f"UPDATE checkpoints SET note = '{note}' WHERE tree_size = 10")
+    with pytest.raises(CorruptLog, match="not signed by the key"):
+        await open_log(folder)
+
+
+async def test_a_log_of_a_newer_version_is_left_alone(folder: Path) -> None:
+    tamper(folder, "PRAGMA user_version = 2")
+    with pytest.raises(IllegalOpen, match="newer"):
+        await open_log(folder)
+
+
+async def test_a_refusal_changes_nothing_and_frees_the_folder(folder: Path) -> None:
+    tamper(folder, "UPDATE entries SET salt = zeroblob(32) WHERE leaf_index = 4")
+    before = (folder / "log.sqlite").read_bytes()
+    for _ in range(2):
+        with pytest.raises(CorruptLog):
+            await open_log(folder)
+    assert (folder / "log.sqlite").read_bytes() == before
+
+
+@pytest.mark.parametrize("content", [b"", b"not a database, but long enough to be looked at" * 100])
+async def test_a_file_that_is_no_log_is_refused(folder: Path, content: bytes) -> None:
+    (folder / "log.sqlite").write_bytes(content)
+    with pytest.raises((CorruptLog, IllegalOpen)):
+        await open_log(folder)
+
+
+async def test_a_byte_that_the_disk_changed_is_found_or_does_not_matter(folder: Path, tmp_path: Path) -> None:
+    log = await open_log(folder)
+    entries = await log.entries(CASE), await log.entries(OTHER_CASE)
+    checkpoint = log.checkpoint
+    await log.close()
+    intact = (folder / "log.sqlite").read_bytes()
+    used = [offset for offset, byte in enumerate(intact) if byte]
+    chosen = random.Random(7)
+    refused = 0
+    for trial in range(60):
+        copy = tmp_path / f"copy {trial}"
+        copy.mkdir()
+        shutil.copy(folder / "log.key", copy)
+        damaged = bytearray(intact)
+        damaged[chosen.choice(used)] ^= chosen.randrange(1, 256)
+        (copy / "log.sqlite").write_bytes(damaged)
+        try:
+            log = await open_log(copy)
+        except (CorruptLog, IllegalOpen):
+            refused += 1
+            continue
+        try:
+            assert (await log.entries(CASE), await log.entries(OTHER_CASE)) == entries
+            assert log.checkpoint == checkpoint
+        finally:
+            await log.close()
+    assert refused >= 30
+
+
+async def test_what_is_damaged_while_the_log_is_open_is_not_served(tmp_path: Path) -> None:
+    log = await open_log(tmp_path)
+    await log.append([draft("1"), draft("2")], expect_number=0)
+    tamper(tmp_path, f"UPDATE entries SET body = {replaced('body', '2', '3')} WHERE leaf_index = 1")
+    with pytest.raises(CorruptLog, match=rf"leaf 1 \(case {CASE}, entry 2\)"):
+        await log.entries(CASE)
+    await log.close()
+
+
+async def test_a_start_that_crashed_is_taken_up_where_it_stopped(tmp_path: Path) -> None:
+    # First the tables, then the key, then the checkpoint of the empty log: any of them may be the last.
+    log = await open_log(tmp_path)
+    await log.close()
+    tamper(tmp_path, "DELETE FROM checkpoints")
+    log = await open_log(tmp_path)
+    assert parse_checkpoint(log.checkpoint).tree_size == 0
+    await log.close()
+    tamper(tmp_path, "DELETE FROM checkpoints")
+    (tmp_path / "log.key").unlink()
+    (tmp_path / "log.new").write_bytes(b"half a key")
+    log = await open_log(tmp_path)
+    assert await log.append([draft("1")], expect_number=0)
+    await log.close()
+    assert not (tmp_path / "log.new").exists()
+
+
+async def test_a_key_file_that_holds_no_key_is_refused(folder: Path) -> None:
+    for content in (b"", b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n"):
+        (folder / "log.key").write_bytes(content)
+        with pytest.raises(IllegalOpen, match="holds no key"):
+            await open_log(folder)
+
+
+def test_every_error_has_a_code_of_its_own() -> None:
+    def tree(error: type[StoreError] | type[EvidenceError]) -> list[str]:
+        return [error.code, *(code for child in error.__subclasses__() for code in tree(child))]
+
+    codes = tree(StoreError) + tree(EvidenceError)
+    assert len(codes) == len(set(codes))
