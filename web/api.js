@@ -13,7 +13,7 @@ export class ApiError extends Error {
 
 /**
  * @typedef {{case_id: string, waybill: string, language: string, state: string, opened_at: string,
- *   last_number: number, in_call: readonly string[] | number, frames: number}} CaseRow
+ *   last_number: number, in_call: readonly string[], frames: number}} CaseRow
  */
 /** @typedef {{leaf_index: number, tree_size: number, hashes: string[], checkpoint: string, vkey: string}} Proof */
 

@@ -23,6 +23,7 @@ export class Participation {
   #own = { audio: null, video: null };
   #silent = { audio: null, video: null };
   #audio_muted = false;
+  #closed = new AbortController();
 
   /**
    * @param {{
@@ -32,6 +33,7 @@ export class Participation {
    * }} options
    */
   constructor({ case_id, actor_id, token, facing, consent, onSlots, onOwn }) {
+    const { signal } = this.#closed;
     this.#consent = consent;
     this.#wish_key = `proofcall.wish.${case_id}.${actor_id}`;
     this.api = new Api(token);
@@ -39,12 +41,14 @@ export class Participation {
     this.media = new MediaLink({
       api: this.api,
       case_id,
+      signal,
       onState: (state) => this.session.dispatch({ type: "media", state }),
       onSlots,
       onQuality: (quality) => this.session.dispatch({ type: "quality", quality }),
     });
     this.camera = new Camera({
       facing,
+      signal,
       onChange: (tracks, problem) => {
         this.#own = tracks;
         if (tracks.audio) tracks.audio.enabled = !this.#audio_muted;
@@ -60,7 +64,7 @@ export class Participation {
       },
     });
     this.api.onClock = (offset_ms) => this.session.dispatch({ type: "clock", offset_ms });
-    document.addEventListener("visibilitychange", () => this.#signal());
+    document.addEventListener("visibilitychange", () => this.#signal(), { signal });
     this.session.watch((state, before) => this.#follow(state, before));
     const wish = remembered(this.#wish_key);
     if (wish !== null) this.session.dispatch({ type: "wish", wants_call: true });
@@ -95,6 +99,15 @@ export class Participation {
     await this.media.stop();
     const joining = this.state.waiting.some(({ command }) => command.kind === "join");
     if (inCall(this.state) || joining) this.session.command({ kind: "leave" });
+  }
+
+  /** The page shows something else now: out of the call, off the line. */
+  async close() {
+    if (this.state.wants_call) await this.hangUp();
+    this.#closed.abort();
+    this.media.stop();
+    this.camera.stop();
+    this.session.stop();
   }
 
   /** @param {boolean} muted */

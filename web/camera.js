@@ -56,13 +56,13 @@ export class Camera {
   #turn = Promise.resolve();
 
   /**
-   * @param {{facing: "user" | "environment", onChange: (tracks: Tracks, problem: CameraProblem | null) => void}} options
+   * @param {{facing: "user" | "environment", signal: AbortSignal, onChange: (tracks: Tracks, problem: CameraProblem | null) => void}} options
    *   onChange is called whenever a track came, went or could not be had
    */
-  constructor({ facing, onChange }) {
+  constructor({ facing, signal, onChange }) {
     this.#facing = facing;
     this.#onChange = onChange;
-    document.addEventListener("visibilitychange", () => this.#whenVisible());
+    document.addEventListener("visibilitychange", () => this.#whenVisible(), { signal });
   }
 
   get tracks() {

@@ -36,21 +36,20 @@ export class MediaLink {
 
   /**
    * @param {{
-   *   api: import("./api.js").Api, case_id: string,
+   *   api: import("./api.js").Api, case_id: string, signal: AbortSignal,
    *   onState: (state: import("./media_life.js").MediaState) => void,
    *   onSlots: (received: Received[]) => void,
    *   onQuality: (quality: import("./quality.js").Quality) => void,
    * }} options
    *   onSlots: the streams of the receive slots, anew for every connection; there before any media
    */
-  constructor({ api, case_id, onState, onSlots, onQuality }) {
+  constructor({ api, case_id, signal, onState, onSlots, onQuality }) {
     this.#api = api;
     this.#case_id = case_id;
     this.#on = { onState, onSlots, onQuality };
-    addEventListener("online", () => this.#do(this.#life.handleWake(now())));
-    document.addEventListener("visibilitychange", () => {
-      if (document.visibilityState === "visible") this.#do(this.#life.handleWake(now()));
-    });
+    const wake = () => document.visibilityState === "visible" && this.#do(this.#life.handleWake(now()));
+    addEventListener("online", wake, { signal });
+    document.addEventListener("visibilitychange", wake, { signal });
   }
 
   start() {

@@ -33,7 +33,7 @@ const link = linkOfPage();
 /** @param {State} state @returns {"loading" | "lobby" | "call" | "after" | "notice"} */
 function screenOf(state) {
   if (["bad_link", "revoked", "replaced", "outdated"].includes(state.socket)) return "notice";
-  if (!state.synced && state.entries.length === 0) return state.socket === "offline" ? "notice" : "loading";
+  if (!state.synced && !state.alarm) return state.socket === "offline" ? "notice" : "loading";
   if (state.case?.state === "ended") return "after";
   if (state.wants_call) return "call";
   return state.was_in_call && (state.hung_up || !inCall(state)) ? "after" : "lobby";
@@ -273,6 +273,7 @@ function enter(screen) {
     .querySelector("video")
     ?.play()
     .catch(() => {});
+  (screen === "call" ? dockState : topState).append(recordState);
   if (screen === "call") {
     stage.unmute();
     keepAwake();
@@ -300,7 +301,7 @@ function updateLobby(state) {
   text(
     here,
     waiting.length > 0
-      ? words.here_now(waiting.map((person) => `${words.role[person.role]} ${person.name}`).join("、"))
+      ? words.here_now(waiting.map((person) => `${words.role[person.role]} ${person.name}`).join(words.and))
       : words[`here_nobody_${role}`],
   );
   stage.update(state, words, { waiting: "" });
@@ -332,7 +333,7 @@ function updateCall(state) {
     waiting: connection(state) === "connected" ? words[`alone_${role}`] : words.connection[connection(state)],
   });
   const { target } = stage;
-  shutter.disabled = target === null;
+  shutter.disabled = target === null || !inCall(state);
   set(shutter, "data-of", target);
   const mine = target === state.you?.actor_id;
   const label =

@@ -156,7 +156,7 @@ export class Stage {
     this.#place(this.#own.tile, me !== null && me === target, 0);
     text(this.sound, words.tap_for_sound);
     text(this.empty, waiting);
-    show(this.empty, target === null);
+    show(this.empty, present.length === 0 && target !== me);
   }
 
   /** @param {HTMLElement} tile @param {boolean} large @param {number} place */
@@ -209,9 +209,8 @@ export class Stage {
  * @param {string | null} chosen
  */
 export function targetOf(state, chosen) {
-  const present = inCall(state) ? others(state) : [];
-  const me = state.you?.actor_id ?? null;
-  if (chosen !== null && (present.includes(chosen) || chosen === me)) return chosen;
+  const present = others(state);
+  if (chosen !== null && (present.includes(chosen) || chosen === state.you?.actor_id)) return chosen;
   return present[0] ?? null;
 }
 

@@ -21,6 +21,8 @@ const en = {
   },
   you: "You",
   somebody: "Somebody",
+  colon: ": ",
+  and: ", ",
 
   loading: "Opening your parcel…",
   waybill: "Waybill",
@@ -311,6 +313,8 @@ const zh = {
   role: { customer: "客户", courier: "快递员", qa: "质检", integrator: "订单系统", system: "系统" },
   you: "您",
   somebody: "有人",
+  colon: "：",
+  and: "、",
 
   loading: "正在打开您的包裹…",
   waybill: "运单",

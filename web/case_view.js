@@ -1,0 +1,572 @@
+// @ts-check
+/** One case at the desk: its call, its log as it grows, and the facts of the chosen entry. */
+
+import { Participation } from "./call.js";
+import { h, icon, keyed, set, show, text } from "./dom.js";
+import { entryHash } from "./evidence.js";
+import { Facts } from "./facts.js";
+import { Lightbox } from "./lightbox.js";
+import { Pictures } from "./pictures.js";
+import { nameOf, sentenceOf } from "./sentences.js";
+import { Stage } from "./stage.js";
+import { callSeconds, connection, inCall, others } from "./state.js";
+import { markTap } from "./timings.js";
+import { WindowedList } from "./windowed_list.js";
+import { callClock, clockTime } from "./words.js";
+
+/** @typedef {import("./state.js").State} State */
+/** @typedef {import("./protocol.js").Entry} Entry */
+
+const ROW_PX = 32;
+const REFUSAL_SHOWN_MS = 6000;
+const MAX_TEXT_CHARACTERS = 2000; // PROTOCOL.md
+
+/** @type {Record<string, (kind: string) => boolean>} */
+const FILTERS = {
+  all_kinds: () => true,
+  only_pictures: (kind) => kind === "frame_sealed" || kind === "frame_failed",
+  only_words: (kind) => kind === "text",
+};
+
+export class CaseView {
+  #page;
+  #participation;
+  #pictures;
+  #facts;
+  #lightbox;
+  #stage;
+  #log;
+  /** @type {string} */
+  #filter = "all_kinds";
+  /** @type {number | null} */
+  #chosen = null;
+  #follows_press = false;
+  #exporting = false;
+  #export_failed = false;
+  /** Entries whose own hash and link to the one before were recomputed here. @type {Map<string, boolean>} */
+  #linked = new Map();
+  /** @type {ReturnType<typeof setInterval> | undefined} */
+  #ticking;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #forgetting;
+
+  /**
+   * @param {{case_id: string, token: string, actor_id: string, page: import("./language.js").PageLanguage}} options
+   */
+  constructor({ case_id, token, actor_id, page }) {
+    this.case_id = case_id;
+    this.#page = page;
+    this.#stage = new Stage({ onTarget: () => this.update() });
+    this.#participation = new Participation({
+      case_id,
+      actor_id,
+      token,
+      facing: "user",
+      consent: () => ({ statement: page.words.consent, language: page.language }),
+      onSlots: (received) => this.#stage.setSlots(received),
+      onOwn: (tracks) => this.#stage.setOwn(tracks, true),
+    });
+    const { api } = this.#participation;
+    this.#pictures = new Pictures(api, case_id);
+    this.#lightbox = new Lightbox(this.#pictures);
+    this.#facts = new Facts({
+      api,
+      case_id,
+      pictures: this.#pictures,
+      onChange: () => this.update(),
+      onPicture: (entry) => this.#lightbox.open(entry, this.#participation.state, page.words),
+    });
+    this.#log = new WindowedList({
+      row_px: ROW_PX,
+      make: (key) => this.#makeRow(key),
+      update: (row, key) => this.#updateRow(row, key),
+    });
+
+    this.waybill = h("h1", { class: "case-title" });
+    this.connectionWord = h("span");
+    this.connectionState = h(
+      "p",
+      { class: "state", testid: "connection-state", role: "status" },
+      h("span", { class: "state-mark" }),
+      this.connectionWord,
+    );
+    this.clock = h("p", { class: "clock", testid: "call-clock" });
+    this.recordWord = h("span");
+    this.recordState = h(
+      "p",
+      { class: "state record", testid: "record-state" },
+      h("span", { class: "state-mark" }),
+      this.recordWord,
+    );
+    this.join = button("join-live", "button is-accent", () => this.#openJoin());
+    this.mute = button("mute", "button", () =>
+      this.#participation.muteAudio(!this.#participation.state.audio_muted),
+    );
+    this.leave = button("hangup", "button", () => this.#participation.hangUp());
+    this.export = button("export-button", "button", () => this.#export());
+    this.end = button("end-case", "button", () => this.endDialog.showModal());
+    this.shutters = h("div", { class: "shutters" });
+    this.refusal = h("p", { class: "refusal", role: "alert", testid: "refusal", hidden: true });
+    this.alarm = h("p", { class: "alarm", role: "alert", hidden: true });
+    this.cameraError = h("p", { class: "refusal", role: "alert", testid: "camera-error", hidden: true });
+    this.logTitle = h("h2");
+    this.filter = h("select", { class: "select", testid: "log-filter" });
+    for (const name of Object.keys(FILTERS)) this.filter.append(h("option", { value: name }));
+    this.filter.addEventListener("change", () => {
+      this.#filter = this.filter.value;
+      this.filter.blur();
+      this.update();
+    });
+    this.newest = button("newest", "text-button", () => this.#chooseNewest());
+    this.logEmpty = h("p", { class: "quiet log-empty" });
+    this.input = h("input", {
+      class: "input",
+      testid: "text-input",
+      maxlength: MAX_TEXT_CHARACTERS,
+      autocomplete: "off",
+    });
+    this.send = h("button", { class: "button", testid: "text-send", type: "submit" });
+    this.form = h("form", { class: "desk-form" }, this.input, this.send);
+    this.form.addEventListener("submit", (event) => {
+      event.preventDefault();
+      const said = this.input.value.trim();
+      if (said === "") return;
+      this.input.value = "";
+      this.#participation.session.command({ kind: "text", text: said });
+    });
+
+    this.joinTitle = h("h2");
+    this.joinText = h("p");
+    this.consent = h("p", { class: "consent", testid: "consent-text" });
+    this.watch = button("join-watch", "button", () => this.#join({ audio: false, video: false }));
+    this.voice = button("join-voice", "button is-accent", () => this.#join({ audio: true, video: false }));
+    this.camera = button("join-camera", "button", () => this.#join({ audio: true, video: true }));
+    this.cancelJoin = button("join-cancel", "text-button", () => this.joinDialog.close());
+    this.joinDialog = h(
+      "dialog",
+      { class: "dialog", testid: "join-dialog" },
+      this.joinTitle,
+      this.joinText,
+      this.consent,
+      h("div", { class: "row" }, this.voice, this.camera, this.watch, this.cancelJoin),
+    );
+    this.joinDialog.addEventListener("close", () => {
+      if (!this.#participation.state.wants_call) this.#participation.media.stop();
+    });
+    this.endTitle = h("h2");
+    this.endText = h("p");
+    this.endNow = button("end-now", "button is-accent", () => {
+      this.endDialog.close();
+      this.#participation.session.command({ kind: "end_case" });
+    });
+    this.cancelEnd = button("end-cancel", "text-button", () => this.endDialog.close());
+    this.endDialog = h(
+      "dialog",
+      { class: "dialog", testid: "end-dialog" },
+      this.endTitle,
+      this.endText,
+      h("div", { class: "row" }, this.endNow, this.cancelEnd),
+    );
+    this.main = h(
+      "section",
+      { class: "desk-case", testid: "case" },
+      h(
+        "header",
+        { class: "case-head" },
+        h("div", { class: "case-line" }, this.waybill, this.connectionState, this.clock, this.recordState),
+        h("div", { class: "row" }, this.join, this.mute, this.leave, this.export, this.end),
+      ),
+      this.alarm,
+      this.refusal,
+      this.cameraError,
+      this.#stage.element,
+      this.shutters,
+      h("header", { class: "log-head" }, this.logTitle, this.filter, this.newest),
+      this.logEmpty,
+      this.#log.element,
+      this.form,
+    );
+    this.noticeTitle = h("h1");
+    this.noticeText = h("p");
+    this.noticeButton = button("notice-button", "button", () => this.#takeOver());
+    this.notice = h(
+      "section",
+      { class: "screen is-notice", testid: "case-notice", hidden: true },
+      icon("alert"),
+      this.noticeTitle,
+      this.noticeText,
+      this.noticeButton,
+    );
+    this.element = h(
+      "div",
+      { class: "desk-open" },
+      this.main,
+      this.#facts.element,
+      this.notice,
+      this.joinDialog,
+      this.endDialog,
+      this.#lightbox.element,
+    );
+    this.#participation.session.watch((state, before) => this.#follow(state, before));
+  }
+
+  start() {
+    const { session, media, kept } = this.#participation;
+    session.start();
+    if (kept) {
+      media.start();
+      this.#participation.ask(kept);
+      this.#stage.unmute();
+    }
+    this.#ticking = setInterval(() => this.#updateClock(), 1000);
+    this.update();
+  }
+
+  close() {
+    clearInterval(this.#ticking);
+    clearTimeout(this.#forgetting);
+    this.#participation.close();
+    this.#pictures.release();
+  }
+
+  /** @param {string} key @returns {boolean} whether it meant something */
+  handleKey(key) {
+    const { state } = this.#participation;
+    switch (key) {
+      case "j":
+        this.#step(1);
+        return true;
+      case "k":
+        this.#step(-1);
+        return true;
+      case "g":
+        this.#chooseNewest();
+        return true;
+      case " ":
+        this.#press(this.#stage.target);
+        return true;
+      case "t":
+        this.input.focus();
+        return true;
+      case "m":
+        if (!this.mute.hidden) this.mute.click();
+        return true;
+      case "l":
+        if (state.wants_call) this.#participation.hangUp();
+        else if (!this.join.hidden) this.#openJoin();
+        return true;
+      case "1":
+      case "2":
+      case "3":
+        this.#stage.choose(others(state)[Number(key) - 1] ?? null);
+        return true;
+      default:
+        return false;
+    }
+  }
+
+  update() {
+    const { words } = this.#page;
+    const { desk } = words;
+    const { state } = this.#participation;
+    const gone = ["bad_link", "revoked", "replaced", "outdated"].includes(state.socket);
+    show(this.notice, gone);
+    show(this.main, !gone);
+    show(this.#facts.element, !gone);
+    if (gone) {
+      const reason = /** @type {keyof typeof words.notice} */ (state.socket);
+      text(this.noticeTitle, words.notice[reason].title);
+      text(this.noticeText, words.notice[reason].text);
+      show(this.noticeButton, reason === "replaced" || reason === "outdated");
+      text(this.noticeButton, reason === "replaced" ? words.use_here : words.reload);
+      return;
+    }
+    const joined = inCall(state);
+    const word = connection(state);
+    const ended = state.case?.state === "ended";
+    text(this.waybill, state.case?.waybill ?? "…");
+    document.title = state.case ? `${state.case.waybill} · ${desk.title}` : desk.title;
+    set(this.connectionState, "data-state", word);
+    text(this.connectionWord, words.connection[word]);
+    set(this.recordState, "data-state", state.call ? "pictures" : "nothing");
+    text(this.recordWord, words.record_call);
+    show(this.recordState, state.call !== null);
+    this.#updateClock();
+    show(this.alarm, state.alarm);
+    text(this.alarm, words.alarm);
+    this.#updateRefusal(state);
+    show(this.cameraError, state.camera_problem !== null && state.wants_call);
+    if (state.camera_problem) {
+      set(this.cameraError, "data-code", state.camera_problem);
+      const { title, text: what } = words.camera[state.camera_problem];
+      text(this.cameraError, `${title}${words.colon}${what}`);
+    }
+
+    show(this.join, !ended && !state.wants_call);
+    text(this.join, desk.join_live);
+    show(this.mute, state.wants_call && state.has_audio);
+    text(this.mute, state.audio_muted ? words.unmute : words.mute);
+    set(this.mute, "aria-pressed", String(state.audio_muted));
+    show(this.leave, state.wants_call);
+    text(this.leave, desk.leave);
+    text(this.export, this.#exporting ? desk.exporting : desk.export);
+    this.export.disabled = this.#exporting || !state.synced;
+    show(this.end, !ended);
+    text(this.end, desk.end_case);
+
+    show(this.#stage.element, state.wants_call);
+    this.#stage.update(state, words, {
+      waiting: joined ? desk.nobody_in_call : words.connection[word],
+    });
+    set(this.#stage.element, "data-count", others(state).length + (state.has_video ? 1 : 0));
+    this.#updateShutters(state);
+
+    text(this.logTitle, desk.log);
+    for (const option of this.filter.options) {
+      text(option, desk[/** @type {"all_kinds"} */ (option.value)]);
+    }
+    set(this.filter, "aria-label", desk.log);
+    text(this.newest, desk.newest);
+    const keys = this.#keys(state);
+    show(this.logEmpty, keys.length === 0);
+    text(this.logEmpty, state.synced ? words.conversation_empty : words.connection.connecting);
+    this.#log.set(keys);
+    show(this.form, !ended);
+    text(this.send, words.send);
+    set(this.input, "placeholder", words.type_here);
+    set(this.input, "aria-label", words.type_here);
+
+    text(this.joinTitle, desk.join_title);
+    text(this.joinText, desk.join_text);
+    text(this.consent, words.consent);
+    text(this.watch, desk.join_watch);
+    text(this.voice, desk.join_voice);
+    text(this.camera, desk.join_camera);
+    text(this.cancelJoin, desk.cancel);
+    text(this.endTitle, desk.end_title);
+    text(this.endText, desk.end_text);
+    text(this.endNow, desk.end_now);
+    text(this.cancelEnd, desk.cancel);
+    this.#facts.update(state, words);
+  }
+
+  /** @param {State} state @param {State} before */
+  #follow(state, before) {
+    if (state.refusal && state.refusal !== before.refusal) {
+      clearTimeout(this.#forgetting);
+      const forget = () => this.#participation.session.dispatch({ type: "refusal_seen" });
+      this.#forgetting = setTimeout(forget, REFUSAL_SHOWN_MS);
+    }
+    for (const entry of state.entries.slice(before.entries.length)) {
+      this.#link(entry, state.entries);
+      const mine = entry.envelope.actor_id === state.you?.actor_id;
+      if (this.#follows_press && mine && entry.envelope.kind.startsWith("frame_")) {
+        this.#follows_press = false;
+        this.#choose(entry.envelope.number);
+      }
+    }
+    if (!state.wants_call && before.wants_call) this.#stage.silence();
+    this.update();
+  }
+
+  /** @param {Entry} entry @param {readonly Entry[]} entries */
+  async #link(entry, entries) {
+    if (globalThis.crypto?.subtle === undefined) return;
+    const { number, previous_hash } = entry.envelope;
+    const previous = number === 1 ? "0".repeat(64) : entries[number - 2]?.hash;
+    const holds = previous === previous_hash && (await entryHash(entry.envelope)) === entry.hash;
+    this.#linked.set(entry.hash, holds);
+    const row = this.#log.rows.querySelector(`[data-number="${number}"]`);
+    if (row instanceof HTMLElement) this.#updateRow(row, String(number));
+  }
+
+  /** @param {State} state */
+  #keys(state) {
+    const fits = FILTERS[this.#filter] ?? (() => true);
+    return state.entries
+      .filter(({ envelope }) => fits(envelope.kind))
+      .map(({ envelope }) => String(envelope.number));
+  }
+
+  /** @param {string} key */
+  #makeRow(key) {
+    return h(
+      "button",
+      {
+        class: "log-row",
+        type: "button",
+        testid: "log-entry",
+        tabindex: -1,
+        on: { click: () => this.#choose(Number(key)) },
+      },
+      h("span", { class: "log-time" }),
+      h("span", { class: "log-number" }),
+      h("span", { class: "log-kind" }),
+      h("span", { class: "log-who" }),
+      h("span", { class: "log-text" }),
+      h("span", { class: "log-mark" }),
+    );
+  }
+
+  /** @param {HTMLElement} row @param {string} key */
+  #updateRow(row, key) {
+    const { state } = this.#participation;
+    const { words } = this.#page;
+    const entry = state.entries[Number(key) - 1];
+    const [time, number, shape, who, what, mark] = /** @type {HTMLElement[]} */ (Array.from(row.children));
+    if (!entry || !time || !number || !shape || !who || !what || !mark) return;
+    const { envelope } = entry;
+    set(row, "data-number", envelope.number);
+    set(row, "data-kind", envelope.kind);
+    set(row, "aria-current", envelope.number === this.#chosen ? "true" : null);
+    text(time, clockTime(envelope.recorded_at));
+    text(number, String(envelope.number));
+    text(who, envelope.actor_id === state.you?.actor_id ? words.you : words.role[envelope.role]);
+    text(what, sentenceOf(entry, state, words));
+    const holds = this.#linked.get(entry.hash);
+    const name = holds === undefined ? "" : holds ? "check" : "cross";
+    set(mark, "data-state", holds === undefined ? null : holds ? "passed" : "failed");
+    if (mark.dataset.icon !== name) {
+      mark.dataset.icon = name;
+      mark.replaceChildren(...(name ? [icon(/** @type {"check"} */ (name))] : []));
+    }
+  }
+
+  /** @param {number} number */
+  #choose(number) {
+    const { state } = this.#participation;
+    const entry = state.entries[number - 1];
+    if (!entry) return;
+    this.#chosen = number;
+    this.#facts.choose(entry, state.entries);
+    this.#log.reveal(String(number));
+    this.update();
+  }
+
+  #chooseNewest() {
+    const last = this.#keys(this.#participation.state).at(-1);
+    if (last) this.#choose(Number(last));
+  }
+
+  /** @param {number} step */
+  #step(step) {
+    const keys = this.#keys(this.#participation.state);
+    const at = keys.indexOf(String(this.#chosen));
+    const next = at < 0 ? keys.at(-1) : keys[Math.max(0, Math.min(keys.length - 1, at + step))];
+    if (next) this.#choose(Number(next));
+  }
+
+  /** @param {string | null} of */
+  #press(of) {
+    const { state, session } = this.#participation;
+    if (of === null || !state.call?.in_call.includes(of)) return;
+    this.#follows_press = true;
+    session.command({ kind: "take_frame", of });
+  }
+
+  /** @param {State} state */
+  #updateShutters(state) {
+    const { words } = this.#page;
+    const present = others(state);
+    show(this.shutters, state.case?.state !== "ended");
+    keyed(
+      this.shutters,
+      present.length > 0 ? present : ["nobody"],
+      (id) =>
+        id === "nobody"
+          ? h("p", { class: "quiet" })
+          : h(
+              "div",
+              { class: "shutter-chip" },
+              h("button", {
+                class: "chip",
+                type: "button",
+                testid: "person",
+                on: { click: () => this.#stage.choose(id) },
+              }),
+              h("button", {
+                class: "button chip-shutter",
+                type: "button",
+                testid: "shutter",
+                "data-of": id,
+                on: { click: () => this.#press(id) },
+              }),
+            ),
+      (item, id) => {
+        if (id === "nobody") return text(item, words.desk.nobody_in_call);
+        const [name, press] = /** @type {HTMLElement[]} */ (Array.from(item.children));
+        if (!name || !press) return;
+        const role = state.known[id]?.role ?? "system";
+        text(name, `${present.indexOf(id) + 1} ${words.role[role]} ${state.known[id]?.name ?? ""}`);
+        set(item, "data-chosen", id === this.#stage.target);
+        const sealing = state.shots.some((shot) => shot.of === id);
+        text(press, sealing ? words.sealing : words.shutter);
+        set(press, "aria-label", words.shutter_of(nameOf(state, id, words)));
+        return undefined;
+      },
+    );
+  }
+
+  /** @param {State} state */
+  #updateRefusal(state) {
+    const { refused, desk } = this.#page.words;
+    show(this.refusal, state.refusal !== null || this.#export_failed);
+    if (this.#export_failed) text(this.refusal, desk.export_failed);
+    if (!state.refusal) return;
+    const code = /** @type {keyof typeof refused} */ (
+      state.refusal.code in refused ? state.refusal.code : "other"
+    );
+    set(this.refusal, "data-code", state.refusal.code);
+    text(this.refusal, refused[code]);
+  }
+
+  #updateClock() {
+    const { state } = this.#participation;
+    show(this.clock, state.call !== null);
+    text(this.clock, callClock(callSeconds(state, Date.now())));
+  }
+
+  /** The media connect while the sentence is read. */
+  #openJoin() {
+    this.#participation.media.start();
+    this.joinDialog.showModal();
+  }
+
+  /** @param {{audio: boolean, video: boolean}} kinds */
+  #join(kinds) {
+    markTap();
+    this.#stage.watchFirstFrame();
+    this.#stage.unmute();
+    this.#participation.join(kinds);
+    this.#participation.ask(kinds);
+    this.joinDialog.close();
+  }
+
+  #takeOver() {
+    if (this.#participation.state.socket !== "replaced") return location.reload();
+    this.#participation.session.start();
+    return undefined;
+  }
+
+  async #export() {
+    const { state, api } = this.#participation;
+    this.#exporting = true;
+    this.#export_failed = false;
+    this.update();
+    try {
+      const archive = await api.exportCase(this.case_id);
+      const address = URL.createObjectURL(archive);
+      h("a", { href: address, download: `${state.case?.waybill ?? "case"}-${this.case_id}.zip` }).click();
+      setTimeout(() => URL.revokeObjectURL(address), 60_000); // long enough for any browser to have taken it
+    } catch {
+      this.#export_failed = true;
+    }
+    this.#exporting = false;
+    this.update();
+  }
+}
+
+/** @param {string} testid @param {string} style @param {() => void} onClick */
+function button(testid, style, onClick) {
+  return h("button", { class: style, type: "button", testid, on: { click: onClick } });
+}

@@ -1,0 +1,309 @@
+// @ts-check
+/** The right column of the desk: who is there, and the chosen entry whole, with its picture and its proof. */
+
+import { h, icon, keyed, set, show, text } from "./dom.js";
+import { blobOf, proofSteps, stepsOf } from "./evidence.js";
+import { nameOf, sentenceOf } from "./sentences.js";
+import { fullTime, shortHash } from "./words.js";
+
+/** @typedef {import("./protocol.js").Entry} Entry */
+/** @typedef {import("./state.js").State} State */
+/** @typedef {import("./words.js").Words} Words */
+/** @typedef {import("./evidence.js").Step} Step */
+
+const VKEY = "proofcall.vkey";
+
+/** The key that this browser believes: the first it saw. @param {string} shown what the service shows now */
+function pinnedVkey(shown) {
+  try {
+    const pinned = localStorage.getItem(VKEY);
+    if (pinned !== null) return pinned;
+    localStorage.setItem(VKEY, shown);
+  } catch {
+    // no storage: nothing to compare with
+  }
+  return shown;
+}
+
+/** @type {Record<import("./evidence.js").StepState, import("./dom.js").IconName>} */
+const MARKS = { waiting: "dots", running: "dots", passed: "check", failed: "cross", unavailable: "dash" };
+
+export class Facts {
+  #sources;
+  /** @type {Entry | null} */
+  #entry = null;
+  /** @type {Step[]} */
+  #steps = [];
+  #checking = 0;
+  #redraw;
+
+  /**
+   * @param {{
+   *   api: import("./api.js").Api, case_id: string, pictures: import("./pictures.js").Pictures,
+   *   onChange: () => void, onPicture: (entry: Entry) => void,
+   * }} options
+   */
+  constructor({ api, case_id, pictures, onChange, onPicture }) {
+    this.#redraw = onChange;
+    this.pictures = pictures;
+    /** @type {import("./evidence.js").Sources} */
+    this.#sources = {
+      proof: (number) => api.proof(case_id, number),
+      blob: async (sha256) => {
+        const blob = blobOf(this.#entry?.body ?? null);
+        return blob?.sha256 === sha256 ? (await pictures.get(blob)).bytes : api.blob(case_id, sha256);
+      },
+      pinnedVkey,
+    };
+    this.peopleTitle = h("h2");
+    this.people = h("ul", { class: "people" });
+    this.title = h("h2");
+    this.hint = h("p", { class: "quiet" });
+    this.sentence = h("p", { class: "facts-sentence" });
+    this.image = h("img", { testid: "frame-image", alt: "" });
+    this.pictureNote = h("p", { class: "quiet" });
+    this.frame = h(
+      "button",
+      {
+        class: "facts-frame",
+        type: "button",
+        testid: "frame-open",
+        on: { click: () => this.#entry && onPicture(this.#entry) },
+      },
+      this.image,
+    );
+    this.list = h("dl", { class: "facts-list" });
+    this.proofTitle = h("h3");
+    this.proofSum = h("p", { class: "proof-sum", testid: "proof-sum" });
+    this.steps = h("ol", { class: "steps" });
+    this.keyNote = h("p", { class: "quiet" });
+    this.proof = h(
+      "section",
+      { class: "proof" },
+      h("div", { class: "proof-head" }, this.proofTitle, this.proofSum),
+      this.steps,
+      this.keyNote,
+    );
+    this.chosen = h(
+      "section",
+      { class: "facts-entry", testid: "entry-facts" },
+      this.title,
+      this.hint,
+      this.sentence,
+      this.frame,
+      this.pictureNote,
+      this.list,
+      this.proof,
+    );
+    this.element = h("aside", { class: "desk-facts" }, this.peopleTitle, this.people, this.chosen);
+  }
+
+  get entry() {
+    return this.#entry;
+  }
+
+  /** @param {Entry | null} entry @param {readonly Entry[]} entries */
+  choose(entry, entries) {
+    if (entry?.hash === this.#entry?.hash) return;
+    this.#entry = entry;
+    set(this.image, "src", null);
+    this.pictureNote.dataset.state = "none";
+    if (entry) {
+      this.#load(entry);
+      this.#check(entry, entries);
+    }
+    this.#redraw();
+  }
+
+  /** @param {Entry} entry */
+  async #load(entry) {
+    const blob = blobOf(entry.body);
+    if (!blob) return;
+    this.pictureNote.dataset.state = "loading";
+    try {
+      const { address } = await this.pictures.get(blob);
+      if (this.#entry !== entry) return;
+      set(this.image, "src", address);
+      this.pictureNote.dataset.state = "none";
+    } catch {
+      if (this.#entry === entry) this.pictureNote.dataset.state = "failed";
+    }
+    this.#redraw();
+  }
+
+  /** @param {Entry} entry @param {readonly Entry[]} entries */
+  async #check(entry, entries) {
+    this.#checking += 1;
+    const run = this.#checking;
+    this.#steps = stepsOf(entry).map((step) => ({ step, state: "waiting", detail: "" }));
+    for await (const step of proofSteps(entry, entries, this.#sources)) {
+      if (run !== this.#checking) return;
+      this.#steps = this.#steps.map((known) => (known.step === step.step ? step : known));
+      this.#redraw();
+    }
+  }
+
+  /** @param {State} state @param {Words} words */
+  update(state, words) {
+    const { desk } = words;
+    text(this.peopleTitle, desk.parties);
+    const online = new Map(state.people.map((person) => [person.actor_id, person]));
+    const ids = Object.keys(state.known).filter(
+      (id) => online.has(id) || ["customer", "courier"].includes(state.known[id]?.role ?? ""),
+    );
+    keyed(
+      this.people,
+      ids,
+      () => h("li", {}, h("span", { class: "state-mark" }), h("span"), h("span", { class: "quiet" })),
+      (item, id) => {
+        const known = state.known[id];
+        const person = online.get(id);
+        const [, name, note] = /** @type {HTMLElement[]} */ (Array.from(item.children));
+        if (!known || !name || !note) return;
+        const present = person?.online ?? false;
+        set(item, "class", "state");
+        set(item, "data-state", present ? "connected" : "away");
+        text(
+          name,
+          id === state.you?.actor_id
+            ? `${words.role[known.role]} · ${words.you}`
+            : `${words.role[known.role]} ${known.name ?? ""}`,
+        );
+        const where = person?.in_call ? desk.live : present ? desk.online : desk.away;
+        text(
+          note,
+          person?.in_call && person.connection !== "connected" ? words.connection.reconnecting : where,
+        );
+      },
+    );
+    const entry = this.#entry;
+    show(this.hint, entry === null);
+    text(this.hint, desk.nothing_chosen);
+    text(this.title, entry ? desk.entry_facts(entry.envelope.number) : desk.facts);
+    for (const part of [this.sentence, this.list, this.proof]) show(part, entry !== null);
+    const blob = entry ? blobOf(entry.body) : null;
+    show(this.frame, blob !== null && this.image.hasAttribute("src"));
+    const loading = this.pictureNote.dataset.state;
+    show(this.pictureNote, loading === "loading" || loading === "failed");
+    text(this.pictureNote, loading === "failed" ? desk.picture_failed : desk.picture_loading);
+    if (!entry) return;
+    text(this.sentence, sentenceOf(entry, state, words));
+    set(this.image, "alt", sentenceOf(entry, state, words));
+    this.#list(entry, state, words);
+    this.#proof(entry, words);
+  }
+
+  /** @param {Entry} entry @param {State} state @param {Words} words */
+  #list(entry, state, words) {
+    const { desk } = words;
+    const { envelope, body } = entry;
+    const blob = blobOf(body);
+    /** @type {[string, string, string, string, boolean][]} key, word, value, whole value, mono */
+    const rows = [
+      [
+        "actor",
+        desk.actor,
+        `${words.role[envelope.role]} · ${nameOf(state, envelope.actor_id, words)}`,
+        "",
+        false,
+      ],
+      ["recorded_at", desk.recorded_at, fullTime(envelope.recorded_at), envelope.recorded_at, false],
+    ];
+    if (body?.pressed_at)
+      rows.push(["pressed_at", desk.pressed_at, fullTime(body.pressed_at), body.pressed_at, false]);
+    if (body?.arrived_at)
+      rows.push(["arrived_at", desk.arrived_at, fullTime(body.arrived_at), body.arrived_at, false]);
+    if (body?.statement) rows.push(["statement", desk.statement, body.statement, "", false]);
+    if (body?.traffic) {
+      const { sent_packets, received_packets, lost_packets } = body.traffic;
+      rows.push([
+        "traffic",
+        desk.traffic,
+        desk.traffic_text(sent_packets, received_packets, lost_packets),
+        "",
+        false,
+      ]);
+    }
+    if (blob && body) {
+      rows.push(["size", desk.size, `${body.width} × ${body.height} · ${body.codec}`, "", false]);
+      const { count, first_sequence_number, last_sequence_number } = body.packets ?? {};
+      rows.push([
+        "packets",
+        desk.packets,
+        desk.packets_text(count, first_sequence_number, last_sequence_number),
+        "",
+        false,
+      ]);
+      rows.push(["picture_hash", desk.picture_hash, shortHash(blob.sha256), blob.sha256, true]);
+    }
+    rows.push(["entry_hash", desk.entry_hash, shortHash(entry.hash), entry.hash, true]);
+    keyed(
+      this.list,
+      rows.map(([key]) => `${key} ${entry.hash}`),
+      (key) => {
+        const row = rows.find(([name]) => key.startsWith(`${name} `));
+        const value = row?.[4]
+          ? h("button", { class: "hash", type: "button", testid: `${row[0].replace("_", "-")}` })
+          : h("span");
+        if (row?.[4]) {
+          value.addEventListener("click", () => {
+            const whole = value.dataset.whole ?? "";
+            text(value, value.textContent === whole ? shortHash(whole) : whole);
+          });
+        }
+        return h("div", { class: "facts-row" }, h("dt"), h("dd", {}, value));
+      },
+      (item, key) => {
+        const row = rows.find(([name]) => key.startsWith(`${name} `));
+        const value = /** @type {HTMLElement} */ (item.querySelector("dd > *"));
+        if (!row) return;
+        text(/** @type {Element} */ (item.firstElementChild), row[1]);
+        set(value, "title", row[4] ? desk.hash_hint : row[3] || null);
+        if (row[4]) value.dataset.whole = row[3];
+        if (!row[4] || value.textContent === "") text(value, row[2]);
+      },
+    );
+  }
+
+  /** @param {Entry} entry @param {Words} words */
+  #proof(entry, words) {
+    const { desk } = words;
+    const passed = this.#steps.filter(({ state }) => state === "passed").length;
+    const failed = this.#steps.some(({ state }) => state === "failed");
+    const open = this.#steps.some(({ state }) => state === "waiting" || state === "running");
+    text(this.proofTitle, desk.proof);
+    set(
+      this.proofSum,
+      "data-state",
+      failed ? "failed" : open ? "running" : passed === this.#steps.length ? "passed" : "unavailable",
+    );
+    text(this.proofSum, desk.proof_sum(passed, this.#steps.length));
+    text(this.keyNote, desk.key_note);
+    keyed(
+      this.steps,
+      this.#steps.map(({ step }) => `${step} ${entry.hash}`),
+      () => h("li", { class: "step", testid: "proof-step" }),
+      (item, key) => {
+        const step = this.#steps.find(({ step }) => key.startsWith(`${step} `));
+        if (!step) return;
+        const reasons = desk.step_reason;
+        const reason = reasons[/** @type {keyof typeof reasons} */ (step.detail)];
+        const line =
+          step.state === "unavailable" && reason
+            ? `${desk.step_state.unavailable}${words.colon}${reason}`
+            : desk.step_state[step.state];
+        const same = item.dataset.state === step.state && item.dataset.line === line;
+        if (same) return;
+        set(item, "data-step", step.step);
+        set(item, "data-state", step.state);
+        set(item, "data-line", line);
+        set(item, "title", step.detail);
+        item.replaceChildren(
+          icon(MARKS[step.state]),
+          h("span", {}, desk.step[step.step]),
+          h("span", { class: "step-state" }, line),
+        );
+      },
+    );
+  }
+}
