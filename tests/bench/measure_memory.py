@@ -5,13 +5,14 @@ import contextlib
 import itertools
 
 from tests.bench.bot import Bot
+from tests.bench.media_source import LOOP_S
 from tests.bench.peer import Peer, running, sending
 from tests.bench.table import Row, judge, span
 from tests.bench.workshop import Workshop
 
 CALLS = 8  # at a time: sixteen participants
 STEPS = 3  # two differences
-SETTLE_S = 4.0  # longer than any packet history
+SETTLE_S = LOOP_S + 2.0  # a whole loop is kept for frames, two seconds for repair
 REACH_MIB = 2.0
 
 
@@ -42,12 +43,13 @@ async def measure_memory(workshop: Workshop) -> list[Row]:
 
 async def _watch(peer: Peer) -> list[float]:
     """The growth a participant between one step and the next."""
-    bots: list[Bot] = []
     sizes: list[int] = []
-    for _ in range(STEPS):
-        for _ in range(CALLS):
-            bots += await peer.connect_call()
-        with sending(bots):
+    with contextlib.ExitStack() as stack:
+        for _ in range(STEPS):
+            newcomers: list[Bot] = []
+            for _ in range(CALLS):
+                newcomers += await peer.connect_call()
+            stack.enter_context(sending(newcomers))
             await asyncio.sleep(SETTLE_S)
             sizes.append(peer.server.resident_bytes())
     return [(after - before) / (2 * CALLS) / (1 << 20) for before, after in itertools.pairwise(sizes)]
