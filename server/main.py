@@ -11,28 +11,18 @@ import ssl
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
 
-import segno
 from aiohttp import web
 
 from server.app import make_app, running_service
 from server.errors import MalformedSetting
 from server.evidence import verify_command
-from server.http.integrator import PAGES
 from server.http.socket import Sockets
+from server.sample import print_sample
 from server.self_signed import local_address, make_certificate
-from server.service import Service
 from server.settings import Settings, read_settings
 from server.store.errors import StoreError
-from server.tokens import DeskToken, LinkToken
-from signaling.case import Actor
-from signaling.commands import IssueLink, OpenCase
-from signaling.entries import DeclaredValue
-from signaling.values import INTEGRATOR, ActorId, PersonRole, SessionId
 
-SAMPLE_LINK_LIFETIME = timedelta(days=1)
-SAMPLE_PEOPLE: tuple[tuple[PersonRole, str], ...] = (("customer", "李女士"), ("courier", "王师傅"))
 BACKLOG = 1024  # connections that wait to be accepted when a thousand pages come back at once
 SHUTDOWN_S = 3.0  # sockets have been told by then; what still hangs is cut
 
@@ -91,7 +81,7 @@ async def _serve(settings: Settings) -> None:
         await runner.setup()
         await web.SockSite(runner, listening, ssl_context=_tls(settings)).start()
         if settings.sample:
-            await _print_sample(service, settings)
+            await print_sample(service, settings)
         print(f"Proofcall listens on {settings.public_url}", flush=True)
         await stop.wait()
         # In order: calls are ended in the log, people are told, then the ports close.
@@ -124,37 +114,3 @@ def _for_phones(settings: Settings) -> Settings:
         tls_certificate=certificate,
         tls_key=key,
     )
-
-
-async def _print_sample(service: Service, settings: Settings) -> None:
-    """Opens a case and prints the three links, with QR codes where a phone may scan them."""
-    integrator = Actor(role="integrator", actor_id=INTEGRATOR, session_id=SessionId(service.new_id("s_")))
-    case = await service.cases.open(
-        OpenCase(
-            waybill="SF1000000001",
-            declared_value=DeclaredValue(amount_minor=899900, currency="CNY"),
-            language="zh",
-            metadata={"goods": "phone"},
-        ),
-        integrator,
-    )
-    expires_at = service.utc_now().replace(microsecond=0) + SAMPLE_LINK_LIFETIME
-    links: dict[str, str] = {}
-    for role, name in SAMPLE_PEOPLE:
-        link_id = service.new_id("l_")
-        await case.handle(
-            IssueLink(link_id=ActorId(link_id), role=role, name=name, expires_at=expires_at), integrator
-        )
-        links[role] = service.tokens.issue_link(
-            LinkToken(case_id=case.case_id, link_id=link_id, role=role), expires_at=expires_at
-        )
-    links["qa"] = service.tokens.issue_desk(
-        DeskToken(desk_id=service.new_id("d_"), name="QA"), expires_at=expires_at
-    )
-    print(f"\nSample case {case.state.waybill}. API key of this run: {settings.api_key}\n")
-    for whom, token in links.items():
-        url = f"{service.public_url}{PAGES[whom]}#{token}"
-        print(f"{whom:>9}  {url}")
-        if settings.tls_certificate is not None and whom != "qa":
-            segno.make(url, error="l").terminal(compact=True)
-    print(flush=True)

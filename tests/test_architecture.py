@@ -37,7 +37,7 @@ LIVES_IN = {
     "pydantic": ("signaling", "server"),
     "pylibsrtp": ("media/dtls.py",),
     "rfc8785": ("server/evidence/canonical.py",),
-    "segno": ("server/main.py",),
+    "segno": ("server/sample.py",),
 }
 
 # What drives: everything else in media, signaling and server/evidence is pure.

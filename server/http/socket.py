@@ -252,6 +252,8 @@ class Sockets:
 
     async def serve(self, incoming: Incoming) -> web.WebSocketResponse:
         """The WebSocket of a case: entries as they come, commands as they are given (PROTOCOL.md)."""
+        if self.draining:
+            raise web.HTTPServiceUnavailable(reason="the service is stopping; another one answers")
         websocket = web.WebSocketResponse(max_msg_size=MAX_CLIENT_MESSAGE_BYTES, autoping=True)
         await websocket.prepare(incoming.request)
         socket = CaseSocket(incoming.service, incoming.case_id, websocket)
