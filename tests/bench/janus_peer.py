@@ -44,7 +44,6 @@ class JanusPeer:
         self.server: Server
         self._crowd = crowd
         self._directory = directory
-        self._http = aiohttp.ClientSession()
         self._rooms = itertools.count(1)
         self._transactions = itertools.count(1)
         self._waiting: dict[str, tuple[bool, asyncio.Future[Json]]] = {}
@@ -56,6 +55,7 @@ class JanusPeer:
         libraries = _libraries()
         assert libraries is not None
         _configure(self._directory, libraries)
+        self._http = aiohttp.ClientSession()
         self.server = Server.start(["janus", "-F", str(self._directory)], log=self._directory / "log")
         await self.server.ready(self._connect)
         self._background = [asyncio.create_task(self._listen()), asyncio.create_task(self._keep_alive())]

@@ -85,7 +85,8 @@ def _rows(windows: dict[tuple[str, int], list[Window]], workshop: Workshop) -> l
             if (name, calls) in windows:
                 noise = span([turn.cpu_us for turn in windows[name, calls]])
                 theirs = cpu(name, calls)
-                peers.append(f"{name} {theirs:,.0f} µs ({noise}): ours is {ours / theirs:.3g} ×")
+                ratio = f"{ours / theirs:.2f}" if ours > theirs / 10 else f"1/{theirs / ours:.0f}"
+                peers.append(f"{name} {theirs:,.0f} µs ({noise}): ours is {ratio} ×")
             elif name == "Janus" and workshop.no_janus:
                 peers.append(f"Janus skipped: {workshop.no_janus}")
             elif name == "MediaRelay" and workshop.no_media_relay and calls == MEDIA_RELAY_CALLS:

@@ -22,9 +22,9 @@ class MediaRelayPeer:
         self._crowd = crowd
         self._directory = directory
         self._rooms = itertools.count(1)
-        self._http = aiohttp.ClientSession(raise_for_status=True)
 
     async def start(self) -> None:
+        self._http = aiohttp.ClientSession(raise_for_status=True)
         self.server = Server.start(
             [sys.executable, "-m", "tests.bench.media_relay_server", ADDRESS, str(PORT)],
             log=self._directory / "log",

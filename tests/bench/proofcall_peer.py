@@ -90,9 +90,9 @@ class ProofcallPeer:
         self._directory = directory
         self._api_key = secrets.token_urlsafe(24)
         self._people: list[Person] = []
-        self._http = aiohttp.ClientSession(raise_for_status=True)
 
     async def start(self) -> None:
+        self._http = aiohttp.ClientSession(raise_for_status=True)
         self.server = Server.start(
             [console_script("proofcall"), "serve"],
             log=self._directory / "log",
