@@ -269,17 +269,17 @@ async def test_a_peer_falls_silent_and_comes_back_and_is_closed_at_last(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(transport_module, "SWEEP_S", 0.01)
-    async with opened(silent_after_s=0.1, closed_after_s=0.3) as transport:
+    async with opened(silent_after_s=0.2, closed_after_s=0.8) as transport:
         call = await called(transport)
         await call.connect()
         call.client.fall_silent()
         await until(lambda: call.states[-1] is PeerState.SILENT)
         call.client.send_rtp(rtp_packet(ssrc=1))
-        await until(lambda: call.states[-1] is PeerState.CONNECTED, 0.05)
+        await until(lambda: len(call.states) == 4)
         assert len(call.rtp) == 1
         await until(lambda: call.states[-1] is PeerState.SILENT)
         call.client.resume()
-        await until(lambda: call.states[-1] is PeerState.CONNECTED, 0.05)
+        await until(lambda: len(call.states) == 6)
         call.client.fall_silent()
         await until(lambda: call.states[-1] is PeerState.CLOSED)
         assert call.states[2:] == ["silent", "connected", "silent", "connected", "silent", "closed"]
@@ -299,7 +299,7 @@ async def test_a_goodbye_of_the_peer_closes_it_at_once() -> None:
         call = await called(transport)
         await call.connect()
         call.client.close()
-        await until(lambda: call.states[-1] is PeerState.CLOSED, 0.5)
+        await until(lambda: call.states[-1] is PeerState.CLOSED)
         assert call.peer.close_reason == "the peer closed the connection"
 
 
@@ -408,19 +408,30 @@ async def connect_over(transport: UdpTransport, link: Link) -> tuple[Call, float
     return call, loop.time() - began
 
 
-@pytest.mark.parametrize(
-    ("loss", "median_s", "worst_s"), [(0.0, 0.3, 0.5), (0.1, 0.4, 1.5), (0.3, 0.8, 4.0)], ids=str
-)
-async def test_a_handshake_completes_at_any_loss(loss: float, median_s: float, worst_s: float) -> None:
-    """Round trip of 40 ms, loss in both directions; 30 handshakes, each with its own luck."""
+async def connecting_times(transport: UdpTransport, *, loss: float) -> list[float]:
+    """Of 30 handshakes over a round trip of 40 ms, each with its own luck, begun 10 ms apart."""
+
+    async def one(seed: int) -> float:
+        await asyncio.sleep(seed * 0.01)
+        call, took_s = await connect_over(transport, Link(loss=loss, delay_s=0.02, seed=seed))
+        call.client.close()
+        return took_s
+
+    return await asyncio.gather(*(one(seed) for seed in range(30)))
+
+
+@pytest.mark.parametrize(("loss", "at_most"), [(0.1, 3), (0.3, 12)], ids=str)
+async def test_a_handshake_completes_at_any_loss_and_seldom_waits_a_second(loss: float, at_most: int) -> None:
+    """Loss in both directions. Waits are counted beyond a perfect link's, tried on this machine at once.
+
+    With OpenSSL's timer alone 6 of these 30 wait a second at 10 % loss and 25 at 30 %; here 0 and 3.
+    """
     async with opened() as transport:
-        links = [Link(loss=loss, delay_s=0.02, seed=seed) for seed in range(30)]
-        done = await asyncio.gather(*(connect_over(transport, link) for link in links))
-        took = [took_s for _, took_s in done]
-        assert statistics.median(took) < median_s
-        assert max(took) < worst_s
-        for call, _ in done:
-            call.client.close()
+        perfect, lossy = await asyncio.gather(
+            connecting_times(transport, loss=0.0), connecting_times(transport, loss=loss)
+        )
+        usual_s = statistics.median(perfect)
+        assert sum(took_s > usual_s + 0.9 for took_s in lossy) <= at_most
 
 
 async def test_a_dual_stack_socket_carries_ipv4() -> None:
