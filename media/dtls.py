@@ -38,7 +38,7 @@ from media.sdp import Fingerprint
 MTU_BYTES = 1_200  # what libwebrtc sends at most; passes every tunnel that passes its media
 RECORD_HEADER_BYTES = 13  # RFC 6347 §4.1
 CHANGE_CIPHER_SPEC, ALERT, HANDSHAKE = 20, 21, 22  # RFC 5246 §6.2.1
-CLIENT_HELLO = 1
+CLIENT_HELLO = b"\x01"  # RFC 5246 §7.4: the first byte of a handshake message
 
 RESEND_ROUND_TRIPS = 1.5  # one for the answer, half a one for its jitter and the peer's arithmetic
 ASSUMED_ROUND_TRIP_S = 0.1  # a phone on 4G; one 170-byte ClientHello too many does no harm

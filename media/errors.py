@@ -8,9 +8,8 @@
     │   ├── MalformedRtp             a packet whose RTP header does not fit it
     │   └── MalformedStun            a datagram that is no well-formed STUN message
     ├── IllegalMedia                 right words, wrong moment
-    │   ├── IllegalCheck             a connectivity check whose password or role is wrong
-    │   ├── IllegalPeer              a peer added under an identity that is taken
-    │   └── IllegalSend              a packet for a peer that cannot take one now
+    │   ├── IllegalCheck             a connectivity check that is not the peer's
+    │   └── IllegalPeer              a peer added under an identity that is taken
     ├── UnknownMedia                 names something that is not there
     │   ├── UnknownPeer              a peer that was never added, or was removed
     │   └── UnknownUfrag             a check for a user fragment nobody here was given
@@ -62,10 +61,6 @@ class IllegalCheck(IllegalMedia):
 
 class IllegalPeer(IllegalMedia):
     code = "illegal_peer"
-
-
-class IllegalSend(IllegalMedia):
-    code = "illegal_send"
 
 
 class UnknownMedia(MediaError):
