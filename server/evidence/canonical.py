@@ -46,7 +46,7 @@ def plain_copy(value: object, depth: int = 0) -> JsonValue:
 def encode_canonical(value: object) -> bytes:
     """The RFC 8785 bytes of a value; raises MalformedJson for what `plain_copy` refuses."""
     try:
-        return encode_plain(plain_copy(value))
+        return _encode_plain(plain_copy(value))
     except ValueError as error:  # a lone surrogate, in a string or in a key
         raise MalformedJson(f"the value has no UTF-8 form: {error}") from None
 
@@ -55,7 +55,7 @@ def parse_canonical(data: bytes) -> JsonValue:
     """Read canonical bytes back; any other spelling of the same value is MalformedJson."""
     try:
         value: JsonValue = _DECODER.decode(data.decode())
-        canonical = encode_plain(value)
+        canonical = _encode_plain(value)
     except MalformedJson:
         raise
     except RecursionError:
@@ -75,8 +75,7 @@ def parse_canonical_object(data: bytes) -> JsonObject:
     return value
 
 
-def encode_plain(value: JsonValue) -> bytes:
-    """`encode_canonical` for a value that is known to be plain, as `parse_canonical` returns it."""
+def _encode_plain(value: JsonValue) -> bytes:
     # In ASCII the order of code points is that of UTF-16 code units (RFC 8785 section 3.2.3), so the
     # standard library, which is ten times faster, writes the same bytes.
     text = _ENCODER.encode(value)

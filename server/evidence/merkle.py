@@ -121,20 +121,21 @@ def check_inclusion(
         raise MalformedProof(f"a log of {tree_size} leaves has no leaf {leaf_index}")
     # "2. Set fn to leaf_index and sn to tree_size - 1. 3. Set r to hash."
     fn, sn, r = leaf_index, tree_size - 1, leaf_hash
+    sha256 = hashlib.sha256
     for p in hashes:
         # "a. If sn is 0, then stop the iteration and fail the proof verification."
         if sn == 0:
             raise MalformedProof("the inclusion proof is longer than the tree is high")
         # "b. If LSB(fn) is set, or if fn is equal to sn, then: Set r to HASH(0x01 || p || r)."
         if fn & 1 or fn == sn:
-            r = hash_children(p, r)
+            r = sha256(b"\x01" + p + r).digest()
             # "If LSB(fn) is not set, then right-shift both fn and sn equally until either LSB(fn) is set
             #  or fn is 0."
             while not fn & 1 and fn:
                 fn >>= 1
                 sn >>= 1
         else:
-            r = hash_children(r, p)
+            r = sha256(b"\x01" + r + p).digest()
         # "c. Finally, right-shift both fn and sn one time."
         fn >>= 1
         sn >>= 1

@@ -14,7 +14,7 @@ from server.evidence.errors import MalformedProof
 from server.evidence.merkle import HASH_SIZE_BYTES, MAX_PROOF_LENGTH
 
 _PROOF = re.compile(
-    r'\{"hashes":\[((?:"[0-9a-f]{64}"(?:,"[0-9a-f]{64}")*)?)\]'
+    r'\{"hashes":\[(?:"([0-9a-f",]+)")?\]'
     r',"leaf_index":(0|[1-9][0-9]{0,14}),"tree_size":(0|[1-9][0-9]{0,14})\}'
 )
 
@@ -40,12 +40,15 @@ def parse_proof(data: bytes, checkpoint: str) -> InclusionProof:
     match = _PROOF.fullmatch(data.decode("ascii", "replace"))
     if match is None:
         raise MalformedProof("an inclusion proof is canonical JSON of hashes, leaf_index and tree_size")
-    hashes = bytes.fromhex(match[1].replace('"', "").replace(",", ""))
-    if len(hashes) > MAX_PROOF_LENGTH * HASH_SIZE_BYTES:
+    texts = match[1].split('","') if match[1] else []
+    if len(texts) > MAX_PROOF_LENGTH:
         raise MalformedProof(f"an inclusion proof has {MAX_PROOF_LENGTH} hashes at most")
+    try:
+        hashes = list(map(bytes.fromhex, texts))
+    except ValueError:
+        raise MalformedProof("a hash of the inclusion proof is not in hex") from None
+    if not set(map(len, texts)) <= {2 * HASH_SIZE_BYTES}:
+        raise MalformedProof(f"a hash of an inclusion proof has {2 * HASH_SIZE_BYTES} hex digits")
     return InclusionProof(
-        leaf_index=int(match[2]),
-        tree_size=int(match[3]),
-        hashes=[hashes[begin : begin + HASH_SIZE_BYTES] for begin in range(0, len(hashes), HASH_SIZE_BYTES)],
-        checkpoint=checkpoint,
+        leaf_index=int(match[2]), tree_size=int(match[3]), hashes=hashes, checkpoint=checkpoint
     )

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias, TypeVar
 
-from server.evidence.canonical import JsonObject, JsonValue, encode_plain, parse_canonical_object
+from server.evidence.canonical import JsonObject, JsonValue, parse_canonical_object
 from server.evidence.checkpoint import (
     Checkpoint,
     VerifierKey,
@@ -40,14 +40,17 @@ from server.evidence.package import (
     README,
     BlobReference,
     blob_references,
+    encode_manifest,
     entry_folder,
-    manifest_of,
+    file_record,
     parse_blob_file,
     parse_entry_file,
 )
 from server.evidence.proof import InclusionProof, parse_proof
 
 T = TypeVar("T")
+
+LAST_INNER_STEP = 8  # the steps after it concern the world outside the package
 
 
 class Outcome(StrEnum):
@@ -133,9 +136,6 @@ def verify_package(data: bytes, *, vkey: str | None = None) -> Report:
     )
 
 
-LAST_INNER_STEP = 8  # the steps after it concern the world outside the package
-
-
 def _perform(number: int, name: str, check: Callable[[], Result]) -> Step:
     try:
         message, findings = check()
@@ -165,7 +165,8 @@ class _Part:
         )
 
     def finding(self, file: str, message: str) -> Finding:
-        member = entry_folder(self.number) + file
+        """A finding at a file of this entry's folder, or at a blob that it names."""
+        member = file if file.startswith("blobs/") else entry_folder(self.number) + file
         return Finding(message=f"entry {self.number}: {message}", member=member, entry=self.number)
 
 
@@ -248,8 +249,8 @@ def _check_container(package: _Package, reading: Reading) -> Result:
 def _check_contents(package: _Package) -> Result:
     passed = "every file is listed in the manifest with its size and SHA-256, and every listed file is there"
     tree_size = None if isinstance(package.checkpoint, str) else package.checkpoint.tree_size
-    expected = manifest_of(package.members, package.case_id, tree_size)
-    as_it_should_be = package.members.get("manifest.json") == encode_plain(expected)
+    expected = encode_manifest(package.members, package.case_id, tree_size)
+    as_it_should_be = package.members.get("manifest.json") == expected
     if as_it_should_be and not package.foreign and package.members.get("README.txt") == README.encode():
         return passed, [
             package.finding(name, f"{name} is missing")
@@ -260,16 +261,18 @@ def _check_contents(package: _Package) -> Result:
         return passed, [package.finding("manifest.json", f"manifest.json: {manifest}")]
     if (manifest.get("format"), manifest.get("version")) != (FORMAT, FORMAT_VERSION):
         return passed, [package.finding("manifest.json", "manifest.json: not a package of a known format")]
-    actual_records, expected_records = _records(manifest), _records(expected)
+    records = _records(manifest)
     findings = []
-    for name in sorted(actual_records.keys() | expected_records.keys() | FIXED_FILES):
+    for name in sorted(records.keys() | package.members.keys() | FIXED_FILES):
         if name not in package.members:
             findings.append(package.finding(name, f"{name} is missing"))
         elif name in package.foreign:
             findings.append(package.finding(name, f"{name} does not belong into a package"))
-        elif name != "manifest.json" and name not in actual_records:
+        elif name == "manifest.json":
+            continue
+        elif name not in records:
             findings.append(package.finding(name, f"{name} is not listed in the manifest"))
-        elif actual_records.get(name) != expected_records.get(name):
+        elif records[name] != file_record(name, package.members[name]):
             findings.append(package.finding(name, f"{name} is not the file that the manifest lists"))
         elif name == "README.txt" and package.members[name] != README.encode():
             findings.append(package.finding(name, f"{name} is not the text of this format"))

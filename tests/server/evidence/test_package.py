@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from server.evidence.canonical import JsonObject, JsonValue
+from server.evidence.canonical import JsonObject, JsonValue, encode_canonical
 from server.evidence.container import encode_container, read_container
 from server.evidence.errors import MalformedPackage, MalformedProof
 from server.evidence.package import (
@@ -53,6 +53,11 @@ def test_a_package_is_a_zip_that_the_standard_library_reads() -> None:
             name for name in names if name != "manifest.json"
         ]
         assert (manifest["case_id"], manifest["entries"], manifest["blobs"]) == (CASE, 3, 1)
+
+
+def test_the_manifest_is_canonical_json() -> None:
+    data = dict(read_container(sample_package()).in_order)["manifest.json"]
+    assert encode_canonical(json.loads(data)) == data
 
 
 def test_the_commands_of_the_readme_give_what_it_says(tmp_path: Path) -> None:

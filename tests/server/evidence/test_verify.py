@@ -16,7 +16,7 @@ from server.evidence.checkpoint import CheckpointSigner, encode_key
 from server.evidence.container import encode_container, read_container
 from server.evidence.entry import encode_envelope, parse_envelope
 from server.evidence.errors import MalformedKey
-from server.evidence.package import manifest_of
+from server.evidence.package import encode_manifest
 from server.evidence.verify import Outcome, Report, verify_package
 from tests.server.evidence.sample_case import (
     CASE,
@@ -59,8 +59,8 @@ def pack(members: dict[str, bytes]) -> bytes:
     members = {name: data for name, data in members.items() if name != "manifest.json"}
     manifest = parse_canonical_object(members_of(PACKAGE)["manifest.json"])
     size = int(members["checkpoint"].split(b"\n")[1])
-    new = manifest_of(members, str(manifest["case_id"]), size)
-    return encode_container({**members, "manifest.json": encode_canonical(new)})
+    new = encode_manifest(members, str(manifest["case_id"]), size)
+    return encode_container({**members, "manifest.json": new})
 
 
 def test_an_untouched_package_passes_and_names_what_it_cannot_prove() -> None:
@@ -259,6 +259,13 @@ def test_a_careful_forger_is_found_in_the_deeper_steps(
     assert not report.passed
     assert failed_steps(report) == steps
     assert entry in concerned(report, steps[0])
+
+
+def test_a_missing_picture_is_named_by_its_own_file() -> None:
+    members = members_of(PACKAGE)
+    take_the_picture(members)
+    (finding,) = verify_package(pack(members)).steps[6].findings
+    assert (finding.member, finding.entry) == (BLOB, 2)
 
 
 def test_a_changed_entry_is_blamed_and_not_the_one_after_it() -> None:
