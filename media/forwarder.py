@@ -21,6 +21,7 @@ from media.packet_history import AUDIO_WINDOW_S, VIDEO_WINDOW_S, PacketHistory
 from media.reception import Reception
 from media.rtcp import NTP_SECOND, ReportBlock, SenderReport
 from media.rtp import (
+    EXTENDED,
     EXTENSION,
     HEADER,
     HEADER_BYTES,
@@ -32,6 +33,7 @@ from media.rtp import (
 )
 from media.sdp import EXTENSION_MID, Codec, MediaSection
 
+MAX_REWRITTEN = 512  # header extensions of one stream: 256 loudnesses, with MID and without
 MAX_EARLY = 128  # packets: a keyframe of 140 kB, far above those of a phone's camera
 REMEMBERED_REPORTS = 4  # receivers answer the newest sender report, or the one before it
 
@@ -49,6 +51,7 @@ class Forwarder:
         "_identifiers",
         "_payload_types",
         "_report_times",
+        "_rewritten",
         "_rtp_timestamp",
         "_sent_at",
         "_sequence_number",
@@ -91,6 +94,7 @@ class Forwarder:
         self.has_early = False
         self._payload_types: dict[int, int] = {}  # second header byte in: second header byte out
         self._identifiers = bytes(IDENTIFIERS)
+        self._rewritten: dict[bytes, bytes] = {}  # header extensions, from the source's to the receiver's
         self._sequence_offset = 0
         self._timestamp_offset = 0
         self._first_index = 0
@@ -136,7 +140,18 @@ class Forwarder:
             return None
         sequence_number = (index + self._sequence_offset) & 0xFFFF
         rtp_timestamp = (rtp_timestamp + self._timestamp_offset) & 0xFFFF_FFFF
-        if first & EXTENSION:
+        if first == EXTENDED:
+            # A camera turns seldom, loudness has 256 values: the same few extensions come again and again.
+            extension = packet[HEADER_BYTES:size_bytes]
+            rewritten = self._rewritten.get(extension)
+            if rewritten is None:
+                rewritten = self._rewrite(extension, packet, size_bytes)
+            packet = (
+                pack_header(first, second_out, sequence_number, rtp_timestamp, self.ssrc)
+                + rewritten
+                + packet[size_bytes:]
+            )
+        elif first & EXTENSION:
             patched = bytearray(packet)
             patch_header(patched, 0, first, second_out, sequence_number, rtp_timestamp, self.ssrc)
             rewrite_extensions(patched, self._identifiers, size_bytes)
@@ -158,11 +173,20 @@ class Forwarder:
         self.octets += length - size_bytes
         return packet
 
+    def _rewrite(self, extension: bytes, packet: bytes, size_bytes: int) -> bytes:
+        if len(self._rewritten) == MAX_REWRITTEN:
+            self._rewritten.clear()
+        patched = bytearray(packet[:size_bytes])
+        rewrite_extensions(patched, self._identifiers, size_bytes)
+        rewritten = self._rewritten[extension] = bytes(patched[HEADER_BYTES:])
+        return rewritten
+
     def _take(self, source: Reception) -> None:
         """Plan once what is the same for all packets of a source."""
         self._source = source
         self._payload_types = payload_types_between(source.section, self.section)
         self._identifiers = identifiers_between(source.section, self.section)
+        self._rewritten.clear()
         self._waiting = True
         self._early.clear()
 

@@ -33,6 +33,7 @@ Ssrc = NewType("Ssrc", int)
 HEADER = struct.Struct("!BBHII")  # V P X CC, M PT, sequence number, RTP timestamp, SSRC
 HEADER_BYTES = 12
 PLAIN = 0x80  # version 2, no padding, no extension, no CSRC: the header is 12 bytes and all is said
+EXTENDED = 0x90  # the same, and a header extension behind the 12 bytes
 VERSION_MASK, VERSION_2 = 0xC0, 0x80
 PADDING, EXTENSION, CSRC_COUNT = 0x20, 0x10, 0x0F
 MARKER, PAYLOAD_TYPE = 0x80, 0x7F

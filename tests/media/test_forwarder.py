@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from media.forwarder import Forwarder, identifiers_between, payload_types_between
+from media.forwarder import MAX_REWRITTEN, Forwarder, identifiers_between, payload_types_between
 from media.reception import Reception
 from media.rtp import HEADER, Ssrc, extensions, parse_header
 from media.sdp import MediaSection
@@ -136,6 +136,26 @@ def test_extensions_get_the_receivers_identifiers_and_mid_none() -> None:
     assert packet is not None
     assert extensions(packet) == [(7, b"\x01")]
     assert packet.endswith(KEYFRAME)
+
+
+def test_extensions_that_never_repeat_are_rewritten_within_bounds() -> None:
+    target = audio_section("5", sends=False, receives=True)
+    forwarder, source = forwarder_to(target), stream_in(SENDING, 7)
+    for step in range(3 * MAX_REWRITTEN):
+        extension = bytes.fromhex("bede 0001 11") + step.to_bytes(2) + bytes(1)
+        packet = forward(forwarder, source, SOUND, 100 + step, 960 * step, extension=extension)
+        assert packet is not None
+        assert extensions(packet) == [(1, step.to_bytes(2))]
+
+
+def test_extensions_behind_contributing_sources_or_before_padding_are_rewritten_too() -> None:
+    forwarder, source = forwarder_to(CAMERA), stream_in(CAMERA, 7)
+    for first, csrc, padding in ((0x91, b"csrc", b""), (0xB0, b"", b"\x01")):
+        head = HEADER.pack(first, 96, 100, 0, source.ssrc) + csrc + bytes.fromhex("bede 0001 4031 3001")
+        packet = forwarder.forward(source, head + KEYFRAME + padding, first, 96, 100, 0, len(head), 10.0)
+        assert packet is not None
+        assert extensions(packet) == [(3, b"\x01")]
+        assert packet[12:].startswith(csrc)
 
 
 def test_a_codec_is_found_by_what_it_is_not_by_its_number() -> None:
