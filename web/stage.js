@@ -8,7 +8,7 @@
 
 import { h, set, show, text } from "./dom.js";
 import { nameOf } from "./sentences.js";
-import { inCall, others } from "./state.js";
+import { inCall, others, targetOf } from "./state.js";
 import { markFirstFrame } from "./timings.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -202,16 +202,6 @@ export class Stage {
     });
     if (!own && this.#sounding && !video.muted) show(this.sound, false);
   }
-}
-
-/**
- * @param {State} state
- * @param {string | null} chosen
- */
-export function targetOf(state, chosen) {
-  const present = others(state);
-  if (chosen !== null && (present.includes(chosen) || chosen === state.you?.actor_id)) return chosen;
-  return present[0] ?? null;
 }
 
 /** What a video shows now, as a picture to hold its place until the sealed one is here. @param {HTMLVideoElement | null} video */

@@ -323,6 +323,17 @@ export function others(state) {
 }
 
 /**
+ * Whose picture the shutter takes: the chosen one while they are there, else the first of the others.
+ * @param {State} state
+ * @param {string | null} chosen
+ */
+export function targetOf(state, chosen) {
+  const present = others(state);
+  if (chosen !== null && (present.includes(chosen) || chosen === state.you?.actor_id)) return chosen;
+  return present[0] ?? null;
+}
+
+/**
  * What still has to be said to the server for the person's wish to come true; each at most once at a time.
  * It repeats by itself after a reconnect, a lost call, a reload.
  * @param {State} state
@@ -333,8 +344,7 @@ export function intentions(state, consent) {
   if (!state.synced || state.socket !== "live" || !state.you || state.case?.state === "ended") return [];
   /** @param {string} kind */
   const said = (kind) => state.waiting.some(({ command }) => command.kind === kind);
-  if (!state.wants_call) return inCall(state) && !said("leave") ? [{ kind: "leave" }] : [];
-  if (inCall(state) || said("join") || said("leave")) return [];
+  if (!state.wants_call || inCall(state) || said("join") || said("leave")) return [];
   /** @type {Command[]} */
   const commands = hasConsented(state) || said("consent") ? [] : [{ kind: "consent", ...consent }];
   return [...commands, { kind: "join" }];
