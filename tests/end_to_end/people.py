@@ -53,6 +53,8 @@ INBOUND = """async () => {
 PLAYING = """() => [...document.querySelectorAll('[data-testid=remote-video][data-actor-id]')]
   .filter(video => video.videoWidth > 0 && !video.paused).length"""
 
+SEALED_FRAME = "[data-testid=shot][data-state=sealed], [data-testid=log-entry][data-kind=frame_sealed]"
+
 
 class Somebody:
     """One person's page."""
@@ -91,9 +93,9 @@ class Somebody:
 
         await until(media_comes, "picture and sound come in")
 
-    async def shows_entry(self, kind: str) -> bool:
-        """Whether an entry of that kind is on the page."""
-        return int(await self.page.locator(f"[data-testid=log-entry][data-kind={kind}]").count()) > 0
+    async def shows_sealed_frame(self) -> bool:
+        """Whether a sealed frame is on the page: in the strip of a phone, or in the log of the desk."""
+        return int(await self.page.locator(SEALED_FRAME).count()) > 0
 
     async def plays(self, people: int) -> bool:
         """Whether the pictures of that many others are playing."""

@@ -32,6 +32,7 @@ async def test_a_call_of_three_is_seen_heard_sealed_and_verified(
 
         qa = await open_page(three, scene.url("qa"), size=DESK)
         await qa.tap("join-live")
+        await qa.tap("join-camera")
         await qa.wait_for_media()
         for somebody in (customer, courier, qa):
             came = await somebody.sees_and_hears()
@@ -40,9 +41,9 @@ async def test_a_call_of_three_is_seen_heard_sealed_and_verified(
             await until(partial(somebody.plays, 2), "both others have a picture of their own")
 
         await customer.tap("shutter")
-        await until(partial(customer.shows_entry, "frame_sealed"), "the customer sees the sealed frame")
-        await until(partial(qa.shows_entry, "frame_sealed"), "QA sees the sealed frame")
-        await until(partial(courier.shows_entry, "frame_sealed"), "the courier sees the sealed frame")
+        await until(customer.shows_sealed_frame, "the customer sees the sealed frame")
+        await until(qa.shows_sealed_frame, "QA sees the sealed frame")
+        await until(courier.shows_sealed_frame, "the courier sees the sealed frame")
 
         (frame,) = await scene.bodies("frame_sealed")
         assert frame["of"] == scene.links["courier"]["link_id"]
