@@ -123,8 +123,10 @@ def _walk(data: bytes) -> tuple[list[tuple[str, bytes]], int, str | None]:
         crc, packed_size, size, name_size, extra_size = _SIZES.unpack_from(data, start)
         begin = offset + _LOCAL_SIZE + name_size
         end = begin + size
-        if packed_size != size or extra_size or end > len(data):
+        if packed_size != size or extra_size or end > min(len(data), MAX_SIZE_BYTES):
             return members, offset, "the sizes in its header are wrong"
+        if len(members) == MAX_MEMBERS:
+            return members, offset, "it is one file more than a package holds"
         content = data[begin:end]
         if zlib.crc32(content) != crc:
             return members, offset, "its content does not have the check sum (CRC-32) in its header"
@@ -159,13 +161,18 @@ def _read_by_directory(data: bytes) -> Members:
     """The members as the directory at the end has them, as far as it can be read."""
     members: list[tuple[str, bytes]] = []
     count, position = _end_record(data)
-    while 0 <= len(members) < count and position + _CENTRAL_SIZE <= len(data):
+    left = len(data)  # records that name the same bytes again and again must not fill the memory
+    while len(members) < count and position + _CENTRAL_SIZE <= len(data):
         start = position + len(_CENTRAL_START)
         _, _, size, name_size, _ = _SIZES.unpack_from(data, start)
         *_, offset = _CENTRAL_REST.unpack_from(data, start + _SIZES.size)
         name = data[position + _CENTRAL_SIZE : position + _CENTRAL_SIZE + name_size]
         begin = offset + _LOCAL_SIZE + name_size
-        members.append((name.decode("ascii", "replace"), data[begin : begin + size]))
+        content = data[begin : begin + size]
+        left -= len(content)
+        if left < 0:
+            break
+        members.append((name.decode("ascii", "replace"), content))
         position += _CENTRAL_SIZE + name_size
     return members
 

@@ -5,6 +5,7 @@ import io
 import json
 import re
 import shutil
+import struct
 import subprocess
 import zipfile
 from pathlib import Path
@@ -179,6 +180,21 @@ def test_a_zip_by_another_tool_is_not_a_package() -> None:
 def test_a_container_has_a_bounded_number_of_files() -> None:
     with pytest.raises(MalformedPackage, match="65535"):
         encode_container({str(number): b"" for number in range(65_536)})
+
+
+def test_too_many_files_and_files_that_overlap_are_damage() -> None:
+    one = encode_container({"a": b""})
+    local, record = one[:31], one[31:-22]
+    crowd = local * 65_536
+    reading = read_container(crowd + record)
+    assert reading.damage is not None and reading.damage.index == 65_535
+    # One long file, named by every record of a long directory.
+    long = encode_container({"a": bytes(1_000_000)})
+    content, record = long[: 31 + 1_000_000], long[31 + 1_000_000 : -22]
+    end = struct.pack("<IHHHHIIH", 0x06054B50, 0, 0, 60_000, 60_000, 60_000 * len(record), len(content), 0)
+    reading = read_container(content + record * 60_000 + end)
+    assert reading.damage is not None
+    assert len(reading.by_directory) < 10
 
 
 @given(st.binary(max_size=80) | st.text('{}[]",:hasleaf_indxtrz0123', max_size=80).map(str.encode))
