@@ -3,9 +3,8 @@
 Towards the receiver it is one RTP stream for the life of the connection: one SSRC, sequence numbers without a
 break, timestamps that go on at the clock's pace while the people behind it change. A change of source keeps
 
-    sequence number out = index in + offset                chosen so that the first is the next
-    timestamp out       = timestamp in + offset            chosen so that the time between is what really
-    passed
+    sequence number out = index in + offset        chosen so that the first is the next
+    timestamp out       = timestamp in + offset    chosen so that as much time passes as really did
 
 A gap in the source stays a gap here, so that the receiver sees it, and a late repair finds its place.
 A picture begins with a keyframe: until one comes from a new source, nothing of it is passed on.
@@ -70,7 +69,6 @@ class Forwarder:
         "section",
         "sent_bytes",
         "ssrc",
-        "unspoken",
     )
 
     def __init__(
@@ -83,7 +81,6 @@ class Forwarder:
         self.packets = 0
         self.octets = 0  # of payload, as sender reports count
         self.sent_bytes = 0
-        self.unspoken = 0  # packets of a codec that the receiver does not speak
         self.lost = 0
         self.fraction_lost = 0
         self.jitter_s = 0.0
@@ -126,8 +123,7 @@ class Forwarder:
         if source is not self._source:
             self._take(source)
         second_out = self._payload_types.get(second)
-        if second_out is None:
-            self.unspoken += 1
+        if second_out is None:  # a codec that the receiver does not speak
             return None
         if self._waiting:
             codec = source.codecs[second & PAYLOAD_TYPE]
@@ -231,9 +227,8 @@ class Forwarder:
 
     def sender_report(self, now: float, clock_offset: int) -> SenderReport | None:
         """The source's last report, carried on to `now` and into the numbers of this stream; None as long as
-        the source has made none. `clock_offset` brings its NTP clock to the relay's: the same for all
-        streams of a
-        peer, so that sound and picture stay as far apart as their sender says.
+        the source has made none. `clock_offset` brings its NTP clock to the relay's: the same for all streams
+        of a peer, so that sound and picture stay as far apart as their sender says.
         """
         source = self._source
         if source is None or source.sender_report is None or self._waiting:
@@ -256,9 +251,7 @@ class Forwarder:
         )
 
     def handle_report_block(self, block: ReportBlock, now: float) -> float | None:
-        """What the receiver says of this stream; the round trip in seconds where it can be told (RFC 3550
-        §6.4.1).
-        """
+        """What the receiver says of this stream. The round trip in seconds, if it tells (RFC 3550 §6.4.1)."""
         self.fraction_lost = block.fraction_lost
         self.lost = block.packets_lost
         self.jitter_s = block.jitter / self.section.codecs[0].clock_rate
@@ -282,8 +275,7 @@ def payload_types_between(source: MediaSection, target: MediaSection) -> dict[in
 
 def same_codec(one: Codec, other: Codec) -> bool:
     """Whether a stream of one can be decoded as the other. Levels and profiles within H.264 baseline are not
-    told apart: decoders go beyond the level they state, and constrained baseline is what browsers make of
-    all.
+    told apart: decoders go beyond the level they state, and browsers make constrained baseline of them all.
     """
     return (one.name, one.clock_rate, one.channels) == (other.name, other.clock_rate, other.channels)
 

@@ -1,5 +1,4 @@
-"""One RTP stream as it arrives: its order, its losses, its jitter (RFC 3550 A.1, A.3, A.8) and its clock
-(§6.4.1).
+"""One RTP stream as it arrives: order, losses and jitter (RFC 3550 A.1, A.3, A.8), and its clock (§6.4.1).
 
 Sequence numbers are counted on without wrapping; the result, the packet's *index*, is what the rest of the
 router reasons with.
@@ -95,8 +94,7 @@ class Reception:
 
         if rtp_timestamp != self._rtp_timestamp:
             if self.received:
-                # RFC 3550 A.8, once a timestamp: the packets of one picture leave together, and differ by
-                # pacing only.
+                # RFC 3550 A.8, once a timestamp: the packets of one picture differ by their pacing alone.
                 elapsed = ((rtp_timestamp - self._rtp_timestamp + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
                 difference = abs((now - self._arrived_at) * self._clock_rate - elapsed)
                 self._jitter += (difference - self._jitter) / 16

@@ -147,7 +147,6 @@ class Peer:
         "forwarders",
         "has_round_trip",
         "lost_of_ended",
-        "malformed",
         "mid_identifiers",
         "peer_id",
         "receptions",
@@ -159,7 +158,6 @@ class Peer:
         "sent_packets",
         "tracks",
         "traffic",
-        "unbound",
     )
 
     def __init__(self, peer_id: str, offer: Offer, feedback_ssrc: Ssrc, seats: tuple[Seat, ...]) -> None:
@@ -183,8 +181,6 @@ class Peer:
         self.has_round_trip = False
         self.clock_offset = 0  # from the peer's NTP clock to the relay's
         self.fir_count = 0
-        self.malformed = 0
-        self.unbound = 0
         self.sent_packets = 0
         self.sent_bytes = 0
         self.lost_of_ended = 0
@@ -220,13 +216,13 @@ class Router:
         self._peers: dict[str, Peer] = {}
         self._admitted: dict[str, Peer] = {}  # in the order of admission
         self.next_deadline = inf
+        self.malformed_packets = 0  # RTP or RTCP that could not be read
+        self.unbound_packets = 0  # RTP of which nobody can tell whose it is, or in a format nobody agreed on
 
     # Who is here, and who sits where.
 
     def add_peer(self, peer_id: str, offer: Offer, slots: Sequence[SlotSsrcs], now: float) -> list[Output]:
-        """A peer connects. Nothing of theirs is relayed until `admit`. Raises IllegalPeer if they are here
-        already.
-        """
+        """They connect. Nothing of theirs is relayed until `admit`. Raises IllegalPeer if they are here."""
         if peer_id in self._peers:
             raise IllegalPeer(f"peer {peer_id} is in this call already")
         taken = {ssrc for section in offer.sections for ssrc in section.ssrcs} | {0}
@@ -240,9 +236,8 @@ class Router:
         return []
 
     def admit(self, peer_id: str, now: float) -> list[Output]:
-        """From now on they are seen and heard, and see and hear. Best called once their connection is up:
-        keyframes asked
-        for earlier would come before they can decrypt them. Raises UnknownPeer.
+        """From now on they are seen and heard, and see and hear. To be called once their connection is up:
+        keyframes asked for earlier would come before they can decrypt them. Raises UnknownPeer.
         """
         peer = self._peer(peer_id)
         if peer.admitted:
@@ -370,9 +365,7 @@ class Router:
         }
 
     def _fill_seats(self, changed: dict[str, None], now: float) -> list[Output]:
-        """Seat whoever has no seat yet, in the order of admission; who was here before gets the old seat if
-        it is free.
-        """
+        """Seat whoever has no seat yet, in the order of admission, in their old seat if that is free."""
         for receiver in self._admitted.values():
             seated = [seat.occupant for seat in receiver.seats]
             for sender in self._admitted.values():
@@ -399,17 +392,17 @@ class Router:
             first, second, sequence_number, rtp_timestamp, ssrc = unpack_header(packet)
             size_bytes = HEADER_BYTES if first == PLAIN else header_size(packet)
         except (struct.error, MalformedRtp):
-            peer.malformed += 1
+            self.malformed_packets += 1
             return []
         reception = peer.receptions.get(ssrc)
         if reception is None:
             reception = self._bind(peer, packet, now)
             if reception is None:
-                peer.unbound += 1
+                self.unbound_packets += 1
                 return []
         codec = reception.codecs.get(second & PAYLOAD_TYPE)
         if codec is None:
-            peer.unbound += 1
+            self.unbound_packets += 1
             return []
 
         index = reception.handle_packet(sequence_number, rtp_timestamp, now)
@@ -453,9 +446,7 @@ class Router:
     def _begin_reception(
         self, peer: Peer, section: MediaSection, ssrc: Ssrc, sequence_number: int, now: float
     ) -> Reception:
-        """The newest stream of a section is the one that counts: a browser that restarts its sender leaves
-        the old one.
-        """
+        """The newest stream of a section is the one that counts: a sender that restarts drops the old one."""
         if ssrc in peer.receptions:
             _end_reception(peer, ssrc)
         elif len(peer.receptions) == MAX_RECEPTIONS:
@@ -463,7 +454,7 @@ class Router:
         track = peer.tracks[section.kind]
         reception = Reception(ssrc=ssrc, section=section, sequence_number=sequence_number)
         peer.receptions[ssrc] = reception
-        if track.section is section:
+        if track.section is None or track.section is section:
             self._take(track, reception, now)
         return reception
 
@@ -485,16 +476,14 @@ class Router:
     # RTCP and time.
 
     def handle_rtcp(self, peer_id: str, compound: bytes, now: float) -> list[Output]:
-        """What a peer reports and asks for. Never raises: a malformed compound is counted and changes
-        nothing.
-        """
+        """What they report and ask for. Never raises: a malformed compound is counted and changes nothing."""
         peer = self._peers.get(peer_id)
         if peer is None:
             return []
         try:
             packets = parse_compound(compound)
         except MalformedRtcp:
-            peer.malformed += 1
+            self.malformed_packets += 1
             return []
         outputs: list[Output] = []
         for packet in packets:

@@ -8,8 +8,7 @@ One datagram carries a compound of packets, each with this head:
     └───┴─┴─────────┴───────────────┴───────────────────────────────┘
 
 `parse_compound` skips packets of types and formats that are not listed here, as RFC 3550 §6.1 asks, and
-tolerates profile-specific extensions behind reports (§6.4.3). Reduced-size compounds (RFC 5506) are
-compounds too.
+tolerates profile-specific extensions behind reports (§6.4.3). Reduced-size compounds (RFC 5506) are fine.
 """
 
 from __future__ import annotations
@@ -135,8 +134,7 @@ def parse_compound(compound: bytes) -> list[RtcpPacket]:
             raise MalformedRtcp("an RTCP packet is longer than its datagram")
         body = compound[start:position]
         if first & 0x20:
-            # RFC 3550 §6.4.1: the last octet of the padding counts how many should be ignored, including
-            # itself.
+            # RFC 3550 §6.4.1: the last octet counts how many should be ignored, including itself.
             if not body or not 1 <= body[-1] <= len(body):
                 raise MalformedRtcp("the padding of an RTCP packet is longer than the packet, or empty")
             body = body[: -body[-1]]
@@ -202,8 +200,7 @@ def _parse_blocks(body: bytes, offset: int, count: int) -> tuple[ReportBlock, ..
 
 
 def _parse_source_description(body: bytes, count: int) -> SourceDescription:
-    # RFC 3550 §6.5: a chunk is an SSRC and items (type, length, text), ended by a null octet and padded to a
-    # word.
+    # RFC 3550 §6.5: a chunk is an SSRC and items (type, length, text), then null octets up to a word's end.
     cnames: list[tuple[Ssrc, str]] = []
     position = 0
     for _ in range(count):

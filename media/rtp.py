@@ -1,5 +1,4 @@
-"""RTP headers (RFC 3550 §5.1) and header extensions (RFC 8285), read and rewritten without parsing more than
-needed.
+"""RTP headers (RFC 3550 §5.1) and header extensions (RFC 8285), read and rewritten in place.
 
      0                   1                   2                   3
     ┌───┬─┬─┬───────┬─┬─────────────┬───────────────────────────────┐
@@ -72,9 +71,7 @@ def parse_header(packet: bytes) -> RtpHeader:
 
 
 def header_size(packet: bytes) -> int:
-    """Bytes before the payload. Raises MalformedRtp unless version, CSRCs, extension and padding fit the
-    packet.
-    """
+    """Bytes before the payload. Raises MalformedRtp unless version, CSRCs, extension and padding fit."""
     length = len(packet)
     if length < HEADER_BYTES:
         raise MalformedRtp(f"{length} bytes are no RTP packet; its header alone has {HEADER_BYTES}")

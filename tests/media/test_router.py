@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import struct
 from dataclasses import replace
 from itertools import pairwise
@@ -507,6 +508,40 @@ def test_a_keyframe_whose_first_packet_is_repaired_reaches_a_newcomer_whole() ->
     assert pictures(call, "b") == [KEYFRAME, CONTINUATION, CONTINUATION]
 
 
+@pytest.mark.parametrize(
+    ("percent_lost", "unrepaired_per_mille"),
+    [
+        pytest.param(10, 0.0, id="10 %"),
+        pytest.param(20, 0.0, id="20 %"),
+        pytest.param(30, 1.0, id="30 %"),
+    ],
+)
+def test_loss_towards_the_relay_is_repaired(percent_lost: int, unrepaired_per_mille: float) -> None:
+    """A round trip of 80 ms; NACKs and repairs are lost as often as anything else."""
+    rng, one_way_s = random.Random(percent_lost), 0.04
+    call = play(*call_of("a", "b"), Send("a", "video", body=KEYFRAME))
+    sender, due = call.sender("a", "video"), list[tuple[float, bytes]]()
+    count, seen = 1500, 0
+    for step in range(count + 100):
+        arrived = [packet for at, packet in due if at <= call.now]
+        due = [(at, packet) for at, packet in due if at > call.now]
+        for packet in arrived:
+            call.deliver("a", packet)
+        fresh = [sender.next_packet(INTERFRAME, step=900)] if step < count else []
+        repairs = [
+            sender.sent[number]
+            for now, told in call.told["a"][seen:]
+            if isinstance(told, Nack) and rng.randrange(100) >= percent_lost
+            for number in told.sequence_numbers
+        ]
+        seen = len(call.told["a"])
+        due += [(call.now + one_way_s, one) for one in fresh if rng.randrange(100) >= percent_lost]
+        due += [(call.now + 2 * one_way_s, one) for one in repairs if rng.randrange(100) >= percent_lost]
+        call.run(0.01)
+    assert len(call.heard_in("b", 0, "video")) >= (count + 1) * (1 - unrepaired_per_mille / 1000)
+    assert len(asked_for_keyframe(call, "a")) <= 3
+
+
 # Keyframes.
 
 
@@ -525,6 +560,20 @@ def test_a_newcomer_makes_everybody_send_a_keyframe() -> None:
         Check("b sees a", lambda call: pictures(call, "b") == [KEYFRAME]),
         Run(3.0),
         Check("not asked again", lambda call: len(asked_for_keyframe(call, "a")) == 1),
+    )
+
+
+def test_a_call_that_was_connected_before_costs_one_keyframe_and_no_wait() -> None:
+    play(
+        Join("a"),
+        Join("b"),
+        Send("a", "video", 30, body=KEYFRAME),
+        Admit("a"),
+        Check("nobody looks yet", lambda call: asked_for_keyframe(call, "a") == []),
+        Admit("b"),
+        Check("asked before the next packet", lambda call: len(asked_for_keyframe(call, "a")) == 1),
+        Answer("a"),
+        Check("b sees a", lambda call: pictures(call, "b") == [KEYFRAME]),
     )
 
 
@@ -722,9 +771,10 @@ def test_traffic_counts_what_each_side_sent_and_received_since_admission() -> No
         pytest.param(struct.pack("!BBHII", 0x80, 50, 1, 1, 1), id="a payload type nobody offered"),
     ],
 )
-def test_a_packet_that_makes_no_sense_changes_nothing(packet: bytes) -> None:
+def test_a_packet_that_makes_no_sense_is_counted_and_changes_nothing(packet: bytes) -> None:
     call = play(*call_of("a", "b"))
     assert call.deliver("a", packet) == []
+    assert call.router.malformed_packets + call.router.unbound_packets == 1
     assert call.router.statistics("a") == Traffic()
     call.perform(call.router.handle_rtcp("a", packet, call.now))
     assert call.told == {"a": [], "b": []}
