@@ -134,11 +134,9 @@ def test_an_answer_keeps_every_section_in_its_place_against_aiortc_parser(name: 
         assert (media.ice.usernameFragment, media.ice.password) == ("abcd", "p" * 22)
         assert [codec.payloadType for codec in media.rtp.codecs] == [c.payload_type for c in section.codecs]
         assert [(e.uri, e.id) for e in media.rtp.headerExtensions] == list(section.header_extensions)
-    assert [(c.ip, c.port) for c in parsed.media[0].ice_candidates] == [
-        ("192.0.2.7", 8443),
-        ("2001:db8::7", 8443),
-    ]
-    assert parsed.media[0].ice_candidates_complete
+        candidates = [(candidate.ip, candidate.port) for candidate in media.ice_candidates]
+        assert candidates == [("192.0.2.7", 8443), ("2001:db8::7", 8443)]
+        assert media.ice_candidates_complete
 
 
 def test_sound_and_picture_of_a_slot_share_a_stream() -> None:
