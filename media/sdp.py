@@ -464,8 +464,8 @@ def encode_answer(
             stream, track, ssrc = streams[section.mid]
             lines += [f"a=msid:{stream} {track}", f"a=ssrc:{ssrc} cname:{stream}"]
             lines.append(f"a=ssrc:{ssrc} msid:{stream} {track}")
-        # RFC 9143 §7.3.1 wants the transport's candidates in the tagged section; aiortc reads those of the last
-        # section of a bundle, and who reads the first passes over the others.
+        # RFC 9143 §7.3.1 wants the candidates in the tagged section alone; aiortc reads those of the last one,
+        # and who reads the first passes over the others.
         lines += [_candidate_line(order, *address) for order, address in enumerate(candidates)]
         lines.append("a=end-of-candidates")
     return "\r\n".join(lines) + "\r\n"
