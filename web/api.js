@@ -121,7 +121,8 @@ export class Api {
   /** Leaves, even while the page goes away. @param {string} location */
   async deleteMedia(location) {
     try {
-      await this.#request(location, { method: "DELETE", keepalive: true });
+      const response = await this.#request(location, { method: "DELETE", keepalive: true });
+      await response.arrayBuffer();
     } catch {
       // unreachable: the server will notice the silence
     }

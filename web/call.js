@@ -23,6 +23,7 @@ export class Participation {
   #own = { audio: null, video: null };
   #silent = { audio: null, video: null };
   #audio_muted = false;
+  #signalled = "";
   #closed = new AbortController();
 
   /**
@@ -96,7 +97,7 @@ export class Participation {
     remember(this.#wish_key, null);
     this.session.dispatch({ type: "wish", wants_call: false });
     this.camera.stop();
-    await this.media.stop();
+    await this.media.leave();
     const joining = this.state.waiting.some(({ command }) => command.kind === "join");
     if (inCall(this.state) || joining) this.session.command({ kind: "leave" });
   }
@@ -120,7 +121,10 @@ export class Participation {
   /** @param {import("./state.js").State} state @param {import("./state.js").State} before */
   #follow(state, before) {
     for (const command of intentions(state, this.#consent())) this.session.command(command);
-    if (state.synced && state.socket === "live" && before.socket !== "live") this.#signal();
+    if (state.socket !== before.socket) {
+      this.#signalled = "";
+      this.#signal();
+    }
     const me = state.people.find((person) => person.actor_id === state.you?.actor_id);
     if (me && state.people !== before.people) this.media.handleServerView(me.connection);
     if (state.case?.state === "ended" && before.case?.state !== "ended") {
@@ -147,6 +151,9 @@ export class Participation {
     if (state.audio_muted !== this.#audio_muted || state.video_muted !== video) {
       this.session.dispatch({ type: "muted", audio: this.#audio_muted, video });
     }
+    // The server forgets it with the socket; on the same socket once is enough.
+    if (this.#signalled === `${audio} ${video}` || state.socket !== "live") return;
+    this.#signalled = `${audio} ${video}`;
     this.session.signal({ kind: "muted", audio, video });
   }
 }

@@ -151,7 +151,7 @@ export class CaseView {
       h("div", { class: "row" }, this.voice, this.camera, this.watch, this.cancelJoin),
     );
     this.joinDialog.addEventListener("close", () => {
-      if (!this.#participation.state.wants_call) this.#participation.media.stop();
+      if (!this.#participation.state.wants_call) this.#participation.media.leave();
     });
     this.endTitle = h("h2");
     this.endText = h("p");

@@ -90,7 +90,7 @@ const ICONS = {
   close: ["M6 6l12 12", "M18 6L6 18"],
   lock: ["M6 11h12v9H6Z", "M8.5 11V8a3.5 3.5 0 0 1 7 0v3"],
   alert: ["M12 4l9 16H3Z", "M12 10v4.5", "M12 17v.5"],
-  camera_off: ["M4 7h3l1.5-2h5", "M20 7v12H7", "M4 7v12", "M4 4l16 16"],
+  camera_off: ["M4 7h10v10H4Z", "M14 11l6-3v8l-6-3", "M3 3l18 18"],
   check: ["M5 12.5l4.5 4.5L19 7.5"],
   cross: ["M7 7l10 10", "M17 7L7 17"],
   dash: ["M6 12h12"],

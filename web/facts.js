@@ -77,17 +77,11 @@ export class Facts {
     this.proofSum = h("p", { class: "proof-sum", testid: "proof-sum" });
     this.steps = h("ol", { class: "steps" });
     this.keyNote = h("p", { class: "quiet" });
-    this.proof = h(
-      "section",
-      { class: "proof" },
-      h("div", { class: "proof-head" }, this.proofTitle, this.proofSum),
-      this.steps,
-      this.keyNote,
-    );
+    this.proof = h("section", { class: "proof" }, this.proofTitle, this.steps, this.keyNote);
     this.chosen = h(
       "section",
       { class: "facts-entry", testid: "entry-facts" },
-      this.title,
+      h("header", { class: "facts-head" }, this.title, this.proofSum),
       this.hint,
       this.sentence,
       this.frame,
@@ -180,7 +174,7 @@ export class Facts {
     show(this.hint, entry === null);
     text(this.hint, desk.nothing_chosen);
     text(this.title, entry ? desk.entry_facts(entry.envelope.number) : desk.facts);
-    for (const part of [this.sentence, this.list, this.proof]) show(part, entry !== null);
+    for (const part of [this.sentence, this.list, this.proof, this.proofSum]) show(part, entry !== null);
     const blob = entry ? blobOf(entry.body) : null;
     show(this.frame, blob !== null && this.image.hasAttribute("src"));
     const loading = this.pictureNote.dataset.state;

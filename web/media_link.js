@@ -57,10 +57,18 @@ export class MediaLink {
   }
 
   /** Leaves: the server is told. A mere reconnect tells nothing, the new offer replaces the old one. */
-  async stop() {
-    const location = this.#location;
-    this.#do(this.#life.handleStop());
+  async leave() {
+    const [peer, location] = [this.#peer, this.#location];
+    this.#peer = null;
+    this.stop();
+    // Closing says goodbye over UDP, too; the DELETE goes first, for it is the one that is answered.
     if (location !== null) await this.#api.deleteMedia(location);
+    peer?.close();
+  }
+
+  /** Stops without a word: the server ended it, or gave it to another screen of the same person. */
+  stop() {
+    this.#do(this.#life.handleStop());
   }
 
   /** @param {import("./protocol.js").MediaConnection} connection what the server says of ours */

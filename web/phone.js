@@ -254,6 +254,7 @@ function update() {
   const record = screen === "call" && inCall(state) ? "call" : screen === "after" ? "after" : "before";
   set(recordState, "data-state", record === "call" ? "pictures" : "nothing");
   text(recordWord, words[`record_${record}`]);
+  show(recordState, screen !== "notice" && screen !== "loading");
   updateClock();
   if (screen === "loading") text(/** @type {Element} */ (loading.firstElementChild), words.loading);
   if (screen === "notice") updateNotice(state.socket);
@@ -454,7 +455,7 @@ function takeGlimpse(entry, state) {
 function updateClock() {
   if (!participation) return;
   const { state } = participation;
-  show(clock, inCall(state) && state.wants_call);
+  show(clock, screenOf(state) === "call" && inCall(state));
   text(clock, callClock(callSeconds(state, Date.now())));
 }
 
@@ -608,6 +609,10 @@ async function keepAwake() {
   }
 }
 
+// A page that was reloaded may show but not sound until it is touched: any touch will do.
+document.addEventListener("pointerdown", () => {
+  if (shown === "call" && !stage.sound.hidden) stage.unmute();
+});
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible" && shown === "call") keepAwake();
 });

@@ -6,7 +6,7 @@
  * lost; who sits where comes from `slots`.
  */
 
-import { h, set, show, text } from "./dom.js";
+import { h, icon, set, show, text } from "./dom.js";
 import { nameOf } from "./sentences.js";
 import { inCall, others, targetOf } from "./state.js";
 import { markFirstFrame } from "./timings.js";
@@ -16,6 +16,12 @@ import { markFirstFrame } from "./timings.js";
 /** @typedef {{tile: HTMLElement, video: HTMLVideoElement, caption: HTMLElement, note: HTMLElement}} Tile */
 
 const SLOTS = 3;
+
+/** A media element that waits for its first picture holds back the page's load event, for ever if nobody comes. */
+const loaded = new Promise((resolve) => {
+  if (document.readyState === "complete") resolve(null);
+  else addEventListener("load", resolve, { once: true });
+});
 
 export class Stage {
   #onTarget;
@@ -70,7 +76,8 @@ export class Stage {
   }
 
   /** @param {import("./media_link.js").Received[]} received */
-  setSlots(received) {
+  async setSlots(received) {
+    await loaded;
     for (const [slot, { stream }] of received.entries()) {
       const seat = this.#seats[slot];
       if (!seat) continue;
@@ -131,7 +138,7 @@ export class Stage {
       const person = state.people.find(({ actor_id }) => actor_id === seated);
       const name = nameOf(state, seated, words);
       const role = state.known[seated]?.role;
-      text(seat.caption, role && name !== words.role[role] ? `${words.role[role]} ${name}` : name);
+      text(seat.caption, large && role && name !== words.role[role] ? `${words.role[role]} ${name}` : name);
       set(seat.tile, "data-muted", person?.audio_muted ?? false);
       set(seat.tile, "aria-label", words.show_large(name));
       const silent = person?.connection === "silent" || person?.connection === "none";
@@ -169,7 +176,7 @@ export class Stage {
   #tile(testid) {
     const video = h("video", { testid, autoplay: true, playsinline: true, muted: true });
     video.muted = true;
-    const caption = h("span", { class: "tile-name" });
+    const caption = h("span");
     const note = h("span", { class: "tile-note" });
     const tile = h(
       "button",
@@ -184,7 +191,7 @@ export class Stage {
       },
       video,
       note,
-      caption,
+      h("span", { class: "tile-name" }, caption, icon("microphone_off")),
     );
     return { tile, video, caption, note };
   }

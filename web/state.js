@@ -255,7 +255,7 @@ function evolve(state, entry) {
       if (!next.call) return next;
       return { ...next, call: { ...next.call, in_call: next.call.in_call.filter((id) => id !== actor_id) } };
     case "call_ended":
-      return { ...next, call: null, slots: [] };
+      return { ...next, call: null };
     case "case_ended":
       return {
         ...next,
@@ -365,8 +365,8 @@ export function connection(state) {
   if (state.hung_up) return "left";
   if (state.media === "connecting" || (state.media === "none" && state.wants_call)) return "connecting";
   if (state.media === "reconnecting" || state.media === "refused") return "reconnecting";
-  if (!inCall(state)) return state.wants_call ? "connecting" : "ready";
-  return "connected";
+  if (!state.wants_call) return "ready";
+  return inCall(state) ? "connected" : "connecting";
 }
 
 /** Sealed and failed pictures of this log, in order. @param {State} state */

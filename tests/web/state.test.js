@@ -98,6 +98,11 @@ test("whoever hung up is left in peace", () => {
   assert.equal(connection(state), "left");
 });
 
+test("in the call on another screen is not in the call here", () => {
+  const elsewhere = reduce(talking(), { type: "wish", wants_call: false });
+  assert.equal(connection({ ...elsewhere, hung_up: false }), "ready");
+});
+
 test("a refused join takes the wish back and is told", () => {
   let state = reduce(ringing(), { type: "wish", wants_call: true });
   state = reduce(state, { type: "commanded", id: "k1", command: { kind: "join" } });
