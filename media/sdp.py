@@ -24,9 +24,11 @@ EXTENSION_MID = "urn:ietf:params:rtp-hdrext:sdes:mid"  # RFC 8843 §15
 EXTENSION_AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
 EXTENSION_VIDEO_ORIENTATION = "urn:3gpp:video-orientation"  # 3GPP TS 26.114 §7.4.5
 
+# EXTENSION_VIDEO_ORIENTATION is not among them: Firefox neither sends nor reads it, and shows a phone's
+# picture on its side. Who may not tell the orientation turns the picture before encoding, right for everybody.
 ACCEPTED_EXTENSIONS = {
     "audio": (EXTENSION_MID, EXTENSION_AUDIO_LEVEL),
-    "video": (EXTENSION_MID, EXTENSION_VIDEO_ORIENTATION),
+    "video": (EXTENSION_MID,),
 }
 ACCEPTED_FEEDBACK = ("nack", "nack pli", "ccm fir")  # RFC 4585 §4.2, RFC 5104 §7.1
 

@@ -1,7 +1,8 @@
 """Offers of real browsers are read, and answered so that an independent parser agrees.
 
-`offers/` holds one offer of each kind of peer: those of Chromium, aiortc and wrtc as the programs wrote
-them, those of Firefox and Safari written by hand in their manner.
+`offers/` holds offers of each kind of peer: those of Chromium, aiortc and wrtc as the programs wrote them,
+`firefox_page` (as our page makes it) and `firefox_camera` (two tracks added) by Firefox 153, and `firefox`
+(with H.264, which Debian's has not) and `safari` by hand in their manner.
 """
 
 from __future__ import annotations
@@ -50,6 +51,18 @@ SECTIONS = {
         ("1", "video", True, True, True, ["H264 126", "VP8 120"]),
         ("2", "audio", True, False, True, ["opus 109"]),
         ("3", "video", True, False, True, ["VP8 120"]),
+    ],
+    "firefox_camera": [
+        ("0", "audio", True, True, True, ["opus 109"]),
+        ("1", "video", True, True, True, ["VP8 120"]),
+    ],
+    "firefox_page": [
+        ("0", "audio", True, True, True, ["opus 109"]),
+        ("1", "video", True, True, True, ["VP8 120"]),
+        ("2", "audio", True, False, True, ["opus 109"]),
+        ("3", "video", True, False, True, ["VP8 120"]),
+        ("4", "audio", True, False, True, ["opus 109"]),
+        ("5", "video", True, False, True, ["VP8 120"]),
     ],
     "safari": [
         ("0", "audio", True, True, True, ["opus 111"]),
@@ -178,8 +191,28 @@ def test_only_known_extensions_are_accepted_under_the_peers_numbers() -> None:
     audio, video = parse_offer(OFFERS["chromium"]).sections[:2]
     assert audio.extension_id(EXTENSION_AUDIO_LEVEL) == 1
     assert audio.extension_id(EXTENSION_MID) == video.extension_id(EXTENSION_MID) == 4
-    assert video.extension_id(EXTENSION_VIDEO_ORIENTATION) == 13
-    assert len(video.header_extensions) == 2
+    assert len(audio.header_extensions) == 2
+    assert len(video.header_extensions) == 1
+
+
+def test_a_sender_turns_its_picture_itself_because_firefox_does_not_read_orientations() -> None:
+    assert (
+        EXTENSION_VIDEO_ORIENTATION in OFFERS["chromium"] and EXTENSION_VIDEO_ORIENTATION in OFFERS["safari"]
+    )
+    for name in OFFERS:
+        assert EXTENSION_VIDEO_ORIENTATION not in answer(parse_offer(OFFERS[name]))
+    for name in ("firefox_camera", "firefox_page"):
+        assert EXTENSION_VIDEO_ORIENTATION not in OFFERS[name]
+
+
+def test_firefox_names_sources_also_where_it_only_receives() -> None:
+    """They report (RFC 3550 §6.1) and carry no media; no slot may be given one of them."""
+    offer = parse_offer(OFFERS["firefox_page"])
+    reporting = [section.ssrcs for section in offer.sections[2:]]
+    assert [len(ssrcs) for ssrcs in reporting] == [1, 1, 1, 1]
+    drawn = itertools.chain((ssrc for ssrcs in reporting for ssrc in ssrcs), itertools.count(1))
+    slots = lay_out_slots(offer, lambda: next(drawn))
+    assert [(slot.audio_ssrc, slot.video_ssrc) for slot in slots] == [(1, 2), (3, 4), (5, 6)]
 
 
 def test_audio_is_repaired_although_browsers_do_not_offer_it() -> None:
