@@ -6,12 +6,14 @@ hits everyone. The time is user + system of the server's processes; the packets 
 
 import asyncio
 import contextlib
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.bench.bot import Bot
 from tests.bench.peer import Peer, running, sending
+from tests.bench.processes import busy_s
 from tests.bench.table import Row, judge, percentile, span
 from tests.bench.workshop import Workshop
 
@@ -28,6 +30,7 @@ class Window:
 
     cpu_us: float  # for each packet that arrived
     arrived: float  # of the packets sent, a fraction
+    others: float  # cores that were busy with neither this server nor the bots
     delays_ms: Sequence[float]
 
 
@@ -61,13 +64,15 @@ async def _watch(peer: Peer, bots: list[Bot]) -> Window:
         await asyncio.sleep(WARM_UP_S)
         for bot in bots:
             bot.reset_counters()
-        before_s = peer.server.cpu_s()
+        before_s, bots_before_s, busy_before_s = peer.server.cpu_s(), time.process_time(), busy_s()
         await asyncio.sleep(WINDOW_S)
         cpu_s = peer.server.cpu_s() - before_s
+        others_s = busy_s() - busy_before_s - cpu_s - (time.process_time() - bots_before_s)
     received = sum(bot.received_packets for bot in bots)
     return Window(
         cpu_us=cpu_s * 1e6 / received,
         arrived=received / sum(bot.sent_packets for bot in bots),
+        others=max(0.0, others_s / WINDOW_S),
         delays_ms=[delay_ns / 1e6 for bot in bots for delay_ns in bot.delays_ns],
     )
 
@@ -131,6 +136,16 @@ def _rows(windows: dict[tuple[str, int], list[Window]], workshop: Workshop) -> l
                 for name in _both(windows)
                 if name != "Proofcall"
             ),
+        )
+    )
+    everywhere = [turn.others for turns in windows.values() for turn in turns]
+    rows.append(
+        Row(
+            part="cpu",
+            what="cores that others kept busy meanwhile",
+            reach="a quiet machine",
+            measured=f"{sum(everywhere) / len(everywhere):.2f}",
+            noise=span(everywhere, 2),
         )
     )
     return rows

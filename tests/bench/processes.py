@@ -98,6 +98,13 @@ class Server:
         return family
 
 
+def busy_s() -> float:
+    """Time that all cores together did not idle since the machine started, stolen time included."""
+    # proc(5): user, nice, system, idle, iowait, irq, softirq, steal
+    user, nice, system, _, _, irq, softirq, steal = Path("/proc/stat").read_text().split()[1:9]
+    return sum(map(int, (user, nice, system, irq, softirq, steal))) / CLOCK_TICKS_PER_S
+
+
 def scratch_directory() -> tempfile.TemporaryDirectory[str]:
     """A directory on a real disk, where an fsync costs what it costs."""
     return tempfile.TemporaryDirectory(prefix="proofcall-bench-", dir="/var/tmp")
