@@ -24,8 +24,8 @@ EXTENSION_MID = "urn:ietf:params:rtp-hdrext:sdes:mid"  # RFC 8843 §15
 EXTENSION_AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
 EXTENSION_VIDEO_ORIENTATION = "urn:3gpp:video-orientation"  # 3GPP TS 26.114 §7.4.5
 
-# EXTENSION_VIDEO_ORIENTATION is not among them: Firefox neither sends nor reads it, and shows a phone's
-# picture on its side. Who may not tell the orientation turns the picture before encoding, right for everybody.
+# EXTENSION_VIDEO_ORIENTATION is not among them: Firefox does not read it, and would show an iPhone's picture
+# on its side. A sender that may not tell the orientation turns the picture itself: right for everybody.
 ACCEPTED_EXTENSIONS = {
     "audio": (EXTENSION_MID, EXTENSION_AUDIO_LEVEL),
     "video": (EXTENSION_MID,),
@@ -466,7 +466,7 @@ def encode_answer(
             stream, track, ssrc = streams[section.mid]
             lines += [f"a=msid:{stream} {track}", f"a=ssrc:{ssrc} cname:{stream}"]
             lines.append(f"a=ssrc:{ssrc} msid:{stream} {track}")
-        # RFC 9143 §7.3.1 wants the candidates in the tagged section alone; aiortc reads those of the last one,
+        # RFC 9143 §7.3.1 wants the candidates in the tagged section alone; aiortc reads those of the last,
         # and who reads the first passes over the others.
         lines += [_candidate_line(order, *address) for order, address in enumerate(candidates)]
         lines.append("a=end-of-candidates")
