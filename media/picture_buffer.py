@@ -53,8 +53,6 @@ class PictureRequest:
     arrived: float
     """Monotonic seconds when the picture had arrived whole."""
     packets: tuple[bytes, ...]
-    orientation_extension_id: int
-    """Of urn:3gpp:video-orientation in these packets; 0 where it was not negotiated."""
 
     @property
     def first_sequence_number(self) -> int:
@@ -80,7 +78,6 @@ class PictureBuffer:
         "_last_sequence_number",
         "_long_from",
         "_next",
-        "_orientation_extension_id",
         "_packets",
         "_pictures",
         "_size_bytes",
@@ -89,8 +86,7 @@ class PictureBuffer:
         "wants_keyframe",
     )
 
-    def __init__(self, *, orientation_extension_id: int = 0) -> None:
-        self._orientation_extension_id = orientation_extension_id
+    def __init__(self) -> None:
         self.wants_keyframe = False
         self._last_arrival = -NEVER
         self._begin_stream(b"", "")
@@ -166,7 +162,6 @@ class PictureBuffer:
             rtp_timestamp=int.from_bytes(packets[last][0][4:8]),
             arrived=arrived,
             packets=tuple([packets[number][0] for number in _numbers(self._start, last)]),
-            orientation_extension_id=self._orientation_extension_id,
         )
 
     def _newest_complete_picture(self) -> tuple[int, int]:

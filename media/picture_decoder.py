@@ -4,6 +4,8 @@
 
 One request at a time goes to the worker. A worker that dies or takes too long costs the request that it had
 and is replaced at once; those in the queue wait for the new one.
+
+A picture is not turned here: senders turn it themselves (why stands at `ACCEPTED_EXTENSIONS` in `sdp.py`).
 """
 
 from __future__ import annotations
@@ -41,7 +43,6 @@ class Picture:
     jpeg: bytes
     width: int
     height: int
-    """Of the upright picture."""
     codec_name: str
     rtp_timestamp: int
     arrived: float
@@ -70,7 +71,7 @@ class PictureDecoder:
         self._task = asyncio.create_task(self._serve(), name="picture decoder")
 
     async def decode(self, request: PictureRequest) -> Picture:
-        """The wanted picture, upright. Raises DecoderFailed, whose code says what went wrong."""
+        """The wanted picture. Raises DecoderFailed, whose code says what went wrong."""
         if self._task is None or self._task.done():
             raise DecoderFailed("closed", "pictures are not decoded any more")
         if request.codec_name not in CODECS:
@@ -181,7 +182,7 @@ async def _ask(worker: Process, request: PictureRequest) -> tuple[int, int, int,
     assert worker.stdin is not None
     packets = encode_packets(request.packets)
     codec = CODECS.index(request.codec_name)
-    worker.stdin.write(REQUEST.pack(codec, request.orientation_extension_id, len(packets)))
+    worker.stdin.write(REQUEST.pack(codec, len(packets)))
     worker.stdin.write(packets)
     await worker.stdin.drain()
     return await _read_answer(worker)

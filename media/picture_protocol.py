@@ -1,6 +1,6 @@
 """What the relay and its picture worker say to each other over a pipe. Pure.
 
-    request  ┌ codec 1 ┐┌ orientation extension id 1 ┐┌ size 4 ┐┌ (length 4, RTP packet) … ┐
+    request  ┌ codec 1 ┐┌ size 4 ┐┌ (length 4, RTP packet) … ┐
     answer   ┌ status 1 ┐┌ width 4 ┐┌ height 4 ┐┌ packets' SHA-256 32 ┐┌ size 4 ┐┌ JPEG, or a sentence ┐
 
 A first answer without a picture says that the worker's libraries are loaded. Numbers are big-endian. The hash
@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator
 
 from media.depacketizer import H264, VP8
 
-REQUEST = struct.Struct("!BBI")
+REQUEST = struct.Struct("!BI")
 ANSWER = struct.Struct("!BII32sI")
 PACKET_LENGTH = struct.Struct("!I")
 DECODED, UNDECODABLE = 0, 1

@@ -24,7 +24,7 @@ from av.video.frame import VideoFrame
 from media.depacketizer import H264, VP8, depacketize
 from media.errors import MalformedMedia
 from media.picture_protocol import ANSWER, CODECS, DECODED, REQUEST, UNDECODABLE, parse_packets
-from media.rtp import HEADER, MARKER, extensions, payload
+from media.rtp import HEADER, MARKER, payload
 
 DECODERS = {VP8: "vp8", H264: "h264"}  # FFmpeg's own; its VP8 is faster than libvpx, and exact like it
 
@@ -32,10 +32,6 @@ JPEG_QUALITY = 95  # the codec's own losses are far above those of the JPEG from
 MAX_PIXELS = 4096 * 4096  # 25 MB of YUV: above any phone's video, below what would hurt the machine
 NICENESS = 5  # forwarding goes first
 MAX_THREADS = 4
-
-# 3GPP TS 26.114 §7.4.5: R1 R0 say how far the picture is to be turned clockwise to stand upright.
-CVO_ROTATION = 0x03
-ROTATIONS = {1: cv2.ROTATE_90_CLOCKWISE, 2: cv2.ROTATE_180, 3: cv2.ROTATE_90_COUNTERCLOCKWISE}
 
 
 class Undecodable(Exception):
@@ -55,16 +51,16 @@ def main() -> None:
     answers.write(ANSWER.pack(DECODED, 0, 0, bytes(32), 0))
     answers.flush()
     while len(head := requests.read(REQUEST.size)) == REQUEST.size:
-        codec, orientation_extension_id, size_bytes = REQUEST.unpack(head)
+        codec, size_bytes = REQUEST.unpack(head)
         packets = requests.read(size_bytes)
         if len(packets) < size_bytes:
             return
-        _answer(answers, packets, CODECS[codec], orientation_extension_id)
+        _answer(answers, packets, CODECS[codec])
 
 
-def _answer(answers: BinaryIO, packets: bytes, codec_name: str, orientation_extension_id: int) -> None:
+def _answer(answers: BinaryIO, packets: bytes, codec_name: str) -> None:
     try:
-        jpeg, width, height = decode(list(parse_packets(packets)), codec_name, orientation_extension_id)
+        jpeg, width, height = decode(list(parse_packets(packets)), codec_name)
         status = DECODED
     except (Undecodable, MalformedMedia, FFmpegError) as error:
         jpeg, width, height = str(error).encode(), 0, 0
@@ -73,7 +69,7 @@ def _answer(answers: BinaryIO, packets: bytes, codec_name: str, orientation_exte
     answers.flush()
 
 
-def decode(packets: list[bytes], codec_name: str, orientation_extension_id: int) -> tuple[bytes, int, int]:
+def decode(packets: list[bytes], codec_name: str) -> tuple[bytes, int, int]:
     """JPEG, width and height of the last picture. Raises Undecodable, MalformedMedia or FFmpegError."""
     pictures = list(split_pictures(packets))
     decoder = VideoCodecContext.create(DECODERS[codec_name], "r")
@@ -89,7 +85,7 @@ def decode(packets: list[bytes], codec_name: str, orientation_extension_id: int)
     newest = [newest, *decoder.decode(None)][-1]
     if newest is None or newest.pts != len(pictures) - 1 or newest.is_corrupt:
         raise Undecodable("the decoder made no whole picture of these packets")
-    return _jpeg(newest, _rotation(packets, orientation_extension_id))
+    return _jpeg(newest)
 
 
 def split_pictures(packets: list[bytes]) -> Iterator[list[bytes]]:
@@ -113,20 +109,8 @@ def split_pictures(packets: list[bytes]) -> Iterator[list[bytes]]:
         yield payloads
 
 
-def _rotation(packets: list[bytes], extension_id: int) -> int:
-    """The newest orientation told: senders repeat it with keyframes and say when it changes."""
-    if extension_id:
-        for packet in reversed(packets):
-            for identifier, data in extensions(packet):
-                if identifier == extension_id and data:
-                    return data[0] & CVO_ROTATION
-    return 0
-
-
-def _jpeg(frame: VideoFrame, rotation: int) -> tuple[bytes, int, int]:
+def _jpeg(frame: VideoFrame) -> tuple[bytes, int, int]:
     pixels = frame.to_ndarray(format="bgr24")
-    if rotation:
-        pixels = cv2.rotate(pixels, ROTATIONS[rotation]).astype(numpy.uint8, copy=False)
     made, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
     if not made:
         raise Undecodable("the picture does not fit a JPEG")

@@ -19,7 +19,7 @@ from media.errors import NoPicture
 from media.picture_buffer import PictureBuffer
 from media.picture_decoder import Picture, PictureDecoder
 from media.router import Output, Router, SendRtcp, SendRtp, SlotAssignment, SlotsChanged, Traffic
-from media.sdp import EXTENSION_VIDEO_ORIENTATION, Codec, Offer, encode_answer, lay_out_slots, parse_offer
+from media.sdp import Codec, Offer, encode_answer, lay_out_slots, parse_offer
 from media.transport import Peer, PeerState, UdpTransport
 
 TICK_S = 0.02  # how often routers' deadlines are looked at; the shortest of them (NACK) is 40 ms
@@ -104,7 +104,7 @@ class Call:
             on_state=lambda: self._handle_state(participant_id, session_id),
         )
         participant.peer, participant.session_id = peer, session_id
-        participant.pictures = PictureBuffer(orientation_extension_id=_orientation_id(offer))
+        participant.pictures = PictureBuffer()
         self.perform(self.router.add_peer(participant_id, offer, slots, time.monotonic()))
         return encode_answer(
             offer,
@@ -363,13 +363,6 @@ class Relay:
     def _forget_if_empty(self, call: Call) -> None:
         if not call.participants:
             self._calls.pop(call.call_id, None)
-
-
-def _orientation_id(offer: Offer) -> int:
-    for section in offer.sending_sections():
-        if section.kind == "video":
-            return section.extension_id(EXTENSION_VIDEO_ORIENTATION) or 0
-    return 0
 
 
 def _sum(one: Traffic, other: Traffic) -> Traffic:

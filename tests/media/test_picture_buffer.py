@@ -298,7 +298,7 @@ def fill(buffer: PictureBuffer, packets: Sequence[bytes], codec_name: str = VP8,
 
 def test_a_picture_is_named_by_its_packets_and_the_arrival_of_its_last() -> None:
     packets = stream("K2 p3 p1")
-    buffer = PictureBuffer(orientation_extension_id=4)
+    buffer = PictureBuffer()
     for now, place in enumerate([0, 1, 4, 2, 3]):
         buffer.handle_packet(packets[place], VP8, float(now))
     request = buffer.newest_picture(4.5)
@@ -308,7 +308,6 @@ def test_a_picture_is_named_by_its_packets_and_the_arrival_of_its_last() -> None
         rtp_timestamp=TICKS,
         arrived=4.0,
         packets=tuple(packets[:5]),
-        orientation_extension_id=4,
     )
     assert (request.first_sequence_number, request.last_sequence_number) == (FIRST, FIRST + 4)
 

@@ -30,7 +30,6 @@ from tests.media.video_source import (
     square_corner,
 )
 
-EXTENSION_ID = 4
 MODULE_LOOP = pytest.mark.asyncio(loop_scope="module")
 
 
@@ -43,7 +42,7 @@ async def decoder() -> AsyncIterator[PictureDecoder]:
 
 
 def request_of(packets: Sequence[bytes], codec_name: str) -> PictureRequest:
-    buffer = PictureBuffer(orientation_extension_id=EXTENSION_ID)
+    buffer = PictureBuffer()
     for packet in packets:
         buffer.handle_packet(packet, codec_name, 1.0)
     return buffer.newest_picture(1.0)
@@ -56,14 +55,12 @@ def image_of(picture: Picture) -> NDArray[numpy.uint8]:
     return image.astype(numpy.uint8, copy=False)
 
 
-def assert_shows(image: NDArray[numpy.uint8], number: int, *, rotation: int | None = None) -> None:
+def assert_shows(image: NDArray[numpy.uint8], number: int) -> None:
     """`image` is picture `number`, its square where that picture has it, but for what coding loses."""
-    height, width = image.shape[:2] if rotation in (None, cv2.ROTATE_180) else image.shape[1::-1]
+    height, width = image.shape[:2]
     expected = pixels(number, width, height)
     x, y = square_corner(number, width, height)
     assert (expected[y : y + SQUARE, x : x + SQUARE] == 255).all()
-    if rotation is not None:
-        expected = cv2.rotate(expected, rotation).astype(numpy.uint8, copy=False)
     difference = numpy.abs(image.astype(int) - expected.astype(int))
     assert difference.mean() < 6
     assert numpy.median(difference.max(axis=2)) <= 8
@@ -109,29 +106,14 @@ async def test_a_change_of_resolution_is_followed(decoder: PictureDecoder, codec
         rtp_timestamp=9 * TICKS,
         arrived=1.0,
         packets=tuple(rtp_packets([*small, *large])),
-        orientation_extension_id=0,
     )
     assert_shows(image_of(await decoder.decode(whole)), 9)
 
 
 @MODULE_LOOP
-@pytest.mark.parametrize(
-    ("orientation", "rotation"),
-    [
-        (b"\x00", None),
-        (b"\x01", cv2.ROTATE_90_CLOCKWISE),
-        (b"\x02", cv2.ROTATE_180),
-        (b"\x0b", cv2.ROTATE_90_COUNTERCLOCKWISE),  # the camera bit beside it says nothing about turning
-    ],
-)
-async def test_a_picture_is_turned_upright(
-    decoder: PictureDecoder, orientation: bytes, rotation: int | None
-) -> None:
-    encoded = encode(VP8, 10, bitrate_bps=3_000_000)
-    packets = rtp_packets(encoded, extension=(EXTENSION_ID, orientation))
-    picture = await decoder.decode(request_of(packets, VP8))
-    assert (picture.width, picture.height) == ((160, 128) if orientation in b"\x00\x02" else (128, 160))
-    assert_shows(image_of(picture), 9, rotation=rotation)
+async def test_header_extensions_are_no_part_of_the_picture(decoder: PictureDecoder) -> None:
+    packets = rtp_packets(encode(VP8, 10, bitrate_bps=3_000_000), extension=(4, b"1"))
+    assert_shows(image_of(await decoder.decode(request_of(packets, VP8))), 9)
 
 
 @MODULE_LOOP
@@ -151,7 +133,6 @@ async def test_what_makes_no_picture_is_undecodable_and_the_next_is_decoded(deco
             rtp_timestamp=0,
             arrived=0.0,
             packets=(rtp_packet(payload, sequence_number=0, rtp_timestamp=0, marker=True),),
-            orientation_extension_id=0,
         )
         with pytest.raises(DecoderFailed) as raised:
             await decoder.decode(bad)
