@@ -130,7 +130,11 @@ export class Participation {
     if (state.case?.state === "ended" && before.case?.state !== "ended") {
       this.media.stop();
       this.camera.stop();
+    }
+    if (before.wants_call && !state.wants_call) {
+      // Hung up, refused or ended: nothing of the person leaves any more, and a reload does not ask again.
       remember(this.#wish_key, null);
+      this.#send();
     }
     if (["revoked", "replaced"].includes(state.socket) && state.socket !== before.socket) {
       this.media.stop();

@@ -150,7 +150,6 @@ export class Camera {
         audio: kinds.audio ? (stream.getAudioTracks()[0] ?? null) : this.#tracks.audio,
         video: kinds.video ? (stream.getVideoTracks()[0] ?? null) : this.#tracks.video,
       };
-      if (this.#tracks.video) this.#tracks.video.contentHint = "detail";
       this.#onChange(this.#tracks, null);
     } catch (error) {
       this.#onChange(this.#tracks, cameraProblem(error, { secure: window.isSecureContext, available }));

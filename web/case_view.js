@@ -459,7 +459,7 @@ export class CaseView {
   /** @param {string | null} of */
   #press(of) {
     const { state, session } = this.#participation;
-    if (of === null || !state.call?.in_call.includes(of)) return;
+    if (of === null || state.socket !== "live" || !state.call?.in_call.includes(of)) return;
     this.#follows_press = true;
     session.command({ kind: "take_frame", of });
   }
@@ -500,6 +500,7 @@ export class CaseView {
         text(name, `${present.indexOf(id) + 1} ${words.role[role]} ${state.known[id]?.name ?? ""}`);
         set(item, "data-chosen", id === this.#stage.target);
         const sealing = state.shots.some((shot) => shot.of === id);
+        set(press, "disabled", state.socket !== "live");
         text(press, sealing ? words.sealing : words.shutter);
         set(press, "aria-label", words.shutter_of(nameOf(state, id, words)));
         return undefined;

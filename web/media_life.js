@@ -11,7 +11,7 @@ import { Backoff } from "./backoff.js";
 
 const CONNECT_WITHIN_S = 10; // offer, answer, checks and handshake under heavy loss take about five
 const SILENT_FOR_S = 2.5; // "disconnected" often mends itself within two seconds: a walk past a lift
-const UNKNOWN_FOR_S = 2.5; // the server's view may lag behind ours by an event or two
+const UNKNOWN_FOR_S = 0.6; // the server's view lags behind ours by an event or two
 
 /** @typedef {"none" | "connecting" | "connected" | "reconnecting" | "refused"} MediaState */
 /** @typedef {{kind: "open"} | {kind: "close"} | {kind: "state", state: MediaState}} Output */

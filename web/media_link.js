@@ -113,9 +113,9 @@ export class MediaLink {
       const direction = slot === 0 ? "sendrecv" : "recvonly";
       pairs.push([peer.addTransceiver("audio", { direction }), peer.addTransceiver("video", { direction })]);
     }
+    for (const [, video] of pairs) preferCodecs(video);
     const own = pairs[0];
     if (own) {
-      preferCodecs(own[1]);
       own[0].sender.replaceTrack(this.#tracks.audio);
       own[1].sender.replaceTrack(this.#tracks.video);
     }

@@ -334,7 +334,7 @@ function updateCall(state) {
     waiting: connection(state) === "connected" ? words[`alone_${role}`] : words.connection[connection(state)],
   });
   const { target } = stage;
-  shutter.disabled = target === null || !inCall(state);
+  shutter.disabled = target === null || connection(state) !== "connected";
   set(shutter, "data-of", target);
   const mine = target === state.you?.actor_id;
   const label =

@@ -5,6 +5,8 @@ import { INITIAL, reduce } from "./state.js";
 import { Synchronisation } from "./synchronisation.js";
 import { remember, remembered } from "./token.js";
 
+const HISTORY_SHOWN_EVERY_MS = 50; // a long log fills in steps; the page need not draw each of its entries
+
 export class Session {
   #case_id;
   #key;
@@ -19,6 +21,8 @@ export class Session {
   #watchers = [];
   #announced = INITIAL;
   #busy = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #telling;
   #stopped = new AbortController();
 
   /** @param {{case_id: string, actor_id: string, token: string}} link */
@@ -56,6 +60,7 @@ export class Session {
   stop() {
     this.#stopped.abort();
     clearTimeout(this.#timer);
+    clearTimeout(this.#telling);
     this.#watchers = [];
     this.#hangUp();
   }
@@ -63,6 +68,14 @@ export class Session {
   /** @param {import("./state.js").Event} event */
   dispatch(event) {
     this.#state = reduce(this.#state, event);
+    if (event.type === "received" && event.message.type === "entry" && !this.#state.synced) {
+      this.#telling ??= setTimeout(() => this.#tell(), HISTORY_SHOWN_EVERY_MS);
+    } else this.#tell();
+  }
+
+  #tell() {
+    clearTimeout(this.#telling);
+    this.#telling = undefined;
     // A watcher may dispatch: it is told of the sum afterwards, once.
     if (this.#busy) return;
     this.#busy = true;
