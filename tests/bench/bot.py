@@ -83,8 +83,14 @@ class Profile:
     salt_bytes: int
 
 
-# The order in which Chromium prefers them, so that both servers encrypt as they would for a browser.
+# As Chromium 156 prefers them: its own choice, wherever it is the DTLS server, is the first.
 PROFILES = (
+    Profile(
+        name=b"SRTP_AES128_CM_SHA1_80",
+        libsrtp_profile=Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
+        key_bytes=16,
+        salt_bytes=14,
+    ),
     Profile(
         name=b"SRTP_AEAD_AES_256_GCM",
         libsrtp_profile=Policy.SRTP_PROFILE_AEAD_AES_256_GCM,
@@ -96,12 +102,6 @@ PROFILES = (
         libsrtp_profile=Policy.SRTP_PROFILE_AEAD_AES_128_GCM,
         key_bytes=16,
         salt_bytes=12,
-    ),
-    Profile(
-        name=b"SRTP_AES128_CM_SHA1_80",
-        libsrtp_profile=Policy.SRTP_PROFILE_AES128_CM_SHA1_80,
-        key_bytes=16,
-        salt_bytes=14,
     ),
 )
 
