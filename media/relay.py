@@ -8,6 +8,7 @@ Nothing of a participant who is not admitted is relayed, kept or decoded.
 """
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -26,6 +27,8 @@ TICK_S = 0.02  # how often routers' deadlines are looked at; the shortest of the
 PICTURE_WAIT_S = 2.0  # a keyframe asked for at a round trip of 400 ms is here, and whole, within this
 PICTURE_POLL_S = 0.03  # a picture lasts 33 ms at 30 frames a second
 SESSION_BYTES = 12  # 96 random bits: a session id is not guessed
+
+logger = logging.getLogger(__name__)
 
 ConnectionState = Literal["none", "connecting", "connected", "silent"]
 CONNECTION_STATES: Mapping[PeerState, ConnectionState] = {
@@ -121,6 +124,7 @@ class Call:
         if participant is None or participant.peer is None:
             return
         peer, participant.peer = participant.peer, None
+        participant.pictures = PictureBuffer()
         now = time.monotonic()
         outputs = self.router.withdraw(participant_id, now)
         if participant.admitted:
@@ -143,6 +147,7 @@ class Call:
         if participant is None:
             return
         participant.admitted = False
+        participant.pictures = PictureBuffer()
         if participant.peer is None:
             del self.participants[participant_id]
         else:
@@ -172,6 +177,14 @@ class Call:
                     self._tell(SlotsMoved(call_id=self.call_id, participant_id=output.peer_id))
                 case _:
                     assert_never(output)
+
+    def handle_timeout(self, now: float) -> None:
+        """Does what is due: reports, requests, and the keyframes that long tails of pictures want."""
+        if self.router.next_deadline <= now:
+            self.perform(self.router.handle_timeout(now))
+        for participant_id, participant in self.participants.items():
+            if participant.admitted and participant.peer is not None and participant.pictures.wants_keyframe:
+                self.request_keyframe(participant_id)
 
     def request_keyframe(self, participant_id: str) -> None:
         """Asks a participant's camera for a keyframe."""
@@ -264,7 +277,7 @@ class Relay:
         offer = parse_offer(offer_sdp)
         call = self._calls.get(call_id)
         if call is None:
-            call = self._calls[call_id] = Call(call_id, lambda event: self.on_event(event))
+            call = self._calls[call_id] = Call(call_id, self._tell)
         session_id = secrets.token_hex(SESSION_BYTES)
         return Connection(
             session_id=session_id, answer=call.connect(participant_id, session_id, offer, self._transport)
@@ -281,7 +294,7 @@ class Relay:
         """The participant is in the call: they are seen and heard, and see and hear, once connected."""
         call = self._calls.get(call_id)
         if call is None:
-            call = self._calls[call_id] = Call(call_id, lambda event: self.on_event(event))
+            call = self._calls[call_id] = Call(call_id, self._tell)
         call.admit(participant_id)
 
     def withdraw(self, call_id: str, participant_id: str) -> None:
@@ -350,11 +363,15 @@ class Relay:
             await asyncio.sleep(TICK_S)
             now = time.monotonic()
             for call in tuple(self._calls.values()):
-                if call.router.next_deadline <= now:
-                    call.perform(call.router.handle_timeout(now))
-                for participant_id, participant in call.participants.items():
-                    if participant.pictures.wants_keyframe:
-                        call.request_keyframe(participant_id)
+                try:
+                    call.handle_timeout(now)
+                except Exception:  # one call's fault must not stop the timers of all others
+                    logger.exception("the timers of a call failed")
+
+    def _tell(self, event: RelayEvent) -> None:
+        if (call := self._calls.get(event.call_id)) is not None:
+            self._forget_if_empty(call)
+        self.on_event(event)
 
     def _participant(self, call_id: str, participant_id: str) -> Participant | None:
         call = self._calls.get(call_id)

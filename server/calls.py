@@ -5,6 +5,7 @@ once but nobody needs later (who is online, who sits in which slot) goes out as 
 """
 
 import asyncio
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -15,6 +16,7 @@ from server.background import Background
 from server.cases import Case, Decided
 from server.evidence.entry import Entry
 from server.store.blobs import BlobStore
+from server.store.errors import StoreError
 from signaling.case import Actor, CaptureFrame
 from signaling.commands import CaptureFailed, Depart, FrameCaptured, TakeFrame
 from signaling.entries import Blob, FrameFailed, FrameSealed, PacketSpan, Traffic
@@ -23,6 +25,9 @@ from signaling.values import ActorId
 
 MAX_REASON_CHARACTERS = 500  # what the body of `frame_failed` holds
 LOST_AFTER_S = 60.0  # a phone that changes networks or reloads comes back within this, into the same call
+
+
+logger = logging.getLogger(__name__)
 
 
 class Socket(Protocol):
@@ -87,13 +92,19 @@ class Calls:
         if actor.actor_id in case.state.in_call:
             loop = asyncio.get_running_loop()
             attendance.lost = loop.call_later(LOST_AFTER_S, self._lose, case, actor)
+            self._tell_presence(case)
         else:
-            del self._attendance[case.case_id][actor.actor_id]
-            self._relay.disconnect(case.case_id, actor.actor_id)
+            self._forget(case, actor.actor_id)
+
+    def _forget(self, case: Case, actor_id: ActorId) -> None:
+        """Nobody waits for this person any more."""
+        present = self._attendance.get(case.case_id, {})
+        present.pop(actor_id, None)
+        self._relay.disconnect(case.case_id, actor_id)
         self._tell_presence(case)
-        if not self._attendance[case.case_id]:
-            del self._attendance[case.case_id]
-            del self._cases[case.case_id]
+        if not present:
+            self._attendance.pop(case.case_id, None)
+            self._cases.pop(case.case_id, None)
 
     def mute(self, case: Case, actor: Actor, *, audio: bool, video: bool) -> None:
         """A page says what of its microphone and camera is off."""
@@ -109,15 +120,19 @@ class Calls:
 
     async def recover(self, case: Case) -> None:
         """A call that the end of another process cut off is ended in its log."""
-        assert case.state.call is not None or not case.state.in_call
-        for actor_id, session_id in dict(case.state.call.in_call if case.state.call else {}).items():
+        if case.state.call is None:
+            return
+        for actor_id, session_id in dict(case.state.call.in_call).items():
             role = case.state.links[actor_id].role
             await self.leave(case, Actor(role=role, actor_id=actor_id, session_id=session_id), "interrupted")
 
     async def drain(self) -> None:
         """The service stops: every call is ended in its log."""
         for case in tuple(self._cases.values()):
-            await self.recover(case)
+            try:
+                await self.recover(case)
+            except StoreError:
+                logger.exception("a call could not be ended in the log")
 
     # --- frames ---
 
@@ -139,21 +154,17 @@ class Calls:
     async def _capture(self, case: Case, capture: CaptureFrame) -> FrameCaptured | CaptureFailed:
         try:
             frame = await self._relay.capture_frame(case.case_id, capture.of)
+            sha256 = await self._blobs.put(frame.picture.jpeg)
         except MediaError as error:
-            return CaptureFailed(
-                failure=FrameFailed(
-                    of=capture.of, reason=error.code, message=str(error)[:MAX_REASON_CHARACTERS]
-                )
-            )
+            return _failed(capture, error.code, str(error))
+        except (OSError, StoreError) as error:
+            logger.exception("a picture could not be stored")
+            return _failed(capture, "not_stored", f"the picture could not be stored: {error}")
         picture, packets = frame.picture, frame.picture.packets
         return FrameCaptured(
             frame=FrameSealed(
                 of=capture.of,
-                blob=Blob(
-                    sha256=await self._blobs.put(picture.jpeg),
-                    size_bytes=len(picture.jpeg),
-                    media_type="image/jpeg",
-                ),
+                blob=Blob(sha256=sha256, size_bytes=len(picture.jpeg), media_type="image/jpeg"),
                 width=picture.width,
                 height=picture.height,
                 codec=picture.codec_name,
@@ -204,8 +215,15 @@ class Calls:
         self._background.start(self._let_go(case, actor))
 
     async def _let_go(self, case: Case, actor: Actor) -> None:
-        await self.leave(case, actor, "lost")
-        self._relay.disconnect(case.case_id, actor.actor_id)
+        attendance = self._attendance.get(case.case_id, {}).get(actor.actor_id)
+        if attendance is not None and attendance.socket is not None:
+            return  # they came back while this was on its way
+        try:
+            await self.leave(case, actor, "lost")
+        except StoreError:
+            logger.exception("a lost person could not be taken out of the call in the log")
+        finally:
+            self._forget(case, actor.actor_id)
 
     def traffic(self, case_id: str) -> Mapping[ActorId, Traffic]:
         """What those in the call sent and received since they joined."""
@@ -257,3 +275,9 @@ class Calls:
             for seat in self._relay.slots(case_id, actor_id)
         )
         attendance.socket.send_event(Slots(slots=seats))
+
+
+def _failed(capture: CaptureFrame, reason: str, message: str) -> CaptureFailed:
+    return CaptureFailed(
+        failure=FrameFailed(of=capture.of, reason=reason, message=message[:MAX_REASON_CHARACTERS])
+    )

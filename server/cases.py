@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, cast
+from weakref import WeakValueDictionary
 
 from pydantic import JsonValue
 
@@ -22,6 +23,7 @@ from signaling.entries import Traffic, encode_body, may_see, parse_envelope
 from signaling.messages import EntryView
 from signaling.values import ActorId, CaseId, Role
 
+ENTRIES_A_TURN = 25  # replayed at about 30 us each, before media and sockets have their turn
 MAX_IDLE_CASES = 500  # states kept for the next reader; a state is a few KiB
 
 
@@ -107,7 +109,7 @@ class Case:
                     session_id=output.actor.session_id,
                     body=encode_body(output.body),
                     # A `left` may be another person's: their own commands have ids of their own.
-                    command_id=command_id if output.actor == actor else None,
+                    command_id=command_id if output.actor.actor_id == actor.actor_id else None,
                 )
                 for output in outputs
                 if isinstance(output, Append)
@@ -150,24 +152,30 @@ class Cases:
         self._new_id = new_id
         self._follower = follower
         self._loaded: dict[str, asyncio.Future[Case]] = {}
+        # A case that was let go but that a request still holds is found again: there is never a second of it.
+        self._known: WeakValueDictionary[str, Case] = WeakValueDictionary()
 
     async def open(self, command: OpenCase, actor: Actor) -> Case:
         """A new case, its first entry written."""
+        self._drop_idle()
         case = self._new_case(self._new_id("c_"))
         await case.handle(command, actor)
+        self._known[case.case_id] = case
         self._loaded[case.case_id] = future = asyncio.get_running_loop().create_future()
         future.set_result(case)
         return case
 
     async def get(self, case_id: str) -> Case:
         """The case. Raises `UnknownThing`."""
-        if case_id not in self._loaded:
+        loading = self._loaded.get(case_id)
+        if loading is None:
             self._drop_idle()
-            self._loaded[case_id] = self._background.start(self._load(case_id))
+            loading = self._loaded[case_id] = self._background.start(self._load(case_id))
         try:
-            return await asyncio.shield(self._loaded[case_id])
-        except UnknownThing:
-            self._loaded.pop(case_id, None)
+            return await asyncio.shield(loading)
+        except Exception:
+            if self._loaded.get(case_id) is loading:
+                del self._loaded[case_id]
             raise
 
     def live(self) -> list[Case]:
@@ -186,13 +194,18 @@ class Cases:
         )
 
     async def _load(self, case_id: str) -> Case:
+        if (case := self._known.get(case_id)) is not None:
+            return case
         entries = await self._log.entries(case_id)
         if not entries:
             raise UnknownThing("there is no such case")
         case = self._new_case(case_id)
-        for entry in entries:
+        for number, entry in enumerate(entries):
             case.take_in(entry)
+            if number % ENTRIES_A_TURN == 0:
+                await asyncio.sleep(0)
         await self._follower.recover(case)
+        self._known[case_id] = case
         return case
 
     def _drop_idle(self) -> None:

@@ -1,4 +1,4 @@
-"""The error tree of `server`, and the one table from every error that reaches an edge to its status.
+"""The error tree of `server`. Each class knows its status; those of other packages stand in `http/errors.py`.
 
 ServerError
 ├── MalformedSetting   a variable of the environment is wrong        (refuses to start)
@@ -7,7 +7,8 @@ ServerError
 ├── Unauthenticated    no token, or one that is forged, expired or revoked
 ├── ForbiddenAccess    a good token for something else
 ├── UnknownThing       names a case, link, entry or blob that is not there
-└── IllegalRequest     right words, wrong moment
+├── IllegalRequest     right words, wrong moment
+└── InternalError      the service itself failed
 """
 
 
@@ -68,7 +69,7 @@ class UnknownThing(ServerError):
 
     code = "unknown"
     status = 404
-    close_code = 4404
+    close_code = 4403
 
 
 class IllegalRequest(ServerError):
@@ -77,3 +78,9 @@ class IllegalRequest(ServerError):
     code = "illegal"
     status = 409
     close_code = 4409
+
+
+class InternalError(ServerError):
+    """The service itself failed: nobody else's fault."""
+
+    code = "internal"

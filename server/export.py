@@ -1,5 +1,7 @@
 """A case as a package that proves itself: what the store holds of it, gathered for `evidence/package.py`."""
 
+import asyncio
+
 from server.evidence.package import blob_references, build_package
 from server.store.blobs import BlobStore
 from server.store.errors import CorruptBlob, UnknownBlob
@@ -19,6 +21,11 @@ async def export_package(log: LogStore, blobs: BlobStore, case_id: str, *, up_to
             held[reference.sha256] = await blobs.get(reference.sha256)
         except (UnknownBlob, CorruptBlob):
             continue
-    return build_package(
-        entries=entries, blobs=held, proofs=proofs, checkpoint=proofs[0].checkpoint, vkey=log.vkey
+    return await asyncio.to_thread(
+        build_package,
+        entries=entries,
+        blobs=held,
+        proofs=proofs,
+        checkpoint=proofs[0].checkpoint,
+        vkey=log.vkey,
     )

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 from aiohttp import web
 
+from media.errors import MediaError
 from server.app import make_app, running_service
 from server.errors import MalformedSetting
 from server.evidence import verify_command
@@ -22,6 +23,7 @@ from server.sample import print_sample
 from server.self_signed import local_address, make_certificate
 from server.settings import Settings, read_settings
 from server.store.errors import StoreError
+from server.store.recovery import create_folder
 
 BACKLOG = 1024  # connections that wait to be accepted when a thousand pages come back at once
 SHUTDOWN_S = 3.0  # sockets have been told by then; what still hangs is cut
@@ -61,8 +63,8 @@ def run(arguments: Sequence[str]) -> int:
         if known.phone:
             settings = _for_phones(settings)
         asyncio.run(_serve(settings))
-    except (MalformedSetting, StoreError, OSError) as error:
-        print(f"proofcall cannot start: {error}", file=sys.stderr)
+    except (MalformedSetting, StoreError, MediaError, OSError) as error:
+        print(f"proofcall stops: {error}", file=sys.stderr)
         return 2
     return 0
 
@@ -105,12 +107,13 @@ def _tls(settings: Settings) -> ssl.SSLContext | None:
 def _for_phones(settings: Settings) -> Settings:
     """A phone's camera wants HTTPS, and an address that it can reach."""
     address = local_address()
-    folder = settings.data_dir / "tls"
-    certificate, key = make_certificate(folder, address)
-    return replace(
+    settings = replace(
         settings,
         http_host="0.0.0.0",
         public_url=settings.public_url or f"https://{address}:{settings.http_port}",
-        tls_certificate=certificate,
-        tls_key=key,
     )
+    if settings.tls_certificate is not None:
+        return settings
+    create_folder(settings.data_dir)
+    certificate, key = make_certificate(settings.data_dir / "tls", address)
+    return replace(settings, tls_certificate=certificate, tls_key=key)

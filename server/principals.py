@@ -54,7 +54,7 @@ class Principals:
         """The caller. Raises `Unauthenticated`, or `RevokedLink` for a link that was taken back."""
         session_id = SessionId(self._new_id("s_"))
         integrator = Actor(role="integrator", actor_id=INTEGRATOR, session_id=session_id)
-        if hmac.compare_digest(credential.encode(), self._api_key):
+        if hmac.compare_digest(credential.encode(errors="surrogateescape"), self._api_key):
             return Principal(kind="integrator", name="integrator", actor=integrator)
         token = self._tokens.read(credential, now_at=self._utc_now())
         if isinstance(token, DeskToken):

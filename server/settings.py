@@ -12,6 +12,7 @@ from server.errors import MalformedSetting
 
 Value = TypeVar("Value")
 
+SECRET = "PROOFCALL_API_KEY"  # the one value that no message repeats
 MIN_API_KEY_LENGTH = 16  # characters; 16 random base64 characters hold 96 bits
 
 
@@ -95,7 +96,8 @@ def read_settings(environment: Mapping[str, str], *, sample_api_key: str | None 
         try:
             return parse(text)
         except ValueError as error:
-            raise MalformedSetting(f"{name}={text!r}: {error}") from None
+            shown = name if name == SECRET else f"{name}={text!r}"
+            raise MalformedSetting(f"{shown}: {error}") from None
 
     for name in environment:
         if name.startswith("PROOFCALL_") and name not in defaults:

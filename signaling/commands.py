@@ -101,7 +101,7 @@ class Depart:
 
     kind: ClassVar[str] = "depart"
 
-    reason: Literal["lost", "left", "replaced", "interrupted"]
+    reason: Literal["lost", "left", "interrupted"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -79,10 +79,10 @@ class CloseCode(IntEnum):
     """Why the server ends a WebSocket (RFC 6455 §7.4; 4000–4999 are for applications)."""
 
     DRAINING = 1001  # the service stops: connect again, another one answers
+    INTERNAL = 1011  # the service failed: connect again, commands without an answer are sent again
     MALFORMED = 4400  # not a message of the protocol
     TOKEN = 4401  # the token is missing, wrong or expired
     FORBIDDEN = 4403  # a good token, for another case
-    UNKNOWN_CASE = 4404
     HELLO_TIMEOUT = 4408  # no hello in time
     ILLEGAL = 4409  # a message out of turn: a command before hello, a second hello
     REVOKED = 4410  # the link was revoked: do not come back with it

@@ -3,9 +3,13 @@
 The examples of PROTOCOL.md are proven in tests/signaling/test_protocol_document.py.
 """
 
+import asyncio
+import io
+import json
 import re
 import subprocess
 import tomllib
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -55,10 +59,27 @@ def test_the_links_of_the_readme_lead_somewhere() -> None:
         assert (ROOT / target).exists(), target
 
 
-def test_the_commands_to_check_by_hand_use_the_names_of_a_package() -> None:
-    told = (ROOT / "server/evidence/package.py").read_text()
-    for name in ("envelope.json", "body.json", "salt", "proof.json", "README.txt", "blobs/"):
-        assert name in README and name in told
+async def test_the_commands_to_check_by_hand_find_in_a_package_what_they_say(
+    caller: Caller, tmp_path: Path
+) -> None:
+    case_id = await caller.open_case()
+    for number in range(17):
+        await caller.link(case_id, "courier", f"courier {number}")
+    _, package = await caller.call("POST", f"/api/cases/{case_id}/export")
+    with zipfile.ZipFile(io.BytesIO(package)) as archive:
+        archive.extractall(tmp_path)
+    (tmp_path / "blobs").mkdir(exist_ok=True)
+    (tmp_path / "blobs" / "none").touch()
+    (by_hand,) = [
+        block for block in re.findall(r"```sh\n(.*?)```", README, re.DOTALL) if "cd entries" in block
+    ]
+    shell = await asyncio.create_subprocess_exec("sh", "-ec", by_hand, cwd=tmp_path, stdout=subprocess.PIPE)
+    printed, _ = await shell.communicate()
+    assert shell.returncode == 0
+    envelope_hash, commitment = [line.split()[0] for line in printed.decode().splitlines()[:2]]
+    entries = tmp_path / "entries"
+    assert json.loads((entries / "000018/envelope.json").read_text())["previous_hash"] == envelope_hash
+    assert json.loads((entries / "000017/envelope.json").read_text())["commitment"] == commitment
 
 
 def test_the_version_is_the_same_everywhere() -> None:

@@ -54,12 +54,15 @@ async def answer_errors(request: web.Request, handler: Handler) -> web.StreamRes
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return _failure(error.status, "http_error", error.reason)
+        answer = _failure(error.status, "http_error", error.reason)
+        if "Allow" in error.headers:
+            answer.headers["Allow"] = error.headers["Allow"]
+        return answer
     except Exception as error:
         status = status_of(error)
         if status == 500:
             logger.exception("%s %s failed", request.method, request.match_info.route.name or request.path)
-            return _failure(500, "internal", "the service failed; what it had acknowledged is safe")
+            return _failure(500, "internal", "the service failed; its operator finds the reason in its log")
         return _failure(status, getattr(error, "code", "error"), str(error))
 
 

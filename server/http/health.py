@@ -54,6 +54,8 @@ def operations(service: Service, sockets: Sockets) -> tuple[Operation, ...]:
         """New people may be sent here"""
         if sockets.draining:
             return web.Response(status=503, text="draining\n")
+        if service.log.failed:
+            return web.Response(status=503, text="the log cannot be written\n")
         return web.Response(text="ready\n")
 
     async def show_metrics(_: Incoming) -> web.Response:

@@ -26,7 +26,7 @@ from signaling.values import ActorId
 
 PAGES = {"customer": "/c", "courier": "/d", "qa": "/qa"}
 MAX_CASES_A_PAGE = 100
-MAX_ENTRIES_A_PAGE = 1000
+MAX_ENTRIES_A_PAGE = 100  # about 3 ms of work; media wait no longer
 
 
 async def open_case(incoming: Incoming) -> CaseSummary:

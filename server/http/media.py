@@ -36,7 +36,8 @@ async def disconnect_media(incoming: Incoming) -> web.Response:
         raise UnknownThing("there is no such media session, or it has been replaced")
     case = await incoming.service.cases.get(incoming.case_id)
     await incoming.service.calls.leave(case, actor)
-    relay.disconnect(incoming.case_id, actor.actor_id)
+    if relay.session_of(incoming.case_id, actor.actor_id) == session_id:
+        relay.disconnect(incoming.case_id, actor.actor_id)
     return web.Response(status=200)
 
 

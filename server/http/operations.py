@@ -12,6 +12,7 @@ from server.principals import ANYBODY, Principal
 from server.service import Service
 
 JSON = "application/json"
+MAX_DIGITS = 16  # of 2^53, the largest number that JSON holds exactly
 MAX_BODY_BYTES = 256 * 1024  # a large offer has 30 KiB; nothing else comes near
 
 ANYONE = frozenset({"anyone"})
@@ -39,7 +40,7 @@ Handler = Callable[[Incoming], Awaitable[BaseModel | web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Operation:
-    """One row. `answer` is a model, or the media type of what is not JSON; None has no content."""
+    """One row. `takes` and `gives` are a model, or the media type of what is not JSON; None is no content."""
 
     method: str
     path: str
@@ -124,7 +125,9 @@ async def _body(request: web.Request, operation: Operation) -> Any:
         try:
             return await request.text()
         except UnicodeDecodeError:
-            raise MalformedRequest("the body is not UTF-8 text") from None
+            raise MalformedRequest("the body is not the text that its charset says") from None
+        except LookupError:
+            raise UnsupportedType(f"the charset {request.charset} is not known here") from None
     if request.content_type != JSON and request.can_read_body:
         raise UnsupportedType(f"send {JSON}, not {request.content_type}")
     data = await request.read()
@@ -139,6 +142,6 @@ async def _body(request: web.Request, operation: Operation) -> Any:
 def query_number(request: web.Request, name: str, default: int, *, largest: int) -> int:
     """A number of the query string from 0 to `largest`. Raises `MalformedRequest`."""
     text = request.query.get(name, str(default))
-    if not text.isascii() or not text.isdecimal() or int(text) > largest:
+    if not text.isascii() or not text.isdecimal() or len(text) > MAX_DIGITS or int(text) > largest:
         raise MalformedRequest(f"{name} is a number from 0 to {largest}")
     return int(text)

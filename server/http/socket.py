@@ -5,13 +5,15 @@ the order they came; a shutter waits for its picture beside them.
 """
 
 import asyncio
+import logging
 import time
-from collections.abc import Sequence
+from collections.abc import Coroutine, Sequence
+from typing import Any
 
 from aiohttp import WSMsgType, web
 
 from server.cases import Case, as_view
-from server.errors import ForbiddenAccess, ServerError
+from server.errors import ForbiddenAccess, InternalError, ServerError
 from server.evidence.entry import Entry
 from server.http.errors import status_of
 from server.http.operations import ANYONE, Incoming, Operation, operation
@@ -39,15 +41,21 @@ from signaling.synchronisation import Close, Fetch, Output, Reader, Send
 from signaling.values import CaseId
 
 LAST_WORD_S = 1.0  # how long a closing message may take to a reader that may not be reading
+HEARTBEAT_S = 15.0  # a phone that died without a word is noticed within one and a half of these
 MAX_SHUTTERS = 4  # frames that one person may wait for at once
+
+logger = logging.getLogger(__name__)
 
 
 class CaseSocket:
     """One person's WebSocket."""
 
-    def __init__(self, service: Service, case_id: str, websocket: web.WebSocketResponse) -> None:
+    def __init__(
+        self, service: Service, case_id: str, request: web.Request, websocket: web.WebSocketResponse
+    ) -> None:
         self._service = service
         self._case_id = case_id
+        self._request = request
         self._websocket = websocket
         self._reader = Reader(now=time.monotonic())
         self._tasks = asyncio.TaskGroup()
@@ -55,6 +63,7 @@ class CaseSocket:
         self._woken = asyncio.Event()
         self._shutters = asyncio.Semaphore(MAX_SHUTTERS)
         self._case: Case | None = None
+        self._expiry: asyncio.TimerHandle | None = None
         self._principal: Principal | None = None
 
     @property
@@ -66,18 +75,32 @@ class CaseSocket:
     async def run(self) -> None:
         """Until either end closes."""
         async with self._tasks:
-            clock = self._tasks.create_task(self._keep_time())
+            clock = self._start(self._keep_time())
             try:
-                async for message in self._websocket:
-                    if message.type is not WSMsgType.TEXT:
-                        self._perform(self._reader.close(CloseCode.MALFORMED, "messages are text"))
-                        break
-                    await self._handle_text(message.data)
+                await self._guard(self._receive())
             finally:
                 self._part()
                 clock.cancel()
                 if self._writing is not None:
                     self._writing.cancel()
+
+    async def _receive(self) -> None:
+        async for message in self._websocket:
+            if message.type is not WSMsgType.TEXT:
+                self._perform(self._reader.close(CloseCode.MALFORMED, "messages are text"))
+                return
+            await self._handle_text(message.data)
+
+    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._tasks.create_task(self._guard(work))
+
+    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+        """What nobody foresaw ends this socket alone: it is logged, and the page connects again."""
+        try:
+            await work
+        except Exception:
+            logger.exception("a socket failed")
+            self._perform(self._reader.close(CloseCode.INTERNAL, "the service failed; connect again"))
 
     def send_event(self, event: Event) -> None:
         """Queues an ephemeral event; a newer one of its kind takes its place."""
@@ -109,7 +132,7 @@ class CaseSocket:
             self._service.calls.mute(case, self.actor, audio=signal.audio, video=signal.video)
         elif isinstance(message.command, TakeFrame):
             await self._shutters.acquire()
-            self._tasks.create_task(self._press(case, message))
+            self._start(self._press(case, message))
         else:
             await self._carry_out(case, message)
 
@@ -129,8 +152,16 @@ class CaseSocket:
         welcome = self._welcome(case, principal)
         now = time.monotonic()
         self._perform(self._reader.handle_hello(hello, welcome=welcome, known_hash=known_hash, now=now))
-        if self._reader.greeted:
+        if self._reader.greeted and self._expiry is None:
+            self._expiry = asyncio.get_running_loop().call_later(self._good_for_s(case), self._expire)
             self._service.calls.attach(case, self)
+
+    def _good_for_s(self, case: Case) -> float:
+        link = case.state.links[self.actor.actor_id]
+        return (link.expires_at - self._service.utc_now()).total_seconds()
+
+    def _expire(self) -> None:
+        self._perform(self._reader.close(CloseCode.TOKEN, "this link has expired: ask for a new one"))
 
     def _welcome(self, case: Case, principal: Principal) -> Welcome:
         state = case.state
@@ -175,7 +206,8 @@ class CaseSocket:
             reply = Ack(id=message.id, number=decided.number)
         except Exception as error:
             if status_of(error) == 500:
-                raise
+                logger.exception("a command failed")
+                error = InternalError("the service failed; its operator finds the reason in its log")
             reply = Nack(id=message.id, code=getattr(error, "code", "error"), message=str(error))
         self._perform(self._reader.handle_reply(reply, time.monotonic()))
 
@@ -185,6 +217,9 @@ class CaseSocket:
             self._perform(self._reader.close(CloseCode.REVOKED, "this link has been taken back"))
 
     def _part(self) -> None:
+        self._reader.close(CloseCode.DRAINING, "this end is gone")  # from now on nothing is performed
+        if self._expiry is not None:
+            self._expiry.cancel()
         if self._case is not None:
             self._case.listeners.discard(self._hear)
             self._service.calls.detach(self._case, self)
@@ -196,11 +231,12 @@ class CaseSocket:
         for output in outputs:
             match output:
                 case Send():
-                    self._writing = self._tasks.create_task(self._write(output))
+                    self._writing = self._start(self._write(output))
                 case Fetch():
-                    self._tasks.create_task(self._fetch(output))
+                    assert self._case is not None
+                    self._start(self._fetch(self._case, output))
                 case Close():
-                    self._tasks.create_task(self._close(output))
+                    self._start(self._close(output))
         self._woken.set()
 
     async def _write(self, send: Send) -> None:
@@ -211,29 +247,28 @@ class CaseSocket:
             return  # the receiving loop ends by itself
         self._perform(self._reader.handle_written(time.monotonic()))
 
-    async def _fetch(self, fetch: Fetch) -> None:
-        assert self._case is not None
-        entries = await self._service.log.entries(self._case.case_id, after=fetch.after, limit=fetch.limit)
+    async def _fetch(self, case: Case, fetch: Fetch) -> None:
+        entries = await self._service.log.entries(case.case_id, after=fetch.after, limit=fetch.limit)
         page = [as_view(entry, self.actor.role) for entry in entries]
         self._perform(self._reader.handle_page(page, time.monotonic()))
 
     async def _close(self, close: Close) -> None:
-        if self._writing is not None:
-            self._writing.cancel()
+        # The writing task is left alone: aiohttp lets both wait on one future, and cancelling ends both.
         try:
             async with asyncio.timeout(LAST_WORD_S):
                 if close.last is not None:
                     await self._websocket.send_str(close.last)
                 await self._websocket.close(code=close.code, message=close.reason.encode()[:120])
         except (TimeoutError, ConnectionError):
-            pass
+            if self._request.transport is not None:
+                self._request.transport.abort()  # the reader does not read: a polite close would wait for it
 
     async def _keep_time(self) -> None:
         while True:
             deadline = self._reader.next_deadline
             self._woken.clear()
             try:
-                async with asyncio.timeout_at(_in_loop_time(deadline)):
+                async with asyncio.timeout_at(deadline):  # the loop's clock is time.monotonic, too
                     await self._woken.wait()
             except TimeoutError:
                 self._perform(self._reader.handle_timeout(time.monotonic()))
@@ -254,9 +289,9 @@ class Sockets:
         """The WebSocket of a case: entries as they come, commands as they are given (PROTOCOL.md)."""
         if self.draining:
             raise web.HTTPServiceUnavailable(reason="the service is stopping; another one answers")
-        websocket = web.WebSocketResponse(max_msg_size=MAX_CLIENT_MESSAGE_BYTES, autoping=True)
+        websocket = web.WebSocketResponse(max_msg_size=MAX_CLIENT_MESSAGE_BYTES, heartbeat=HEARTBEAT_S)
         await websocket.prepare(incoming.request)
-        socket = CaseSocket(incoming.service, incoming.case_id, websocket)
+        socket = CaseSocket(incoming.service, incoming.case_id, incoming.request, websocket)
         self._open.add(socket)
         try:
             await socket.run()
@@ -274,8 +309,3 @@ class Sockets:
     def count(self) -> int:
         """How many are open."""
         return len(self._open)
-
-
-def _in_loop_time(deadline: float | None) -> float | None:
-    """asyncio's clock is `time.monotonic`, too, on every platform this runs on."""
-    return deadline

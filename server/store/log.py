@@ -101,6 +101,11 @@ class LogStore:
         return self._checkpoint
 
     @property
+    def failed(self) -> bool:
+        """Whether the disk has refused for good: nothing more is written before a restart."""
+        return self._writer.failed
+
+    @property
     def size(self) -> int:
         """How many entries the log holds, all cases together."""
         return self._tree_size

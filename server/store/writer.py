@@ -87,6 +87,11 @@ class LogWriter:
             self._condition.notify()
         self._thread.join()
 
+    @property
+    def failed(self) -> bool:
+        """Whether a failure has ended all writing."""
+        return self._failure is not None
+
     def _run(self) -> None:
         connection = connect_writer(self._path)
         try:

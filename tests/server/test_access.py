@@ -118,3 +118,22 @@ async def test_a_socket_opens_for_a_link_of_its_case_alone(caller: Caller, whose
     message = await socket.receive(timeout=2)
     assert message.type is WSMsgType.CLOSE
     assert socket.close_code == (4401 if whose == "nonsense" else 4403)
+
+
+@pytest.mark.parametrize(
+    ("path", "how", "status"),
+    [
+        ("/api/cases", {"headers": {"Authorization": "Bearer \udcff"}, "bearer": None}, 401),
+        ("/web/%00.js", {}, 404),
+        ("/web/..%2fsettings.py", {}, 404),
+        ("/web/" + "a" * 300 + ".js", {}, 404),
+        ("/api/cases?limit=" + "9" * 4500, {}, 400),
+        ("/nowhere", {}, 404),
+    ],
+)
+async def test_odd_requests_are_refused_and_not_failed(
+    caller: Caller, path: str, how: dict[str, Any], status: int
+) -> None:
+    answered, body = await caller.call("GET", path, **how)
+    assert answered == status, body
+    assert body["error"]["message"]

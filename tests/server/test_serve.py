@@ -89,6 +89,7 @@ async def test_what_was_acknowledged_survives_a_kill_and_the_cut_call_is_ended(t
 
 
 async def test_for_phones_it_serves_https_and_prints_qr_codes(tmp_path: Path) -> None:
+    tmp_path = tmp_path / "new"
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = str(free.getsockname()[1])
     async with serving(tmp_path, "--sample", "--phone", PROOFCALL_HTTP_PORT=port) as (_, printed):
@@ -99,6 +100,7 @@ async def test_for_phones_it_serves_https_and_prints_qr_codes(tmp_path: Path) ->
             http.get(f"https://localhost:{port}/healthz") as answer,
         ):
             assert answer.status == 200
+    assert (tmp_path.stat().st_mode & 0o077) == 0, "the log is for its owner alone"
 
 
 async def test_it_says_why_it_cannot_start(tmp_path: Path) -> None:
@@ -110,4 +112,4 @@ async def test_it_says_why_it_cannot_start(tmp_path: Path) -> None:
         serving(tmp_path, "--sample") as (second, said),
     ):
         assert await second.wait() == 2
-        assert "cannot start" in said
+        assert "proofcall stops: " in said

@@ -1,10 +1,14 @@
 """The WebSocket of a case: catching up, exactly once, ephemeral events, readers that do not read."""
 
 import asyncio
+import socket as sockets
 from typing import Any
 
+import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
+from server import calls, cases
+from signaling import synchronisation
 from tests.conftest import Caller
 
 
@@ -181,3 +185,139 @@ async def test_a_log_longer_than_a_page_arrives_whole_while_it_grows(caller: Cal
             numbers.append(message["entry"]["envelope"]["number"])
     await writing
     assert numbers == list(range(1, 244))
+
+
+async def test_a_leave_sent_again_after_a_reload_takes_effect_once(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    other = await greet(caller, case_id, (await caller.link(case_id, "courier"))["token"])
+    token = (await caller.link(case_id, "customer"))["token"]
+    for socket in (other, await greet(caller, case_id, token)):
+        await say(socket, "k1", kind="consent", statement="yes", language="en")
+        await say(socket, "k2", kind="join")
+    reloaded = await greet(caller, case_id, token)
+    left = await say(reloaded, "k3", kind="leave")
+    assert left["number"] is not None
+    assert await say(reloaded, "k3", kind="leave") == left
+    await say(reloaded, "k4", kind="join")
+    assert await say(reloaded, "k3", kind="leave") == left, "an old command does not act on the new call"
+    assert len((await caller.service.cases.get(case_id)).state.in_call) == 2
+
+
+async def test_a_picture_that_cannot_be_stored_fails_in_the_log(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case_id = await caller.open_case()
+    link = await caller.link(case_id, "courier")
+    socket = await greet(caller, case_id, link["token"])
+    await say(socket, "k1", kind="consent", statement="yes", language="en")
+    await say(socket, "k2", kind="join")
+
+    async def no_room(*_: object) -> str:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(caller.service.relay, "capture_frame", no_room)
+    assert (await say(socket, "k3", kind="take_frame", of=link["link_id"]))["type"] == "ack"
+    _, log = await caller.call("GET", f"/api/cases/{case_id}/entries?after=5")
+    assert log["entries"][-1]["body"]["reason"] == "not_stored"
+
+
+async def test_what_nobody_foresaw_is_answered_and_harms_nobody_else(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case_id = await caller.open_case()
+    sockets = [
+        await greet(caller, case_id, (await caller.link(case_id, role))["token"])
+        for role in ("customer", "courier")
+    ]
+    case = await caller.service.cases.get(case_id)
+    append = caller.service.log.append
+
+    async def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(caller.service.log, "append", broken)
+    refused = await say(sockets[0], "k1", kind="text", text="lost")
+    assert (refused["type"], refused["code"]) == ("nack", "internal")
+    monkeypatch.setattr(caller.service.log, "append", append)
+    assert (await say(sockets[0], "k1", kind="text", text="again"))["type"] == "ack"
+    assert (await say(sockets[1], "k1", kind="text", text="fine"))["type"] == "ack"
+    assert case.state.last_number == 5
+
+
+async def test_a_page_that_goes_at_once_leaves_nothing_behind(
+    caller: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    case_id = await caller.open_case()
+    link = await caller.link(case_id, "customer")
+    for _ in range(5):
+        await (await greet(caller, case_id, link["token"])).close()
+    await asyncio.sleep(0.1)
+    assert not (await caller.service.cases.get(case_id)).listeners
+    assert "failed" not in caplog.text
+
+
+async def test_who_does_not_come_back_is_taken_out_and_forgotten(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "LOST_AFTER_S", 0.1)
+    case_id = await caller.open_case()
+    links = [await caller.link(case_id, role, role) for role in ("customer", "courier")]
+    customer, courier = [await greet(caller, case_id, link["token"]) for link in links]
+    for socket in (customer, courier):
+        await say(socket, "k1", kind="consent", statement="yes", language="en")
+        await say(socket, "k2", kind="join")
+    await courier.close()
+    while True:
+        message = await customer.receive_json(timeout=5)
+        people = message.get("event", {}).get("people")
+        if people is not None and [person["name"] for person in people] == ["customer"]:
+            break
+    _, log = await caller.call("GET", f"/api/cases/{case_id}/entries")
+    assert log["entries"][-1]["body"]["reason"] == "lost"
+
+
+async def test_a_reader_that_does_not_read_is_cut_off(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(synchronisation, "WRITE_TIMEOUT_S", 0.5)
+    case_id = await caller.open_case()
+    tokens = [(await caller.link(case_id, role))["token"] for role in ("customer", "courier")]
+    writer = await greet(caller, case_id, tokens[0])
+    for number in range(600):
+        await say(
+            writer, f"t{number}", kind="text", text="\N{PACKAGE}" * 2000
+        )  # 4.8 MB: more than the kernel holds
+    port = int(caller.url.rpartition(":")[2])
+    deaf = sockets.socket()
+    deaf.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+    deaf.connect(("127.0.0.1", port))
+    hello = '{"type":"hello","version":1,"token":"%s","after":0,"hash":null}' % tokens[1]  # noqa: UP031
+    deaf.sendall(
+        (
+            f"GET /api/cases/{case_id}/ws HTTP/1.1\r\nHost: x\r\n"
+            "Upgrade: websocket\r\nConnection: Upgrade\r\n"
+            "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n"
+        ).encode()
+        + bytes((0x81, 0x80 | 126, *len(hello).to_bytes(2), 0, 0, 0, 0))
+        + hello.encode()
+    )
+    case = await caller.service.cases.get(case_id)
+    seen = set()
+    for _ in range(400):
+        await asyncio.sleep(0.025)
+        seen.add(len(case.listeners))
+        if seen == {1, 2} and len(case.listeners) == 1:
+            break
+    deaf.close()
+    assert seen == {1, 2} and len(case.listeners) == 1, "it came, and was let go"
+
+
+async def test_a_case_that_a_request_still_holds_is_never_there_twice(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cases, "MAX_IDLE_CASES", 2)
+    held = await caller.service.cases.get(await caller.open_case())
+    for _ in range(5):
+        await caller.open_case()
+    assert len(caller.service.cases.live()) <= 3
+    assert await caller.service.cases.get(held.case_id) is held
