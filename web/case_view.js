@@ -56,7 +56,7 @@ export class CaseView {
   constructor({ case_id, token, actor_id, page }) {
     this.case_id = case_id;
     this.#page = page;
-    this.#stage = new Stage({ onTarget: () => this.update() });
+    this.#stage = new Stage({ onTarget: () => this.update(), roomy: true });
     this.#participation = new Participation({
       case_id,
       actor_id,

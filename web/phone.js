@@ -129,7 +129,7 @@ const lobby = h(
   start,
 );
 
-const stage = new Stage({ onTarget: () => update() });
+const stage = new Stage({ onTarget: () => update(), roomy: false });
 const strip = h("ol", { class: "strip", testid: "strip" });
 const refusalCall = h("p", { class: "refusal", role: "alert", testid: "refusal", hidden: true });
 const qualityWord = h("span");
@@ -547,6 +547,10 @@ function openPicture(number) {
   if (participation && entry) lightbox?.open(entry, participation.state, page.words);
 }
 
+function unmuteIfSilenced() {
+  if (shown === "call" && !stage.sound.hidden) stage.unmute();
+}
+
 async function offerFlip() {
   flip.button.disabled = !(await participation?.camera.canFlip());
 }
@@ -610,9 +614,7 @@ async function keepAwake() {
 }
 
 // A page that was reloaded may show but not sound until it is touched: any touch will do.
-document.addEventListener("pointerdown", () => {
-  if (shown === "call" && !stage.sound.hidden) stage.unmute();
-});
+document.addEventListener("pointerdown", unmuteIfSilenced);
 document.addEventListener("visibilitychange", () => {
   if (document.visibilityState === "visible" && shown === "call") keepAwake();
 });

@@ -25,6 +25,7 @@ const loaded = new Promise((resolve) => {
 
 export class Stage {
   #onTarget;
+  #roomy;
   /** @type {Tile[]} */
   #seats = [];
   /** @type {Tile} */
@@ -32,12 +33,20 @@ export class Stage {
   /** @type {string | null} */
   #chosen = null;
   #sounding = false;
+  /** Browsers let sound through without a tap while they capture; one more try, once the camera runs. */
+  #retry = false;
+  /** Counts the tries to be heard: a late refusal of an earlier one says nothing any more. */
+  #turn = 0;
   /** @type {State | null} */
   #state = null;
 
-  /** @param {{onTarget: () => void}} options onTarget: another picture was made the large one */
-  constructor({ onTarget }) {
+  /**
+   * @param {{onTarget: () => void, roomy: boolean}} options
+   *   onTarget: another picture was made the large one; roomy: every tile has room for role and name
+   */
+  constructor({ onTarget, roomy }) {
     this.#onTarget = onTarget;
+    this.#roomy = roomy;
     this.#own = this.#tile("own-video");
     for (let slot = 0; slot < SLOTS; slot += 1) this.#seats.push(this.#tile("remote-video"));
     this.sound = h("button", {
@@ -104,11 +113,14 @@ export class Stage {
     }
     tile.classList.toggle("is-mirrored", mirrored);
     if (track) this.#play(video);
+    this.#retry = tracks.audio !== null || tracks.video !== null;
+    if (this.#retry && this.#sounding) this.unmute();
   }
 
   /** With the tap of a person the browser lets sound through. */
   unmute() {
     this.#sounding = true;
+    this.#turn += 1;
     for (const { video } of this.#seats) {
       video.muted = false;
       this.#play(video);
@@ -138,7 +150,10 @@ export class Stage {
       const person = state.people.find(({ actor_id }) => actor_id === seated);
       const name = nameOf(state, seated, words);
       const role = state.known[seated]?.role;
-      text(seat.caption, large && role && name !== words.role[role] ? `${words.role[role]} ${name}` : name);
+      text(
+        seat.caption,
+        (large || this.#roomy) && role && name !== words.role[role] ? `${words.role[role]} ${name}` : name,
+      );
       set(seat.tile, "data-muted", person?.audio_muted ?? false);
       set(seat.tile, "aria-label", words.show_large(name));
       const silent = person?.connection === "silent" || person?.connection === "none";
@@ -199,10 +214,16 @@ export class Stage {
   /** @param {HTMLVideoElement} video */
   #play(video) {
     const own = video === this.#own.video;
+    const turn = this.#turn;
     video.muted = own || !this.#sounding;
     video.play().catch((error) => {
       // No tap on this page yet (a reload): picture now, sound with the next tap.
-      if (own || error?.name !== "NotAllowedError" || video.muted) return;
+      if (own || turn !== this.#turn || error?.name !== "NotAllowedError" || video.muted) return;
+      if (this.#retry) {
+        this.#retry = false;
+        this.unmute();
+        return;
+      }
       video.muted = true;
       video.play().catch(() => {});
       show(this.sound, true);
