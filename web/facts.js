@@ -197,7 +197,7 @@ export class Facts {
       [
         "actor",
         desk.actor,
-        `${words.role[envelope.role]} · ${nameOf(state, envelope.actor_id, words)}`,
+        [...new Set([words.role[envelope.role], nameOf(state, envelope.actor_id, words)])].join(" · "),
         "",
         false,
       ],

@@ -509,7 +509,7 @@ const zh = {
     facts: "详情",
     parties: "参与人",
     online: "在线",
-    away: "离开",
+    away: "不在线",
     export: "导出",
     exporting: "正在导出…",
     export_failed: "证据包没有生成，请重试。",
