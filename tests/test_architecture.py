@@ -38,6 +38,7 @@ LIVES_IN = {
     "pylibsrtp": ("media/dtls.py",),
     "rfc8785": ("server/evidence/canonical.py",),
     "segno": ("server/sample.py",),
+    "uvloop": ("server/main.py",),
 }
 
 # What drives: everything else in media, signaling and server/evidence is pure.
