@@ -32,8 +32,7 @@ $(READY): requirements-dev.lock pyproject.toml
 	touch $@
 
 $(WEB_READY): web/package-lock.json
-	# Not `npm ci`: it refuses a lock file made where the registry lacks optional builds for other platforms.
-	cd web && npm install --no-save --silent --no-audit --no-fund
+	cd web && npm ci --silent --no-audit --no-fund
 	touch $@
 
 # Browser tests drive Debian's Chromium, with Debian's fonts for Chinese.

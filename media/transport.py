@@ -254,7 +254,7 @@ class Peer:
     def _arm(self) -> None:
         """Put the right calls on the hot path, so that it asks no questions.
 
-        While connected these are pylibsrtp's own. Before that, and while the peer is silent, the first
+        While connected these are libsrtp's own. Before that, and while the peer is silent, the first
         packet that authenticates also says that the peer is there. Nothing is sent before it can be read.
         """
         keys = self._keys or NO_KEYS
