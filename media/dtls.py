@@ -4,8 +4,8 @@
     handle_datagram() ──> the next flight, or the end of the handshake
     on_keys ──> the SRTP sessions exist             on_connected ──> the peer has them too
 
-This is the only file that touches private names of aiortc and pylibsrtp. Taken from `RTCDtlsTransport` is what
-it does well, certificates, the check of the fingerprint and the SRTP keys; its pump is not: an empty
+This is the only file that touches private names of aiortc and pylibsrtp. Taken from `RTCDtlsTransport` is
+what it does well, certificates, the check of the fingerprint and the SRTP keys; its pump is not: an empty
 datagram ends it, and OpenSSL's retransmission timer of a second is a long wait at a door. Here the last
 flight is sent again after about 1.5 round trips, byte by byte: to the peer a duplicate of the network.
 
