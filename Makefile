@@ -16,13 +16,13 @@ test: check
 	$(BIN)/pytest
 
 # Everything that needs no running service: format, lint, types, web format, web types, web tests.
-check: $(READY) $(WEB_READY) | chromium
+check: $(READY) $(WEB_READY) | browsers
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	cd web && npm run --silent check
 
-bench: $(READY) | chromium
+bench: $(READY) | browsers
 	$(BIN)/python -m tests.bench
 
 $(READY): requirements-dev.lock pyproject.toml
@@ -35,13 +35,15 @@ $(WEB_READY): web/package-lock.json
 	cd web && npm ci --silent --no-audit --no-fund
 	touch $@
 
-# Browser tests drive Debian's Chromium, with Debian's fonts for Chinese.
-.PHONY: chromium
-chromium:
-	@command -v chromium >/dev/null && fc-list 2>/dev/null | grep -q CJK || { \
+# Browser tests drive Debian's own browsers, with Debian's fonts for Chinese.
+BROWSERS := chromium firefox-esr fonts-noto-cjk
+
+.PHONY: browsers
+browsers:
+	@command -v chromium >/dev/null && command -v firefox-esr >/dev/null && fc-list | grep -q CJK || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium fonts-noto-cjk ffmpeg >/dev/null; \
-	  else echo "chromium is missing: install it (Debian: apt-get install chromium fonts-noto-cjk ffmpeg); browser tests will be skipped"; fi; }
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(BROWSERS) >/dev/null; \
+	  else echo "Tests that need $(BROWSERS) are skipped where these are missing (Debian: apt-get install)"; fi; }
 
 locks:
 	uv pip compile -q pyproject.toml --generate-hashes --no-header --python-version 3.11 -o requirements.lock
