@@ -35,9 +35,6 @@ from media.stun import Address
 
 MAX_DATAGRAM_BYTES = 2_048  # nothing longer than an Ethernet frame is ours; what is cut does not authenticate
 MAX_DATAGRAMS_A_WAKEUP = 64  # about 2 ms of work, then timers and other sockets have their turn
-CLOSE_WAKEUP_S = 0.0005  # at 2,000 wake-ups a second they cost a tenth of a core
-BUSY_WAKEUPS = 8  # in close succession: more than the packets of one picture cause
-POLL_S = 0.001  # what waiting for company may add to a packet's delay
 SOCKET_BUFFER_BYTES = 4 << 20  # 4 MiB: 200 ms of 160 Mbit/s, while the loop does something else
 SWEEP_S = 0.25  # how often peers are looked over for silence
 SILENT_AFTER_S = 3.0  # a sender is never quiet for longer: libwebrtc's rarest checks come every 2.5 s
@@ -305,10 +302,7 @@ class UdpTransport:
         self._peers: dict[str, Peer] = {}  # by our user fragment
         self._routes: dict[Address, Peer] = {}  # by every address that authenticated
         self._loop = asyncio.get_running_loop()
-        self._woken_at = 0.0
-        self._close_wakeups = 0
-        self._poll_timer: asyncio.TimerHandle | None = None
-        self._loop.add_reader(udp, self._handle_readable)
+        self._loop.add_reader(udp, self._read)
         self._sweep_timer = self._loop.call_later(SWEEP_S, self._sweep)
 
     @classmethod
@@ -400,40 +394,19 @@ class UdpTransport:
         for peer in tuple(self._peers.values()):
             peer.close()
         self._sweep_timer.cancel()
-        if self._poll_timer is not None:
-            self._poll_timer.cancel()
         self._loop.remove_reader(self.socket)
         self.socket.close()
 
-    def _handle_readable(self) -> None:
-        """The kernel has something. A wake-up costs as much as a packet: when they follow each other closely,
-        the port is looked at by the clock instead, until it is found empty.
-        """
-        self._read()
-        now = time.monotonic()
-        self._close_wakeups = self._close_wakeups + 1 if now - self._woken_at < CLOSE_WAKEUP_S else 0
-        self._woken_at = now
-        if self._close_wakeups >= BUSY_WAKEUPS:
-            self._close_wakeups = 0
-            self._loop.remove_reader(self.socket)
-            self._poll_timer = self._loop.call_later(POLL_S, self._poll)
-
-    def _poll(self) -> None:
-        if self._read():
-            self._poll_timer = self._loop.call_later(POLL_S, self._poll)
-        else:
-            self._loop.add_reader(self.socket, self._handle_readable)
-
-    def _read(self) -> int:
-        """What the kernel holds, but not so much that others starve; returns how many datagrams that were."""
+    def _read(self) -> None:
+        """What the kernel holds, but not so much that others starve: the rest comes with the next wake-up."""
         recvfrom = self.socket.recvfrom
         routes = self._routes
         monotonic = time.monotonic
-        for count in range(MAX_DATAGRAMS_A_WAKEUP):
+        for _ in range(MAX_DATAGRAMS_A_WAKEUP):
             try:
                 datagram, source = recvfrom(MAX_DATAGRAM_BYTES)
             except OSError:  # nothing more, or an ICMP error that speaks of an earlier datagram
-                return count
+                return
             now = monotonic()
             peer = routes.get(source)
             # RFC 7983 §7: 128 to 191 is RTP or RTCP; shorter than an RTCP header and tag is neither.
@@ -455,7 +428,6 @@ class UdpTransport:
             if source != peer._address:
                 peer.handle_move(source, now)
             handle(plaintext, now)
-        return MAX_DATAGRAMS_A_WAKEUP
 
     def _handle_rest(self, datagram: bytes, source: Address, peer: Peer | None, now: float) -> None:
         counters = self.counters
