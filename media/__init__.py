@@ -1,4 +1,4 @@
-"""Real-time media: one UDP port, DTLS-SRTP, RTP forwarding, frames. Knows nothing of cases.
+"""Real-time media: one port, UDP and TCP; DTLS-SRTP, RTP forwarding, frames. Knows nothing of cases.
 
 The way of a packet:
 
@@ -8,6 +8,9 @@ The way of a packet:
                                                  │
                                                  └─ picture_buffer.py (keyframe and tail)
 
-and of a frame: relay.py asks picture_buffer.py for the newest decodable picture and hands its packets to
+Where UDP is blocked the same packets come framed in a stream: tcp.py and framing.py stand before
+transport.py, and a connection is an address like any other. fragment.py reads and writes what restarts ICE.
+
+And of a frame: relay.py asks picture_buffer.py for the newest decodable picture and hands its packets to
 picture_decoder.py, whose worker process answers with a JPEG. Nothing else is ever decoded.
 """

@@ -2,6 +2,8 @@
 
     MediaError
     ├── MalformedMedia               the bytes or the text are wrong
+    │   ├── MalformedFragment        an SDP fragment that restarts nothing
+    │   ├── MalformedFraming         a stream whose frames cannot be told apart
     │   ├── MalformedOffer           an SDP offer that cannot be answered
     │   ├── MalformedPayload         an RTP payload that its payload format does not allow
     │   ├── MalformedRtcp            a datagram that is no well-formed RTCP compound
@@ -29,6 +31,14 @@ class MediaError(Exception):
 
 class MalformedMedia(MediaError):
     code = "malformed_media"
+
+
+class MalformedFragment(MalformedMedia):
+    code = "malformed_fragment"
+
+
+class MalformedFraming(MalformedMedia):
+    code = "malformed_framing"
 
 
 class MalformedOffer(MalformedMedia):

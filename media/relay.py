@@ -1,4 +1,4 @@
-"""The relay: calls on one UDP port. The driver that feeds each call's router and performs what it returns.
+"""The relay: calls on one port. The driver that feeds each call's router and performs what it returns.
 
     connect ──> offer, answer, peer        admit / withdraw ──> who is relayed to whom
     capture_frame ──> the newest decodable picture of one participant, decoded elsewhere
@@ -16,7 +16,8 @@ from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from typing import Literal, assert_never
 
-from media.errors import NoPicture
+from media.errors import MalformedFragment, NoPicture, UnknownPeer
+from media.fragment import encode_fragment, parse_fragment
 from media.picture_buffer import PictureBuffer
 from media.picture_decoder import Picture, PictureDecoder
 from media.router import Output, Router, SendRtcp, SendRtp, SlotAssignment, SlotsChanged, Traffic
@@ -42,10 +43,19 @@ CONNECTION_STATES: Mapping[PeerState, ConnectionState] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Connection:
-    """An answered offer."""
+    """An answered offer. `ice_tag` names the credentials agreed on, and changes with each restart."""
 
     session_id: str
     answer: str
+    ice_tag: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Restarted:
+    """An answered restart of ICE: an SDP fragment, and the name of the new credentials."""
+
+    fragment: str
+    ice_tag: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +93,7 @@ class Participant:
     earlier: Traffic = field(default_factory=Traffic)
     session_id: str = ""
     peer: Peer | None = None
+    transport_section: tuple[str, str] = ("", "")  # kind and mid of the section that carries the bundle
     pictures: PictureBuffer = field(default_factory=PictureBuffer)
 
 
@@ -107,6 +118,8 @@ class Call:
             on_state=lambda: self._handle_state(participant_id, session_id),
         )
         participant.peer, participant.session_id = peer, session_id
+        first = offer.accepted_sections()[0]
+        participant.transport_section = (first.kind, first.mid)
         participant.pictures = PictureBuffer()
         self.perform(self.router.add_peer(participant_id, offer, slots, time.monotonic()))
         return encode_answer(
@@ -115,6 +128,7 @@ class Call:
             ice_pwd=peer.ice_pwd,
             fingerprint=transport.fingerprint,
             candidates=transport.candidates,
+            tcp_candidates=transport.tcp_candidates,
             slots=slots,
         )
 
@@ -237,6 +251,7 @@ class Relay:
     async def open(cls, *, host: str, port: int, announce: Sequence[tuple[str, int]]) -> "Relay":
         """Binds the port and warms the decoder. Raises `OSError` when the port is taken."""
         transport = await UdpTransport.open(host=host, port=port, announce=announce)
+        await transport.listen_tcp()
         decoder = PictureDecoder()
         await decoder.start()
         return cls(transport, decoder)
@@ -272,6 +287,11 @@ class Relay:
         """Datagrams that changed nothing, by the reason; none of them costs a log line."""
         return asdict(self._transport.counters)
 
+    @property
+    def connections_turned_away(self) -> int:
+        """TCP connections that ended before a check authenticated."""
+        return self._transport.tcp.turned_away
+
     def connect(self, call_id: str, participant_id: str, offer_sdp: str) -> Connection:
         """Answers a participant's offer. Raises `MalformedOffer`, and then an older connection stays."""
         offer = parse_offer(offer_sdp)
@@ -279,9 +299,43 @@ class Relay:
         if call is None:
             call = self._calls[call_id] = Call(call_id, self._tell)
         session_id = secrets.token_hex(SESSION_BYTES)
+        answer = call.connect(participant_id, session_id, offer, self._transport)
         return Connection(
-            session_id=session_id, answer=call.connect(participant_id, session_id, offer, self._transport)
+            session_id=session_id,
+            answer=answer,
+            ice_tag=self.ice_tag(call_id, participant_id, session_id),
         )
+
+    def ice_tag(self, call_id: str, participant_id: str, session_id: str) -> str:
+        """The name of the newest ICE credentials of a session. Raises `UnknownPeer`."""
+        return self._peer_of(call_id, participant_id, session_id).ice_ufrag
+
+    def trickle(self, call_id: str, participant_id: str, session_id: str, fragment: str) -> None:
+        """More candidates of a peer: a lite end needs none. Raises `UnknownPeer` or `MalformedFragment`."""
+        peer = self._peer_of(call_id, participant_id, session_id)
+        if parse_fragment(fragment).ice_ufrag != peer.credentials.remote_ufrag:
+            raise MalformedFragment("a fragment with another user fragment restarts: send If-Match: *")
+
+    def restart_ice(self, call_id: str, participant_id: str, session_id: str, fragment: str) -> Restarted:
+        """Answers a peer's new ICE credentials with new ones; the same fragment again gets the same answer.
+
+        Handshake, keys, streams and slots stay, and the old credentials stay good until the peer uses the
+        new ones. Raises `UnknownPeer` or `MalformedFragment`, and then nothing has changed.
+        """
+        peer = self._peer_of(call_id, participant_id, session_id)
+        remote_ufrag = parse_fragment(fragment).ice_ufrag
+        if remote_ufrag != peer.credentials.remote_ufrag:
+            self._transport.restart_ice(peer, remote_ufrag)
+        kind, mid = self._calls[call_id].participants[participant_id].transport_section
+        answer = encode_fragment(
+            ice_ufrag=peer.ice_ufrag,
+            ice_pwd=peer.ice_pwd,
+            kind=kind,
+            mid=mid,
+            candidates=self._transport.candidates,
+            tcp_candidates=self._transport.tcp_candidates,
+        )
+        return Restarted(fragment=answer, ice_tag=peer.ice_ufrag)
 
     def disconnect(self, call_id: str, participant_id: str) -> None:
         """Closes a participant's connection, if there is one."""
@@ -376,6 +430,12 @@ class Relay:
     def _participant(self, call_id: str, participant_id: str) -> Participant | None:
         call = self._calls.get(call_id)
         return call.participants.get(participant_id) if call is not None else None
+
+    def _peer_of(self, call_id: str, participant_id: str, session_id: str) -> Peer:
+        participant = self._participant(call_id, participant_id)
+        if participant is None or participant.peer is None or participant.session_id != session_id:
+            raise UnknownPeer("there is no such media session, or it has been replaced")
+        return participant.peer
 
     def _forget_if_empty(self, call: Call) -> None:
         if not call.participants:

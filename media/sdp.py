@@ -415,11 +415,12 @@ def encode_answer(
     ice_pwd: str,
     fingerprint: Fingerprint,
     candidates: Sequence[tuple[str, int]],
+    tcp_candidates: Sequence[tuple[str, int]] = (),
     slots: Sequence[SlotSsrcs],
 ) -> str:
     """The answer (RFC 8829 §5.3): each accepted section with its slot's SSRC, the others with port zero.
 
-    `candidates` are (IP address, UDP port), the preferred one first; at least one.
+    `candidates` are (IP address, UDP port), the preferred one first; at least one. Those for TCP follow.
     """
     streams = {
         section.mid: (slot.cname, f"{slot.cname}-{section.kind}", ssrc)
@@ -468,15 +469,25 @@ def encode_answer(
             lines.append(f"a=ssrc:{ssrc} msid:{stream} {track}")
         # RFC 9143 §7.3.1 wants the candidates in the tagged section alone; aiortc reads those of the last,
         # and who reads the first passes over the others.
-        lines += [_candidate_line(order, *address) for order, address in enumerate(candidates)]
-        lines.append("a=end-of-candidates")
+        lines += candidate_lines(candidates, tcp_candidates)
     return "\r\n".join(lines) + "\r\n"
 
 
-def _candidate_line(order: int, host: str, port: int) -> str:
-    # RFC 8445 §5.1.2.1: type preference 126 for host, local preference by order, component 1.
-    priority = 126 << 24 | (65_535 - order) << 8 | 255
-    return f"a=candidate:{order + 1} 1 udp {priority} {host} {port} typ host"
+def candidate_lines(
+    candidates: Sequence[tuple[str, int]], tcp_candidates: Sequence[tuple[str, int]]
+) -> list[str]:
+    """All candidates of a lite end, those for UDP first, and the word that there are no more."""
+    lines = []
+    for order, (host, port) in enumerate(candidates):
+        # RFC 8445 §5.1.2.1: type preference 126 for host, local preference by order, component 1.
+        priority = 126 << 24 | (65_535 - order) << 8 | 255
+        lines.append(f"a=candidate:{order + 1} 1 udp {priority} {host} {port} typ host")
+    for order, (host, port) in enumerate(tcp_candidates):
+        # RFC 6544 §4.2: a lower type preference than UDP's, direction preference 4 for passive.
+        priority = 90 << 24 | (4 << 13 | 8_191 - order) << 8 | 255
+        foundation = len(candidates) + order + 1
+        lines.append(f"a=candidate:{foundation} 1 tcp {priority} {host} {port} typ host tcptype passive")
+    return [*lines, "a=end-of-candidates"]
 
 
 def _codec_lines(codec: Codec) -> Iterable[str]:

@@ -20,7 +20,7 @@ import hmac
 import ipaddress
 import struct
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from media.errors import IllegalCheck, MalformedStun
 
@@ -51,8 +51,17 @@ UNDERSTOOD = frozenset(
 ROLE_CONFLICT = (487, "Role Conflict")
 UNKNOWN_ATTRIBUTE = (420, "Unknown Attribute")
 
+
+class TcpAddress(NamedTuple):
+    """The far end of a TCP connection; `connection` tells it from every other that there was."""
+
+    host: str
+    port: int
+    connection: int
+
+
 # As the socket gives and takes it: (host, port) for IPv4, (host, port, flow information, scope) for IPv6.
-Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int]
+Address: TypeAlias = tuple[str, int] | tuple[str, int, int, int] | TcpAddress
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

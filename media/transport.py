@@ -6,6 +6,8 @@
 
     send_rtp / send_rtcp ─ protect ─ sendto
 
+What comes over TCP (tcp.py) is demultiplexed in the same way; a connection is an address like any other.
+
 The first byte says what a datagram is (RFC 7983). Whatever does not authenticate changes nothing: it is
 counted, by kind, and forgotten. No address is believed before a check with the right password has come
 from it, and no packet before its SRTP tag has been verified.
@@ -19,6 +21,7 @@ import asyncio
 import contextlib
 import enum
 import ipaddress
+import logging
 import secrets
 import socket
 import time
@@ -31,18 +34,24 @@ import ifaddr
 from media import dtls, ice, stun
 from media.errors import IllegalCheck, MalformedStun, UnknownUfrag
 from media.sdp import Fingerprint, Offer
-from media.stun import Address
+from media.stun import Address, TcpAddress
+from media.tcp import TcpPort
 
 MAX_DATAGRAM_BYTES = 2_048  # nothing longer than an Ethernet frame is ours; what is cut does not authenticate
 MAX_DATAGRAMS_A_WAKEUP = 64  # about 2 ms of work, then timers and other sockets have their turn
 SOCKET_BUFFER_BYTES = 4 << 20  # 4 MiB: 200 ms of 160 Mbit/s, while the loop does something else
-SWEEP_S = 0.25  # how often peers are looked over for silence
-SILENT_AFTER_S = 3.0  # a sender is never quiet for longer: libwebrtc's rarest checks come every 2.5 s
-SILENT_AFTER_RECEIVING_S = 8.0  # RFC 7675 §5.1: the checks of who only receives may be 6 s apart
+SWEEP_S = 0.1  # how often peers are looked over for silence
+SILENT_AFTER_S = 2.8  # with the sweep and the way to the others' screens, within the 3 s that are promised
+SILENT_AFTER_CHECKS_S = (
+    8.0  # who sends checks alone: every 2.5 to 3 s in libwebrtc, up to 6 s in RFC 7675 §5.1
+)
+MEDIA_RECENT_S = 1.5  # of who sends or receives pictures an RTCP report comes every second
 CLOSED_AFTER_S = 60.0  # browsers give up after half of it; a lift ride does not end a call
 TAKEOVER_AFTER_S = 1.0  # quiet for that long, an address may have become another peer's
 MAX_CANDIDATES = 8  # a browser pairs each with each of its own
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33  # Linux, asm-generic/socket.h; Python has no names for them
+MAX_STRANGE_MEDIA = 50  # packets a sweep that may look for their peer; a call that has moved has ten
+MAX_NAMESAKES = 4  # peers asked about one SSRC: it is a peer's own claim, and 32 random bits
 UFRAG_BYTES = 6  # 48 bits: nobody guesses one, and they do not collide
 PWD_BYTES = 24  # RFC 8445 §5.3 asks for 128 bits
 
@@ -68,6 +77,8 @@ class Counters:
     unauthenticated_srtp: int = 0  # a wrong tag, a repetition, or before there were keys
     unsent: int = 0  # full socket buffer, no route, too long, or no keys yet
 
+
+logger = logging.getLogger(__name__)
 
 # What a send may raise: no keys yet, too long for SRTP or the network, a full socket buffer.
 UNSENDABLE = (*dtls.SRTP_ERRORS, OSError)
@@ -104,8 +115,7 @@ class Peer:
         "_unprotect_rtcp",
         "_unprotect_rtp",
         "close_reason",
-        "ice_pwd",
-        "ice_ufrag",
+        "ssrcs",
         "state",
     )
 
@@ -119,8 +129,7 @@ class Peer:
         on_rtcp: Callable[[bytes, float], None],
         on_state: Callable[[], None],
     ) -> None:
-        self.ice_ufrag = secrets.token_hex(UFRAG_BYTES)
-        self.ice_pwd = secrets.token_hex(PWD_BYTES)
+        self.ssrcs = tuple(ssrc for section in offer.sections for ssrc in section.ssrcs)
         self.state = PeerState.NEW
         self.close_reason: str | None = None  # a sentence, once CLOSED
         self._on_rtp = on_rtp
@@ -130,11 +139,12 @@ class Peer:
         self._transport = transport
         self._counters = transport.counters
         self._sendto: Callable[[bytes, Any], int] = transport.socket.sendto
-        self._checked_at = self._media_at = time.monotonic()  # life is reckoned from birth
+        self._checked_at = time.monotonic()  # life is reckoned from birth
+        self._media_at = ice.NEVER
         self._address: Address | None = None
         self._keys: dtls.SrtpKeys | None = None
         self._arm()
-        self._ice = ice.IceLite(ufrag=self.ice_ufrag, pwd=self.ice_pwd, remote_ufrag=offer.ice_ufrag)
+        self._ice = ice.IceLite(_new_credentials(offer.ice_ufrag))
         self._dtls = dtls.DtlsSession(
             certificate=transport.certificate,
             fingerprints=offer.fingerprints,
@@ -144,6 +154,21 @@ class Peer:
             on_closed=lambda: self._fail("the peer closed the connection"),
             on_failed=self._fail,
         )
+
+    @property
+    def credentials(self) -> ice.Credentials:
+        """What the peer has been told last: our fragment and password, and its own fragment."""
+        return self._ice.newest
+
+    @property
+    def ice_ufrag(self) -> str:
+        """Our user fragment, as the peer was told last."""
+        return self._ice.newest.ufrag
+
+    @property
+    def ice_pwd(self) -> str:
+        """Our password, as the peer was told last."""
+        return self._ice.newest.pwd
 
     @property
     def last_seen(self) -> float:
@@ -207,10 +232,23 @@ class Peer:
             if isinstance(output, ice.Selected):
                 self.select(output.address)
 
-    def handle_takeover(self, address: Address) -> None:
-        """The address has become another peer's."""
-        self._ice.handle_takeover(address)
+    def handle_strange_media(self, source: Address, now: float) -> list[ice.Output]:
+        """A packet with the right tag came from an address that was never checked."""
+        if self._address is not None:
+            self._ice.handle_media(self._address, self._media_at)
+        outputs = self._ice.handle_strange_media(source, now)
+        if outputs:
+            self._media_at = now
+        return outputs
+
+    def handle_lost(self, address: Address) -> None:
+        """The address has become another peer's, or its connection has ended."""
+        self._ice.handle_lost(address)
         self.select(self._ice.selected)
+
+    def restart_ice(self, remote_ufrag: str) -> list[ice.Output]:
+        """Expect checks with new credentials; handshake, keys and streams stay as they are."""
+        return self._ice.restart(_new_credentials(remote_ufrag))
 
     def handle_dtls(self, datagram: bytes) -> None:
         """A DTLS datagram from one of this peer's addresses."""
@@ -221,13 +259,20 @@ class Peer:
         quiet_s = now - self.last_seen
         if quiet_s > closed_after_s:
             self._fail("the peer has been silent for too long")
-        elif quiet_s > self._silent_after_s and self.state is PeerState.CONNECTED:
-            self._enter(PeerState.SILENT)
+        elif self.state is PeerState.CONNECTED and quiet_s > self._silent_after_s:
+            checks_alone = self._checked_at - self._media_at > MEDIA_RECENT_S
+            if not checks_alone or quiet_s > max(self._silent_after_s, SILENT_AFTER_CHECKS_S):
+                self._enter(PeerState.SILENT)
 
     def select(self, address: Address | None) -> None:
         """From now on everything goes there."""
         self._address = address
+        self._sendto = self._transport.way_to(address)
         self._arm()
+
+    def ufrags(self) -> tuple[str, ...]:
+        """The user fragments by which checks may name this peer."""
+        return self._ice.ufrags
 
     def addresses(self) -> tuple[Address, ...]:
         """All addresses that this peer may send from."""
@@ -299,8 +344,14 @@ class UdpTransport:
         self.counters = Counters()
         self._silent_after_s = silent_after_s
         self._closed_after_s = closed_after_s
-        self._peers: dict[str, Peer] = {}  # by our user fragment
+        self._peers: dict[str, Peer] = {}  # by our user fragments
         self._routes: dict[Address, Peer] = {}  # by every address that authenticated
+        self._senders: dict[int, list[Peer]] = {}  # by the SSRCs that they offered
+        self._strange_media = 0  # since the last sweep
+        self.tcp_candidates: tuple[tuple[str, int], ...] = ()
+        self.tcp = TcpPort(
+            on_packet=self.handle_packet, knows=self._routes.__contains__, on_gone=self._handle_gone
+        )
         self._loop = asyncio.get_running_loop()
         self._loop.add_reader(udp, self._read)
         self._sweep_timer = self._loop.call_later(SWEEP_S, self._sweep)
@@ -344,6 +395,16 @@ class UdpTransport:
             udp.close()
             raise
 
+    async def listen_tcp(self) -> None:
+        """Listen on the same port over TCP, too. Where that cannot be, the service runs on UDP alone."""
+        host, port = self.socket.getsockname()[:2]
+        try:
+            await self.tcp.listen(host, port, self.socket.family)
+        except OSError as error:
+            logger.warning("no media over TCP, where UDP is blocked: port %d: %s", port, error)
+            return
+        self.tcp_candidates = self.candidates
+
     @property
     def fingerprint(self) -> Fingerprint:
         return self.certificate.fingerprint
@@ -362,30 +423,47 @@ class UdpTransport:
         on_state: Callable[[], None],
     ) -> Peer:
         """Expect a peer, whose fragment and password go into the answer. The callbacks get plaintext."""
-        sends = bool(offer.sending_sections())
-        longest_s = max(self._silent_after_s, SILENT_AFTER_RECEIVING_S)
         peer = Peer(
             self,
             offer,
-            silent_after_s=self._silent_after_s if sends else longest_s,
+            silent_after_s=self._silent_after_s,
             on_rtp=on_rtp,
             on_rtcp=on_rtcp,
             on_state=on_state,
         )
         self._peers[peer.ice_ufrag] = peer
+        for ssrc in peer.ssrcs:
+            self._senders.setdefault(ssrc, []).append(peer)
         return peer
+
+    def restart_ice(self, peer: Peer, remote_ufrag: str) -> None:
+        """Give a peer new credentials; those in use stay good until it follows."""
+        self._perform(peer, peer.restart_ice(remote_ufrag))
+        self._peers[peer.ice_ufrag] = peer
 
     def remove_peer(self, peer: Peer) -> None:
         """Forget a closed peer's fragment and addresses."""
-        self._peers.pop(peer.ice_ufrag, None)
+        for ufrag in peer.ufrags():
+            self._peers.pop(ufrag, None)
         for address in peer.addresses():
             if self._routes.get(address) is peer:
                 del self._routes[address]
+                self.tcp.forget(address)
+        for ssrc in peer.ssrcs:
+            namesakes = self._senders.get(ssrc, [])
+            if peer in namesakes:
+                namesakes.remove(peer)
+            if not namesakes:
+                self._senders.pop(ssrc, None)
+
+    def way_to(self, address: Address | None) -> Callable[[bytes, Any], int]:
+        """How to send there, in the form of `socket.sendto`."""
+        return self.tcp.way_to(address) if isinstance(address, TcpAddress) else self.socket.sendto
 
     def send(self, datagram: bytes, address: Address) -> None:
         """Send a datagram as it is; what the kernel does not take is counted."""
         try:
-            self.socket.sendto(datagram, address)
+            self.way_to(address)(datagram, address)
         except OSError:
             self.counters.unsent += 1
 
@@ -394,6 +472,7 @@ class UdpTransport:
         for peer in tuple(self._peers.values()):
             peer.close()
         self._sweep_timer.cancel()
+        self.tcp.close()
         self._loop.remove_reader(self.socket)
         self.socket.close()
 
@@ -429,6 +508,50 @@ class UdpTransport:
                 peer.handle_move(source, now)
             handle(plaintext, now)
 
+    def handle_packet(self, packet: bytes, source: TcpAddress, now: float) -> None:
+        """A packet that came over TCP. Does what `_read` does in line, where a call a packet would count."""
+        peer = self._routes.get(source)
+        if peer is None or len(packet) < 12 or not 127 < packet[0] < 192:
+            self._handle_rest(packet, source, peer, now)
+        elif self._handle_media(packet, source, peer, now):
+            peer._media_at = now
+            if source != peer.address:
+                peer.handle_move(source, now)
+        else:
+            self.counters.unauthenticated_srtp += 1
+
+    def _handle_media(self, packet: bytes, source: Address, peer: Peer, now: float) -> bool:
+        """Unprotect a packet and hand it on; whether it has authenticated."""
+        try:
+            if 191 < packet[1] < 224:
+                plaintext, handle = peer._unprotect_rtcp(packet), peer._on_rtcp
+            else:
+                plaintext, handle = peer._unprotect_rtp(packet), peer._on_rtp
+        except dtls.SRTP_ERRORS:
+            return False
+        handle(plaintext, now)
+        return True
+
+    def _handle_strange_media(self, packet: bytes, source: Address, now: float) -> bool:
+        """Media from an address that no check has taught: whether a peer has spoken from there."""
+        if len(packet) < 12 or 191 < packet[1] < 224:
+            return False
+        namesakes = self._senders.get(int.from_bytes(packet[8:12]), [])[:MAX_NAMESAKES]
+        if not namesakes or self._strange_media >= MAX_STRANGE_MEDIA:
+            return False
+        self._strange_media += 1
+        for peer in namesakes:
+            if self._handle_media(packet, source, peer, now):
+                self._perform(peer, peer.handle_strange_media(source, now), source)
+                return True
+        return False
+
+    def _handle_gone(self, address: TcpAddress) -> None:
+        """A connection has ended by itself."""
+        peer = self._routes.pop(address, None)
+        if peer is not None:
+            peer.handle_lost(address)
+
     def _handle_rest(self, datagram: bytes, source: Address, peer: Peer | None, now: float) -> None:
         counters = self.counters
         if not datagram:
@@ -445,7 +568,8 @@ class UdpTransport:
         elif not (19 < datagram[0] < 64 or 127 < datagram[0] < 192):
             counters.unknown_kind += 1
         elif peer is None:
-            counters.unknown_source += 1
+            if not (datagram[0] > 127 and self._handle_strange_media(datagram, source, now)):
+                counters.unknown_source += 1
         elif datagram[0] < 64:
             peer.handle_dtls(datagram)
         else:
@@ -464,28 +588,43 @@ class UdpTransport:
             and now - holder.last_seen < TAKEOVER_AFTER_S
         ):
             raise IllegalCheck("the address is in use by another peer")
-        for output in peer.handle_check(request, source, now):
-            match output:
-                case ice.Reply():
-                    self.send(output.datagram, source)
-                case ice.Learned():
-                    if holder is not None:
-                        holder.handle_takeover(source)
-                    self._routes[source] = peer
-                case ice.Forgotten():
-                    del self._routes[output.address]
-                case ice.Selected():
-                    peer.select(output.address)
-                case _:
-                    assert_never(output)
+        self._perform(peer, peer.handle_check(request, source, now), source)
         if peer.address is not None:
             peer.handle_checked()
 
+    def _perform(self, peer: Peer, outputs: Sequence[ice.Output], source: Address | None = None) -> None:
+        for output in outputs:
+            match output:
+                case ice.Reply():
+                    assert source is not None
+                    self.send(output.datagram, source)
+                case ice.Learned():
+                    holder = self._routes.get(output.address)
+                    if holder is not None:
+                        holder.handle_lost(output.address)
+                    self._routes[output.address] = peer
+                case ice.Forgotten():
+                    del self._routes[output.address]
+                    self.tcp.forget(output.address)
+                case ice.Selected():
+                    peer.select(output.address)
+                case ice.Retired():
+                    self._peers.pop(output.ufrag, None)
+                case _:
+                    assert_never(output)
+
     def _sweep(self) -> None:
+        self._strange_media = 0
         self._sweep_timer = self._loop.call_later(SWEEP_S, self._sweep)
         now = time.monotonic()
         for peer in tuple(self._peers.values()):
             peer.handle_time(now, self._closed_after_s)
+
+
+def _new_credentials(remote_ufrag: str) -> ice.Credentials:
+    return ice.Credentials(
+        ufrag=secrets.token_hex(UFRAG_BYTES), pwd=secrets.token_hex(PWD_BYTES), remote_ufrag=remote_ufrag
+    )
 
 
 def own_addresses(bound_host: str) -> list[str]:

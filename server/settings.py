@@ -27,10 +27,10 @@ class Setting:
 
 SETTINGS = (
     Setting(
-        name="PROOFCALL_HTTP_HOST", default="127.0.0.1", meaning="address to listen on, HTTP and UDP alike"
+        name="PROOFCALL_HTTP_HOST", default="127.0.0.1", meaning="address to listen on, HTTP and media alike"
     ),
     Setting(name="PROOFCALL_HTTP_PORT", default="8080", meaning="TCP port of pages, API and WebSocket"),
-    Setting(name="PROOFCALL_UDP_PORT", default="8443", meaning="UDP port of all media"),
+    Setting(name="PROOFCALL_UDP_PORT", default="8443", meaning="port of all media, UDP and TCP"),
     Setting(
         name="PROOFCALL_ANNOUNCE",
         default="",

@@ -47,6 +47,7 @@ DRIVERS = {
     "media/picture_decoder.py",
     "media/picture_worker.py",
     "media/relay.py",
+    "media/tcp.py",
     "media/transport.py",
     "server/evidence/verify_command.py",
 }

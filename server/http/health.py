@@ -37,6 +37,11 @@ class Figures(Collector):
         for fate, count in relay.datagrams().items():
             datagrams.add_metric([fate], count)
         yield datagrams
+        yield CounterMetricFamily(
+            "proofcall_connections_turned_away",
+            "TCP connections to the media port that proved nothing",
+            relay.connections_turned_away,
+        )
 
 
 def operations(service: Service, sockets: Sockets) -> tuple[Operation, ...]:

@@ -4,7 +4,7 @@ Full ICE, controlling, nominating aggressively as Firefox does; DTLS passive; on
 Checks are made and read with aioice's STUN, so that two independent implementations meet. A `Link` in
 front of the socket loses and delays datagrams in both directions, by a seed of its own.
 
-    client = await ClientPeer.open()
+    client = await ClientPeer.open()         # or over_tcp=True: a connection to the answer's TCP candidate
     client.connect(answer_for(client.offer()))
     await client.wait_connected()
 """
@@ -23,6 +23,7 @@ from dataclasses import dataclass, field
 from aioice import stun
 
 from media.dtls import Certificate, Crypt, DtlsSession, SrtpKeys
+from media.framing import FrameReader, encode_frame
 from media.sdp import Fingerprint
 
 CHECK_RETRY_S = 0.05  # RFC 8445 §14.2: Ta
@@ -59,7 +60,9 @@ class Link:
 class ClientPeer:
     """One peer connection of a pretended browser. Received plaintext goes to `on_rtp` and `on_rtcp`."""
 
-    def __init__(self, *, certificate: Certificate, link: Link, slots: int, port: int) -> None:
+    def __init__(
+        self, *, certificate: Certificate, link: Link, slots: int, port: int, over_tcp: bool = False
+    ) -> None:
         self.ufrag = secrets.token_hex(4)
         self.pwd = secrets.token_hex(12)
         self.certificate = certificate
@@ -81,6 +84,9 @@ class ClientPeer:
         self._dtls: DtlsSession | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._loop = asyncio.get_running_loop()
+        self._over_tcp = over_tcp
+        self._frames = FrameReader()
+        self._restarted = ("", "")
         self._socket = self._bind(port)
 
     @classmethod
@@ -91,8 +97,15 @@ class ClientPeer:
         link: Link | None = None,
         slots: int = 3,
         port: int = 0,
+        over_tcp: bool = False,
     ) -> ClientPeer:
-        return cls(certificate=certificate or Certificate(), link=link or Link(), slots=slots, port=port)
+        return cls(
+            certificate=certificate or Certificate(),
+            link=link or Link(),
+            slots=slots,
+            port=port,
+            over_tcp=over_tcp,
+        )
 
     def _bind(self, port: int = 0) -> socket.socket:
         udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -101,6 +114,16 @@ class ClientPeer:
         self.address = udp.getsockname()
         self._loop.add_reader(udp, self._read)
         return udp
+
+    def _dial(self) -> None:
+        """Leave the bound socket for a connection to the answer's end."""
+        self._loop.remove_reader(self._socket)
+        self._socket.close()
+        self._socket = socket.create_connection(self._remote, timeout=1)
+        self._socket.setblocking(False)
+        self._frames = FrameReader()
+        self.address = self._socket.getsockname()
+        self._loop.add_reader(self._socket, self._read)
 
     @property
     def connected(self) -> bool:
@@ -146,8 +169,12 @@ class ClientPeer:
         assert "a=setup:active" in lines
         self._remote_ufrag = value("a=ice-ufrag:")
         self._remote_pwd = value("a=ice-pwd:").encode()
-        candidate = value("a=candidate:").split()
+        wanted = "tcp" if self._over_tcp else "udp"
+        candidates = [line.split() for line in lines if line.startswith("a=candidate:")]
+        candidate = next(each for each in candidates if each[2] == wanted)
         self._remote = (candidate[4], int(candidate[5]))
+        if self._over_tcp:
+            self._dial()
         algorithm, fingerprint = value("a=fingerprint:").split()
         self._dtls = DtlsSession(
             certificate=self.certificate,
@@ -183,13 +210,37 @@ class ClientPeer:
 
     def _put(self, datagram: bytes) -> None:
         with contextlib.suppress(OSError):  # a delayed datagram may find the socket closed
-            self._socket.sendto(datagram, self._remote)
+            if self._over_tcp:
+                self._socket.sendall(encode_frame(datagram))
+            else:
+                self._socket.sendto(datagram, self._remote)
 
-    def move(self) -> None:
-        """Walk from Wi-Fi to 4G: another address, and the next check from there at once."""
+    def move(self, *, unnoticed: bool = False) -> None:
+        """Walk from Wi-Fi to 4G: another address, and the next check from there at once.
+
+        `unnoticed`: a NAT has forgotten this peer and gives it another port; no check says so.
+        """
         self._loop.remove_reader(self._socket)
         self._socket.close()
         self._socket = self._bind()
+        if self._over_tcp:
+            self._dial()
+        if unnoticed:
+            return
+        self._checked.clear()
+        self._check()
+
+    def restart_ice(self) -> str:
+        """New credentials, for checks once `follow` knows the other end's. The fragment for a PATCH."""
+        self._restarted = (secrets.token_hex(4), secrets.token_hex(12))
+        return "a=ice-ufrag:{}\r\na=ice-pwd:{}\r\n".format(*self._restarted)
+
+    def follow(self, fragment: str) -> None:
+        """Check with the new credentials from now on."""
+        lines = dict(line.partition(":")[::2] for line in fragment.splitlines())
+        self.ufrag, self.pwd = self._restarted
+        self._remote_ufrag, self._remote_pwd = lines["a=ice-ufrag"], lines["a=ice-pwd"].encode()
+        self._transactions.clear()
         self._checked.clear()
         self._check()
 
@@ -233,10 +284,14 @@ class ClientPeer:
     def _read(self) -> None:
         for _ in range(64):
             try:
-                datagram = self._socket.recv(2048)
+                data = self._socket.recv(2048)
             except OSError:
                 return
-            self._link.carry(datagram, self._handle, outgoing=False)
+            if self._over_tcp and not data:
+                self._loop.remove_reader(self._socket)
+                return
+            for datagram in self._frames.handle_bytes(data) if self._over_tcp else (data,):
+                self._link.carry(datagram, self._handle, outgoing=False)
 
     def _handle(self, datagram: bytes) -> None:
         if datagram[0] < 4:
@@ -253,8 +308,8 @@ class ClientPeer:
     def _handle_stun(self, datagram: bytes) -> None:
         message = stun.parse_message(datagram)
         assert message.message_class is stun.Class.RESPONSE
-        assert message.check_message_integrity(self._remote_pwd)
         if self._transactions.pop(message.transaction_id, None) is not None:
+            assert message.check_message_integrity(self._remote_pwd)
             assert message.attributes["XOR-MAPPED-ADDRESS"][0] == "127.0.0.1"
             self._checked.set()
 

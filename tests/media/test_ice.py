@@ -11,12 +11,15 @@ from media.errors import IllegalCheck
 from media.ice import (
     MAX_ADDRESSES,
     MEDIA_HOLDS_S,
+    MEDIA_QUIET_S,
     SELECTED_QUIET_S,
+    Credentials,
     Forgotten,
     IceLite,
     Learned,
     Output,
     Reply,
+    Retired,
     Selected,
 )
 from media.stun import Address, BindingRequest, parse_binding_request
@@ -27,7 +30,7 @@ MOBILE: Address = ("198.51.100.1", 2222)
 
 
 def machine() -> IceLite:
-    return IceLite(ufrag="ours", pwd=PWD, remote_ufrag="theirs")
+    return IceLite(Credentials(ufrag="ours", pwd=PWD, remote_ufrag="theirs"))
 
 
 def request(
@@ -205,7 +208,65 @@ def test_an_address_taken_over_by_another_peer_is_given_up() -> None:
     ice = machine()
     ice.handle_check(request(), WIFI, 0.0)
     ice.handle_check(request(), MOBILE, 0.1)
-    assert ice.handle_takeover(WIFI) == [Forgotten(address=WIFI), Selected(address=MOBILE)]
-    assert ice.handle_takeover(WIFI) == []
-    assert ice.handle_takeover(MOBILE) == [Forgotten(address=MOBILE)]
+    assert ice.handle_lost(WIFI) == [Forgotten(address=WIFI), Selected(address=MOBILE)]
+    assert ice.handle_lost(WIFI) == []
+    assert ice.handle_lost(MOBILE) == [Forgotten(address=MOBILE)]
     assert ice.selected is None
+
+
+NEW = Credentials(ufrag="ours2", pwd="n" * 22, remote_ufrag="theirs2")
+
+
+def new_request() -> BindingRequest:
+    return request(username="ours2:theirs2", pwd=NEW.pwd)
+
+
+def test_after_a_restart_both_credentials_are_good_until_the_new_ones_are_used() -> None:
+    ice = machine()
+    ice.handle_check(request(), WIFI, 0.0)
+    assert ice.restart(NEW) == []
+    assert (ice.newest, ice.ufrags) == (NEW, ("ours", "ours2"))
+    assert without_replies(ice.handle_check(request(), WIFI, 1.0)) == []
+    outputs = without_replies(ice.handle_check(new_request(), MOBILE, 2.0))
+    assert outputs == [Learned(address=MOBILE), Selected(address=MOBILE), Retired(ufrag="ours")]
+    assert ice.ufrags == ("ours2",)
+    with pytest.raises(IllegalCheck):
+        ice.handle_check(request(), WIFI, 3.0)
+
+
+def test_a_check_that_mixes_old_and_new_credentials_is_nobodys() -> None:
+    ice = machine()
+    ice.restart(NEW)
+    for mixed in (
+        request(username="ours2:theirs", pwd=NEW.pwd),
+        request(username="ours:theirs2"),
+        request(username="ours2:theirs2", pwd=PWD),
+        request(username="ours:theirs", pwd=NEW.pwd),
+    ):
+        with pytest.raises(IllegalCheck):
+            ice.handle_check(mixed, MOBILE, 1.0)
+    assert ice.addresses == () and ice.ufrags == ("ours", "ours2")
+
+
+def test_a_second_restart_gives_up_the_first_but_not_what_is_in_use() -> None:
+    ice = machine()
+    ice.handle_check(request(), WIFI, 0.0)
+    third = Credentials(ufrag="ours3", pwd="t" * 22, remote_ufrag="theirs3")
+    ice.restart(NEW)
+    assert ice.restart(third) == [Retired(ufrag="ours2")]
+    assert without_replies(ice.handle_check(request(), WIFI, 1.0)) == []
+    with pytest.raises(IllegalCheck):
+        ice.handle_check(new_request(), WIFI, 1.1)
+    check = request(username="ours3:theirs3", pwd=third.pwd)
+    assert without_replies(ice.handle_check(check, WIFI, 1.2)) == [Retired(ufrag="ours")]
+
+
+def test_media_from_an_unknown_address_moves_the_peer_once_the_old_one_is_quiet() -> None:
+    ice = machine()
+    ice.handle_check(request(), WIFI, 0.0)
+    ice.handle_media(WIFI, 1.0)
+    assert ice.handle_strange_media(MOBILE, 1.0 + MEDIA_QUIET_S / 2) == []
+    assert ice.selected == WIFI and MOBILE not in ice.addresses
+    outputs = ice.handle_strange_media(MOBILE, 1.01 + MEDIA_QUIET_S)
+    assert outputs == [Learned(address=MOBILE), Selected(address=MOBILE)]
+    assert ice.addresses == (WIFI, MOBILE)

@@ -252,6 +252,79 @@ async def test_a_phone_that_changes_its_address_keeps_its_call() -> None:
         call.client.close()
 
 
+async def test_a_port_that_a_nat_changed_is_followed_by_the_media_alone() -> None:
+    async with opened() as transport:
+        call = await called(transport)
+        offer_ssrc = call.client.audio_ssrc
+        await call.connect()
+        call.client.send_rtp(rtp_packet(ssrc=offer_ssrc, sequence_number=1))
+        await until(lambda: len(call.rtp) == 1)
+        call.client.fall_silent()
+        call.client.move(unnoticed=True)
+        began = asyncio.get_running_loop().time()
+        for number in range(2, 40):
+            call.client.send_rtp(rtp_packet(ssrc=offer_ssrc, sequence_number=number))
+            await asyncio.sleep(0.01)
+            if call.peer.address == call.client.address:
+                break
+        assert asyncio.get_running_loop().time() - began < 0.5
+        assert len(call.rtp) == number, "what came before the move was sure is not lost"
+        await call.exchange(100)
+        call.client.close()
+
+
+async def test_media_that_strangers_repeat_or_forge_moves_nobody() -> None:
+    async with opened() as transport:
+        call = await called(transport)
+        await call.connect()
+        seen: list[bytes] = []
+
+        def overhears(datagram: bytes, outgoing: bool) -> bool:
+            if outgoing and datagram[0] > 127:
+                seen.append(datagram)
+            return False
+
+        call.client._link.loses = overhears
+        for number in range(5):
+            call.client.send_rtp(rtp_packet(ssrc=call.client.audio_ssrc, sequence_number=number))
+        await until(lambda: len(call.rtp) == 5)
+        await asyncio.sleep(0.3)
+        outsider = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        forged = [packet[:12] + random.randbytes(len(packet) - 12) for packet in seen]
+        for packet in (*seen, *forged):
+            outsider.sendto(packet, ("127.0.0.1", transport.port))
+        await until(lambda: transport.counters.unknown_source >= 10)
+        assert call.peer.address == call.client.address and len(call.rtp) == 5
+        await call.exchange(100)
+        outsider.close()
+        call.client.close()
+
+
+async def test_an_ice_restart_keeps_the_handshake_and_the_keys() -> None:
+    async with opened() as transport:
+        call = await called(transport)
+        await call.connect()
+        await call.exchange(1)
+        old_ufrag = call.peer.ice_ufrag
+        call.client.restart_ice()
+        transport.restart_ice(call.peer, call.client._restarted[0])
+        assert call.peer.ice_ufrag != old_ufrag
+        await call.exchange(2)
+        call.client.send(call.client.check())  # the answer is still on its way: the old words are good
+        await call.client.wait_checked()
+        call.client.fall_silent()
+        call.client.follow(f"a=ice-ufrag:{call.peer.ice_ufrag}\na=ice-pwd:{call.peer.ice_pwd}\n")
+        await call.client.wait_checked()
+        await call.exchange(3)
+        assert call.states == [PeerState.CONNECTING, PeerState.CONNECTED]
+        assert call.peer.ufrags() == (call.peer.ice_ufrag,)
+        assert set(transport._peers) == {call.peer.ice_ufrag}
+        assert dropped(transport) == 0
+        call.peer.close()
+        assert transport._peers == {} and transport._routes == {} and transport._senders == {}
+        call.client.close()
+
+
 async def test_who_only_receives_is_followed_too() -> None:
     async with opened() as transport:
         call = await called(transport, offer=None)
@@ -272,11 +345,12 @@ async def test_a_peer_falls_silent_and_comes_back_and_is_closed_at_last(
     async with opened(silent_after_s=0.2, closed_after_s=0.8) as transport:
         call = await called(transport)
         await call.connect()
+        call.client.send_rtp(rtp_packet(ssrc=1, sequence_number=1))
         call.client.fall_silent()
         await until(lambda: call.states[-1] is PeerState.SILENT)
-        call.client.send_rtp(rtp_packet(ssrc=1))
+        call.client.send_rtp(rtp_packet(ssrc=1, sequence_number=2))
         await until(lambda: len(call.states) == 4)
-        assert len(call.rtp) == 1
+        assert len(call.rtp) == 2
         await until(lambda: call.states[-1] is PeerState.SILENT)
         call.client.resume()
         await until(lambda: len(call.states) == 6)
@@ -284,6 +358,25 @@ async def test_a_peer_falls_silent_and_comes_back_and_is_closed_at_last(
         await until(lambda: call.states[-1] is PeerState.CLOSED)
         assert call.states[2:] == ["silent", "connected", "silent", "connected", "silent", "closed"]
         assert call.peer.close_reason == "the peer has been silent for too long"
+        call.client.close()
+
+
+async def test_who_sends_checks_alone_is_given_the_time_between_two_of_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport_module, "SWEEP_S", 0.01)
+    monkeypatch.setattr(transport_module, "MEDIA_RECENT_S", 0.05)
+    monkeypatch.setattr(transport_module, "SILENT_AFTER_CHECKS_S", 0.6)
+    async with opened(silent_after_s=0.1) as transport:
+        call = await called(transport)
+        await call.connect()
+        call.client.send_rtp(rtp_packet(ssrc=1))
+        await asyncio.sleep(0.06)
+        call.client.send(call.client.check())
+        call.client.fall_silent()
+        began = asyncio.get_running_loop().time()
+        await until(lambda: call.states[-1] is PeerState.SILENT)
+        assert asyncio.get_running_loop().time() - began > 0.5
         call.client.close()
 
 
