@@ -59,6 +59,8 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         )
         yield Service(
             public_url=settings.public_url,
+            turn_urls=settings.turn_urls,
+            turn_secret=settings.turn_secret,
             log=log,
             blobs=blobs,
             relay=relay,

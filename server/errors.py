@@ -8,6 +8,8 @@ ServerError
 ├── ForbiddenAccess    a good token for something else
 ├── UnknownThing       names a case, link, entry or blob that is not there
 ├── IllegalRequest     right words, wrong moment
+│   ├── FailedPrecondition   `If-Match` names a state that has passed
+│   └── MissingPrecondition  `If-Match` is not there
 └── InternalError      the service itself failed
 """
 
@@ -78,6 +80,20 @@ class IllegalRequest(ServerError):
     code = "illegal"
     status = 409
     close_code = 4409
+
+
+class FailedPrecondition(IllegalRequest):
+    """`If-Match` names another state than the present one."""
+
+    code = "precondition_failed"
+    status = 412
+
+
+class MissingPrecondition(IllegalRequest):
+    """The request must say with `If-Match` which state it means to change."""
+
+    code = "precondition_required"
+    status = 428
 
 
 class InternalError(ServerError):

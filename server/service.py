@@ -18,6 +18,8 @@ class Service:
     """Everything a route may need."""
 
     public_url: str
+    turn_urls: tuple[str, ...]
+    turn_secret: str | None
     log: LogStore
     blobs: BlobStore
     relay: Relay

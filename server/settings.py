@@ -3,6 +3,7 @@
 A wrong value refuses to start and says which variable, what was wrong and what to write instead.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,7 +13,7 @@ from server.errors import MalformedSetting
 
 Value = TypeVar("Value")
 
-SECRET = "PROOFCALL_API_KEY"  # the one value that no message repeats
+SECRETS = frozenset({"PROOFCALL_API_KEY", "PROOFCALL_TURN_SECRET"})  # values that no message repeats
 MIN_API_KEY_LENGTH = 16  # characters; 16 random base64 characters hold 96 bits
 
 
@@ -36,6 +37,12 @@ SETTINGS = (
         default="",
         meaning="`host:port` candidates for media, comma-separated, where detection is not enough",
     ),
+    Setting(
+        name="PROOFCALL_TURN_URLS",
+        default="",
+        meaning="`turn:`, `turns:` and `stun:` servers for who comes through neither way, comma-separated",
+    ),
+    Setting(name="PROOFCALL_TURN_SECRET", default="", meaning="coturn's `static-auth-secret`"),
     Setting(
         name="PROOFCALL_PUBLIC_URL",
         default="",
@@ -69,6 +76,8 @@ class Settings:
     data_dir: Path
     api_key: str
     log_origin: str
+    turn_urls: tuple[str, ...] = ()
+    turn_secret: str | None = None
     tls_certificate: Path | None = None
     tls_key: Path | None = None
     sample: bool = False
@@ -96,7 +105,7 @@ def read_settings(environment: Mapping[str, str], *, sample_api_key: str | None 
         try:
             return parse(text)
         except ValueError as error:
-            shown = name if name == SECRET else f"{name}={text!r}"
+            shown = name if name in SECRETS else f"{name}={text!r}"
             raise MalformedSetting(f"{shown}: {error}") from None
 
     for name in environment:
@@ -113,6 +122,10 @@ def read_settings(environment: Mapping[str, str], *, sample_api_key: str | None 
         raise MalformedSetting(
             "PROOFCALL_API_KEY is not set: give the integrator's key, 16 random characters or more"
         )
+    turn_urls = value("PROOFCALL_TURN_URLS", _turn_urls)
+    turn_secret = value("PROOFCALL_TURN_SECRET", str) or None
+    if turn_secret is None and any(url.startswith("turn") for url in turn_urls):
+        raise MalformedSetting("PROOFCALL_TURN_SECRET is not set: give the static-auth-secret of your coturn")
     return Settings(
         http_host=value("PROOFCALL_HTTP_HOST", str),
         http_port=value("PROOFCALL_HTTP_PORT", _port),
@@ -122,6 +135,8 @@ def read_settings(environment: Mapping[str, str], *, sample_api_key: str | None 
         data_dir=value("PROOFCALL_DATA_DIR", Path),
         api_key=api_key,
         log_origin=value("PROOFCALL_LOG_ORIGIN", _origin),
+        turn_urls=turn_urls,
+        turn_secret=turn_secret,
         tls_certificate=certificate,
         tls_key=key,
         sample=sample_api_key is not None,
@@ -142,6 +157,15 @@ def _announce(text: str) -> tuple[tuple[str, int], ...]:
             raise ValueError(f"{part!r} is not host:port")
         candidates.append((host.strip("[]"), _port(port)))
     return tuple(candidates)
+
+
+def _turn_urls(text: str) -> tuple[str, ...]:
+    urls = tuple(filter(None, (piece.strip() for piece in text.split(","))))
+    for url in urls:
+        # RFC 7064 and 7065; it stands between < and > in a header.
+        if not re.fullmatch(r"(stuns?|turns?):[A-Za-z0-9.\-_\[\]:]+(\?transport=(udp|tcp))?", url):
+            raise ValueError(f"{url!r} is not turn:host:port, turns:host:port or stun:host:port")
+    return urls
 
 
 def _url(text: str) -> str:

@@ -55,8 +55,8 @@ class Caller:
 
 
 @asynccontextmanager
-async def calling(folder: Path, *, announce: str = "") -> AsyncIterator[Caller]:
-    """A service of its own in `folder`, and a caller of it."""
+async def calling(folder: Path, *, announce: str = "", **more: str) -> AsyncIterator[Caller]:
+    """A service of its own in `folder`, and a caller of it; `more` are settings."""
     settings = read_settings(
         {
             "PROOFCALL_HTTP_PORT": "0",
@@ -64,6 +64,7 @@ async def calling(folder: Path, *, announce: str = "") -> AsyncIterator[Caller]:
             "PROOFCALL_ANNOUNCE": announce,
             "PROOFCALL_DATA_DIR": str(folder / "data"),
             "PROOFCALL_API_KEY": API_KEY,
+            **more,
         }
     )
     async with running_service(settings) as service:

@@ -1,11 +1,13 @@
-"""Offer and answer over HTTP, in the form of WHIP (RFC 9725)."""
+"""Offer and answer over HTTP, in the form of WHIP (RFC 9725), with the restart of ICE and TURN servers."""
 
 from aiohttp import web
 
-from server.errors import IllegalRequest, UnknownThing
+from server.errors import FailedPrecondition, IllegalRequest, MissingPrecondition, UnknownThing
 from server.http.operations import PEOPLE, Incoming, operation
+from server.turn import ice_server_links
 
 SDP = "application/sdp"
+SDP_FRAGMENT = "application/trickle-ice-sdpfrag"
 
 
 async def connect_media(incoming: Incoming) -> web.Response:
@@ -19,12 +21,45 @@ async def connect_media(incoming: Incoming) -> web.Response:
     actor_id = incoming.principal.actor.actor_id
     connection = incoming.service.relay.connect(case.case_id, actor_id, incoming.body)
     # RFC 9725 section 4.2: a WHIP endpoint answers 201 with the SDP answer and a Location for the session.
-    return web.Response(
+    answer = web.Response(
         status=201,
         text=connection.answer,
         content_type=SDP,
         headers={"Location": f"/api/cases/{case.case_id}/media/{connection.session_id}"},
     )
+    return _with_ice_headers(answer, incoming, connection.ice_tag)
+
+
+async def restart_media(incoming: Incoming) -> web.Response:
+    """Restarts ICE with `If-Match: *` (200), or takes note of candidates (204); see RFC 9725 section 4.3"""
+    relay = incoming.service.relay
+    actor_id = incoming.principal.actor.actor_id
+    session = (incoming.case_id, actor_id, incoming.request.match_info["session_id"])
+    tag = relay.ice_tag(*session)
+    if_match = incoming.request.headers.get("If-Match")
+    if if_match is None:
+        # RFC 9725 section 4.3.1: who does not say which ICE session is meant gets 428.
+        raise MissingPrecondition('send If-Match: "*" to restart ICE, or the ETag to add candidates')
+    tags = [each.strip() for each in if_match.split(",")]
+    if "*" in tags or '"*"' in tags:
+        restarted = relay.restart_ice(*session, incoming.body)
+        answer = web.Response(text=restarted.fragment, content_type=SDP_FRAGMENT)
+        return _with_ice_headers(answer, incoming, restarted.ice_tag)
+    if f'"{tag}"' not in tags:
+        raise FailedPrecondition("ICE has been restarted since, or was never known by this ETag")
+    relay.trickle(*session, incoming.body)
+    return web.Response(status=204)
+
+
+def _with_ice_headers(answer: web.Response, incoming: Incoming, ice_tag: str) -> web.Response:
+    answer.headers["ETag"] = f'"{ice_tag}"'
+    service = incoming.service
+    # RFC 9725 section 4.6: a Link header for each server, with credentials of this person's own.
+    for link in ice_server_links(
+        service.turn_urls, service.turn_secret, incoming.principal.actor.actor_id, service.utc_now()
+    ):
+        answer.headers.add("Link", link)
+    return answer
 
 
 async def disconnect_media(incoming: Incoming) -> web.Response:
@@ -43,5 +78,14 @@ async def disconnect_media(incoming: Incoming) -> web.Response:
 
 OPERATIONS = (
     operation("POST", "/api/cases/{case_id}/media", connect_media, PEOPLE, takes=SDP, gives=SDP, status=201),
+    operation(
+        "PATCH",
+        "/api/cases/{case_id}/media/{session_id}",
+        restart_media,
+        PEOPLE,
+        takes=SDP_FRAGMENT,
+        gives=SDP_FRAGMENT,
+        headers=("If-Match",),
+    ),
     operation("DELETE", "/api/cases/{case_id}/media/{session_id}", disconnect_media, PEOPLE),
 )

@@ -52,7 +52,11 @@ def _operation(row: Operation) -> dict[str, Any]:
     parameters = [
         {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
         for name in re.findall(r"{(\w+)", row.path)
-    ] + [{"name": name, "in": "query", "schema": {"type": "string"}} for name in row.query]
+    ]
+    parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in row.query]
+    parameters += [
+        {"name": name, "in": "header", "required": True, "schema": {"type": "string"}} for name in row.headers
+    ]
     answer: dict[str, Any] = {"description": row.summary}
     if row.gives is not None:
         answer["content"] = _content(row.gives)

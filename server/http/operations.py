@@ -51,6 +51,7 @@ class Operation:
     gives: type[BaseModel] | str | None = None
     status: int = 200
     query: tuple[str, ...] = ()
+    headers: tuple[str, ...] = ()  # that a request must have, beside those of every request
 
 
 def operation(
@@ -63,6 +64,7 @@ def operation(
     gives: type[BaseModel] | str | None = None,
     status: int = 200,
     query: tuple[str, ...] = (),
+    headers: tuple[str, ...] = (),
 ) -> Operation:
     """A row whose summary is the first line of its handler's docstring."""
     return Operation(
@@ -75,6 +77,7 @@ def operation(
         gives=gives,
         status=status,
         query=query,
+        headers=headers,
     )
 
 

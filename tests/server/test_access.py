@@ -16,6 +16,7 @@ BODIES: dict[str, dict[str, Any]] = {
     "open_case": {"json": {"waybill": "x"}},
     "issue_desk": {"json": {"name": "x"}},
     "connect_media": {"data": "v=0", "headers": {"Content-Type": "application/sdp"}},
+    "restart_media": {"data": "a=x", "headers": {"Content-Type": "application/trickle-ice-sdpfrag"}},
 }
 
 

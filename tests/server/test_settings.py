@@ -28,6 +28,8 @@ def test_candidates_are_host_and_port_with_ipv6_in_brackets() -> None:
         ("PROOFCALL_HTTP_PORT", "eighty", "a port is a number"),
         ("PROOFCALL_UDP_PORT", "65536", "a port is a number"),
         ("PROOFCALL_ANNOUNCE", "203.0.113.7", "is not host:port"),
+        ("PROOFCALL_TURN_URLS", "turn:a>b", "is not turn:host:port"),
+        ("PROOFCALL_TURN_URLS", "http://relay.example", "is not turn:host:port"),
         ("PROOFCALL_PUBLIC_URL", "proof.example", "begins with http"),
         ("PROOFCALL_API_KEY", "short", "16 characters"),
         ("PROOFCALL_LOG_ORIGIN", "two words", "no spaces"),
@@ -44,3 +46,12 @@ def test_without_an_api_key_only_the_sample_starts() -> None:
     with pytest.raises(MalformedSetting, match="PROOFCALL_API_KEY is not set"):
         read_settings({})
     assert read_settings({}, sample_api_key="made up for this run").api_key == "made up for this run"
+
+
+def test_a_turn_server_wants_its_secret_and_a_stun_server_none() -> None:
+    urls = "turn:relay.example:443?transport=tcp, stun:[2001:db8::1]:3478"
+    with pytest.raises(MalformedSetting, match="PROOFCALL_TURN_SECRET is not set"):
+        read_settings(KEY | {"PROOFCALL_TURN_URLS": urls})
+    settings = read_settings(KEY | {"PROOFCALL_TURN_URLS": urls, "PROOFCALL_TURN_SECRET": "shared"})
+    assert settings.turn_urls == ("turn:relay.example:443?transport=tcp", "stun:[2001:db8::1]:3478")
+    assert read_settings(KEY | {"PROOFCALL_TURN_URLS": "stun:relay.example"}).turn_secret is None
