@@ -1,6 +1,8 @@
 // @ts-check
 /** The service over HTTP, as the page uses it: one bearer token, plain answers. */
 
+import { iceServersOf } from "./ice.js";
+
 /** The service said no; `status` is HTTP's, 0 when it could not be reached. */
 export class ApiError extends Error {
   /** @param {number} status @param {string} code @param {string} message */
@@ -114,8 +116,31 @@ export class Api {
       headers: { "Content-Type": "application/sdp" },
       body: sdp,
     });
-    if (response.status !== 201) return { status: response.status, answer: null, location: null };
-    return { status: 201, answer: await response.text(), location: response.headers.get("Location") };
+    if (response.status !== 201) return { status: response.status, answer: null, location: null, relays: [] };
+    return {
+      status: 201,
+      answer: await response.text(),
+      location: response.headers.get("Location"),
+      relays: iceServersOf(response.headers.get("Link")),
+    };
+  }
+
+  /**
+   * RFC 9725 section 4.3: other credentials for the same session.
+   * @param {string} location
+   * @param {string} fragment
+   * @param {AbortSignal} signal
+   */
+  async restartMedia(location, fragment, signal) {
+    const response = await this.#request(location, {
+      method: "PATCH",
+      headers: { "Content-Type": "application/trickle-ice-sdpfrag", "If-Match": '"*"' },
+      body: fragment,
+      signal,
+    });
+    if (response.status !== 200) return { status: response.status, fragment: null, relays: [] };
+    const relays = iceServersOf(response.headers.get("Link"));
+    return { status: 200, fragment: await response.text(), relays };
   }
 
   /** Leaves, even while the page goes away. @param {string} location */

@@ -1,6 +1,7 @@
 // @ts-check
 /**
- * The one media connection of a participant: one POST of a complete offer, one answer, no renegotiation.
+ * The one media connection of a participant: one POST of a complete offer, one answer, no renegotiation. A PATCH
+ * restarts ICE when the network is another one.
  *
  *     section 0, 1   own sound and picture, and the first other person's     (sendrecv, receive slot 0)
  *     section 2 … 5  sound and picture of two more                           (recvonly, slots 1 and 2)
@@ -9,11 +10,16 @@
  * have. The server listens on one lite candidate, so none of ours needs to be gathered, and no STUN server is asked.
  */
 
+import { fragmentOf, patchAnswer } from "./ice.js";
 import { MediaLife } from "./media_life.js";
+import { markOf, Pulse } from "./pulse.js";
 import { readStatistics, SteadyQuality } from "./quality.js";
 
 const SLOTS = 3; // a call of four: three others
 const QUALITY_EVERY_MS = 2000;
+const PULSE_EVERY_MS = 500; // silence is told within three seconds, and lasts 1.5 s before it is one
+const PULSE_IN_TROUBLE_MS = 100; // the first sign of life ends the words about a lost connection
+const RESTART_TIMEOUT_MS = 3000; // a request on a dead network would hang for a minute
 
 /** @typedef {import("./camera.js").Tracks} Tracks */
 /** @typedef {{mids: (string | null)[], stream: MediaStream}} Received one receive slot */
@@ -27,6 +33,13 @@ export class MediaLink {
   #peer = null;
   /** @type {string | null} */
   #location = null;
+  #answer = "";
+  /** @type {RTCIceServer[]} */
+  #relays = [];
+  #restarting = new AbortController();
+  #pulse = new Pulse();
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #listening;
   /** @type {Tracks} */
   #tracks = { audio: null, video: null };
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -48,7 +61,9 @@ export class MediaLink {
     this.#case_id = case_id;
     this.#on = { onState, onSlots, onQuality };
     const wake = () => document.visibilityState === "visible" && this.#do(this.#life.handleWake(now()));
-    addEventListener("online", wake, { signal });
+    const change = () => this.#do(this.#life.handleNetworkChange(now()));
+    addEventListener("online", change, { signal });
+    watchNetwork(change, signal);
     document.addEventListener("visibilitychange", wake, { signal });
   }
 
@@ -88,6 +103,7 @@ export class MediaLink {
   #do(outputs) {
     for (const output of outputs) {
       if (output.kind === "open") this.#open();
+      else if (output.kind === "restart") this.#restart();
       else if (output.kind === "close") this.#close();
       else this.#on.onState(output.state);
     }
@@ -121,6 +137,8 @@ export class MediaLink {
     }
     try {
       const offer = await peer.createOffer();
+      const answered = this.#api.postOffer(this.#case_id, offer.sdp ?? "");
+      answered.catch(() => {}); // awaited below, unless the description is refused first
       await peer.setLocalDescription(offer);
       this.#on.onSlots(
         pairs.map((pair) => ({
@@ -128,18 +146,23 @@ export class MediaLink {
           stream: new MediaStream(pair.map((transceiver) => transceiver.receiver.track)),
         })),
       );
-      const { status, answer, location } = await this.#api.postOffer(this.#case_id, offer.sdp ?? "");
+      const { status, answer, location, relays } = await answered;
       if (this.#peer !== peer) {
         if (this.#peer === null && location !== null) this.#api.deleteMedia(location);
         return;
       }
       if (answer === null) return this.#do(this.#life.handleRefused(status, now()));
       this.#location = location;
+      this.#answer = answer;
+      this.#relays = relays;
       await peer.setRemoteDescription({ type: "answer", sdp: answer });
+      if (this.#peer === peer) this.#do(this.#life.handleAnswered(relays.length > 0, now()));
     } catch {
       if (this.#peer === peer) this.#do(this.#life.handleRefused(0, now()));
       return;
     }
+    this.#pulse = new Pulse();
+    this.#listen(peer);
     const steady = new SteadyQuality();
     clearInterval(this.#reader);
     this.#reader = setInterval(async () => {
@@ -149,8 +172,59 @@ export class MediaLink {
     }, QUALITY_EVERY_MS);
   }
 
+  /** New ways for the same connection: through other networks, and by a relay if there is one. */
+  async #restart() {
+    const [peer, location] = [this.#peer, this.#location];
+    this.#restarting.abort();
+    this.#restarting = new AbortController();
+    const { signal } = this.#restarting;
+    if (peer === null || location === null) return;
+    const timer = setTimeout(() => this.#restarting.abort(), RESTART_TIMEOUT_MS);
+    let status = 0;
+    try {
+      if (this.#relays.length > 0)
+        peer.setConfiguration({ ...peer.getConfiguration(), iceServers: this.#relays });
+      peer.restartIce();
+      const offer = await peer.createOffer();
+      const patched = this.#api.restartMedia(location, fragmentOf(offer.sdp ?? ""), signal);
+      patched.catch(() => {}); // awaited below, unless the description is refused first
+      await peer.setLocalDescription(offer);
+      const { status: answered, fragment, relays } = await patched;
+      status = answered;
+      if (fragment !== null && !signal.aborted && this.#peer === peer) {
+        this.#relays = relays;
+        await peer.setRemoteDescription({ type: "answer", sdp: patchAnswer(this.#answer, fragment) });
+        this.#do(this.#life.handleRestarted(now()));
+        return;
+      }
+    } catch {
+      // unreachable, too late, or overtaken by another restart
+    } finally {
+      clearTimeout(timer);
+    }
+    if (this.#peer === peer && this.#restarting.signal === signal) {
+      this.#do(this.#life.handleRestartRefused(status, now()));
+    }
+  }
+
+  /** Reads again and again whether anything still comes. @param {RTCPeerConnection} peer */
+  #listen(peer) {
+    clearTimeout(this.#listening);
+    const wait_ms = this.#life.inTrouble ? PULSE_IN_TROUBLE_MS : PULSE_EVERY_MS;
+    this.#listening = setTimeout(async () => {
+      const report = await peer.getStats().catch(() => null);
+      if (this.#peer !== peer || report === null) return;
+      const pulse = this.#pulse.handleReading(markOf(report.values()), now());
+      if (pulse === "heard") this.#do(this.#life.handleHeard());
+      else if (pulse === "silent") this.#do(this.#life.handleSilence(now()));
+      this.#listen(peer);
+    }, wait_ms);
+  }
+
   #close() {
     clearInterval(this.#reader);
+    clearTimeout(this.#listening);
+    this.#restarting.abort();
     this.#peer?.close();
     this.#peer = null;
     this.#location = null;
@@ -173,6 +247,27 @@ function preferCodecs(transceiver) {
 function isApplePhone() {
   const { userAgent, maxTouchPoints } = navigator;
   return /iPhone|iPad|iPod/.test(userAgent) || (/Macintosh/.test(userAgent) && maxTouchPoints > 1);
+}
+
+/**
+ * Calls when the phone goes over to another kind of network, where the browser tells (Chromium on Android): other
+ * networks of the same kind, and all other browsers, are noticed by the silence.
+ * @param {() => void} change
+ * @param {AbortSignal} signal
+ */
+function watchNetwork(change, signal) {
+  /** @type {(EventTarget & {type?: string}) | undefined} */
+  const connection = Reflect.get(navigator, "connection");
+  let type = connection?.type;
+  connection?.addEventListener(
+    "change",
+    () => {
+      // "change" comes with every new estimate of the rate, too.
+      if (connection.type !== type) change();
+      type = connection.type;
+    },
+    { signal },
+  );
 }
 
 function now() {

@@ -8,6 +8,7 @@ function life() {
 }
 
 const OPEN = { kind: "open" };
+const RESTART = { kind: "restart" };
 const CLOSE = { kind: "close" };
 /** @param {string} state */
 const STATE = (state) => ({ kind: "state", state });
@@ -25,18 +26,87 @@ test("it opens once, whoever asks again", () => {
   assert.deepEqual(media.handleStart(0), []);
 });
 
-test("a short silence mends itself", () => {
-  const media = connected();
-  assert.deepEqual(media.handleConnectionState("disconnected", 5), [STATE("reconnecting")]);
-  assert.deepEqual(media.handleConnectionState("connected", 6), [STATE("connected")]);
-  assert.equal(media.nextDeadline, Infinity);
+test("a silence asks for new ways, and ends with the first sign of life", () => {
+  for (const mend of [
+    (/** @type {MediaLife} */ media) => media.handleConnectionState("connected", 6),
+    (/** @type {MediaLife} */ media) => media.handleHeard(),
+  ]) {
+    const media = connected();
+    assert.deepEqual(media.handleSilence(5), [RESTART, STATE("reconnecting")]);
+    assert.deepEqual(media.handleConnectionState("disconnected", 5.1), []);
+    assert.deepEqual(media.handleRestarted(5.2), []);
+    assert.deepEqual(mend(media), [STATE("connected")]);
+    assert.equal(media.nextDeadline, Infinity);
+  }
 });
 
-test("a long silence brings a fresh connection", () => {
+test("a restart that was answered and does not help is followed by a fresh connection", () => {
   const media = connected();
-  media.handleConnectionState("disconnected", 5);
-  assert.deepEqual(media.handleTimeout(7), []);
-  assert.deepEqual(media.handleTimeout(7.5), [CLOSE, OPEN, STATE("reconnecting")]);
+  assert.deepEqual(media.handleConnectionState("disconnected", 5), [RESTART, STATE("reconnecting")]);
+  assert.equal(media.nextDeadline, Infinity);
+  media.handleRestarted(5.1);
+  assert.deepEqual(media.handleTimeout(8), []);
+  assert.deepEqual(media.handleTimeout(8.1), [CLOSE, OPEN, STATE("reconnecting")]);
+});
+
+test("a session that the server does not know is replaced at once", () => {
+  for (const status of [404, 409, 412]) {
+    const media = connected();
+    media.handleSilence(5);
+    assert.deepEqual(media.handleRestartRefused(status, 5.1), [CLOSE, OPEN, STATE("reconnecting")]);
+  }
+});
+
+test("while the server cannot be reached the connection is kept for half a minute and asked for again", () => {
+  const media = connected();
+  media.handleSilence(5);
+  let restarts = 0;
+  let now = 5;
+  for (;;) {
+    now += 3; // the request times out
+    assert.deepEqual(media.handleRestartRefused(0, now), []);
+    now = media.nextDeadline;
+    const [first] = media.handleTimeout(now);
+    if (first?.kind !== "restart") {
+      assert.deepEqual(first, CLOSE);
+      break;
+    }
+    restarts += 1;
+  }
+  assert.ok(restarts >= 3 && now >= 35 && now < 45, `${restarts} restarts until ${now}`);
+});
+
+test("another network restarts a connection that still seems well, once for several signs of it", () => {
+  const media = connected();
+  assert.deepEqual(media.handleNetworkChange(5), [RESTART]);
+  assert.deepEqual(media.handleNetworkChange(5.1), []);
+  assert.deepEqual(media.handleRestartRefused(0, 5.2), [], "nothing is lost");
+  assert.deepEqual(media.handleSilence(6), [RESTART, STATE("reconnecting")]);
+  assert.deepEqual(media.handleNetworkChange(8), [RESTART]);
+  assert.deepEqual(media.handleWake(10), [RESTART]);
+});
+
+test("who hears but is not heard looks for new ways, and is not connected before the server hears", () => {
+  const media = connected();
+  assert.deepEqual(media.handleServerView("silent", 5), [RESTART, STATE("reconnecting")]);
+  assert.deepEqual(media.handleServerView("silent", 5.1), []);
+  assert.deepEqual(media.handleHeard(), []);
+  media.handleServerView("connected", 5.5);
+  assert.deepEqual(media.handleHeard(), [STATE("connected")]);
+});
+
+test("who comes through by no direct way in three seconds tries a relay, if there is one", () => {
+  const media = life();
+  media.handleStart(0);
+  media.handleAnswered(true, 0.1);
+  assert.deepEqual(media.handleTimeout(3), []);
+  assert.deepEqual(media.handleTimeout(3.1), [RESTART]);
+  assert.deepEqual(media.handleRestarted(3.2), []);
+  assert.deepEqual(media.handleConnectionState("connected", 4), [STATE("connected")]);
+  const without = life();
+  without.handleStart(0);
+  without.handleAnswered(false, 0.1);
+  assert.equal(without.nextDeadline, 10);
 });
 
 test("a failed connection is followed by a fresh one after the back-off", () => {
