@@ -215,6 +215,7 @@ class Router:
         self._on_video = on_video
         self._peers: dict[str, Peer] = {}
         self._admitted: dict[str, Peer] = {}  # in the order of admission
+        self._seating: dict[str, list[str]] = {}  # of those who have gone: who sat in their slots
         self.next_deadline = inf
         self.malformed_packets = 0  # RTP or RTCP that could not be read
         self.unbound_packets = 0  # RTP of which nobody can tell whose it is, or in a format nobody agreed on
@@ -230,6 +231,8 @@ class Router:
         while (feedback_ssrc := self._random32()) in taken:
             pass
         seats = tuple(Seat(layout, self._forwarders(peer_id, layout)) for layout in slots)
+        for seat, occupant_id in zip(seats, self._seating.pop(peer_id, ()), strict=False):
+            seat.last_occupant_id = occupant_id
         peer = self._peers[peer_id] = Peer(peer_id, offer, Ssrc(feedback_ssrc), seats)
         peer.report_at = now + REPORT_INTERVAL_S
         self._wake(peer.report_at)
@@ -270,7 +273,7 @@ class Router:
     def remove_peer(self, peer_id: str, now: float) -> list[Output]:
         """They are gone. Raises UnknownPeer."""
         outputs = self.withdraw(peer_id, now)
-        del self._peers[peer_id]
+        self._seating[peer_id] = [seat.last_occupant_id for seat in self._peers.pop(peer_id).seats]
         return [output for output in outputs if output.peer_id != peer_id]
 
     def slots(self, peer_id: str) -> list[SlotAssignment]:

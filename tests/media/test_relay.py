@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 
 import pytest
 
-from media.errors import NoPicture
+from media.errors import NoPicture, UnknownPeer
 from media.relay import Relay
 from tests.media.client_peer import ClientPeer
 
@@ -57,6 +57,51 @@ async def test_a_call_that_everybody_has_left_is_forgotten(relay: Relay) -> None
     peer.close()
     await until(lambda: relay.connections == 0)
     assert relay._calls == {}
+
+
+async def test_who_comes_back_finds_everybody_in_their_slots_and_is_found_in_theirs(relay: Relay) -> None:
+    everybody = ("customer", "courier", "qa")
+    peers = {each: await connect(relay, each) for each in everybody}
+    for each in everybody:
+        relay.admit("call", each)
+
+    def seats() -> dict[str, set[tuple[int, str]]]:
+        return {each: {(seat.slot, seat.peer_id) for seat in relay.slots("call", each)} for each in everybody}
+
+    before = seats()
+    assert all(len(taken) == 2 for taken in before.values())
+    for gone in ("courier", "customer"):
+        peers[gone].close(goodbye=gone == "courier")  # a reload; a network that is suddenly dead
+        if gone == "courier":
+            await until(lambda: relay.session_of("call", "courier") is None)
+        peers[gone] = await connect(relay, gone)
+        await until(lambda: seats() == before)
+    for peer in peers.values():
+        peer.close()
+
+
+async def test_a_restart_of_ice_keeps_session_slots_and_keys(relay: Relay) -> None:
+    peers = {each: await connect(relay, each) for each in ("customer", "courier")}
+    for each in peers:
+        relay.admit("call", each)
+    peer = peers["customer"]
+    session_id = relay.session_of("call", "customer")
+    assert session_id is not None
+    slots = relay.slots("call", "customer")
+    tag = relay.ice_tag("call", "customer", session_id)
+    restarted = relay.restart_ice("call", "customer", session_id, peer.restart_ice())
+    assert restarted.ice_tag != tag
+    peer.follow(restarted.fragment)
+    await peer.wait_checked()
+    received = relay.traffic("call")["customer"].sent_packets
+    await send_deltas(peer)
+    await until(lambda: relay.traffic("call")["customer"].sent_packets > received)
+    assert relay.session_of("call", "customer") == session_id
+    assert relay.slots("call", "customer") == slots
+    with pytest.raises(UnknownPeer):
+        relay.restart_ice("call", "customer", "another session", restarted.fragment)
+    for client in peers.values():
+        client.close()
 
 
 async def send_deltas(peer: ClientPeer) -> None:
