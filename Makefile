@@ -35,14 +35,21 @@ $(WEB_READY): web/package-lock.json
 	cd web && npm ci --silent --no-audit --no-fund
 	touch $@
 
-# Browser tests drive Debian's own browsers, with Debian's fonts for Chinese.
-BROWSERS := chromium firefox-esr fonts-noto-cjk
+# Browser tests drive Debian's own browsers, with Debian's fonts for Chinese, and its coturn. Debian starts the
+# service of a package as it installs it, and at every boot: policy-rc.d, for as long as that takes, says no.
+BROWSERS := chromium firefox-esr fonts-noto-cjk coturn
+POLICY := /usr/sbin/policy-rc.d
 
 .PHONY: browsers
 browsers:
-	@command -v chromium >/dev/null && command -v firefox-esr >/dev/null && fc-list | grep -q CJK || { \
+	@command -v chromium >/dev/null && command -v firefox-esr >/dev/null && fc-list | grep -q CJK \
+	  && command -v turnserver >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+	    command -v turnserver >/dev/null || new=1; \
+	    if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; \
+	      printf '#!/bin/sh\nexit 101\n' >$(POLICY) && chmod +x $(POLICY); fi; \
 	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(BROWSERS) >/dev/null; \
+	    if [ -n "$$new" ] && command -v systemctl >/dev/null; then systemctl disable -q coturn || true; fi; \
 	  else echo "Tests that need $(BROWSERS) are skipped where these are missing (Debian: apt-get install)"; fi; }
 
 locks:

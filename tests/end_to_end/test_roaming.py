@@ -57,7 +57,7 @@ class MediaRequests:
         somebody.page.on("request", self._note)
 
     def _note(self, request: Request) -> None:
-        if "/media" in request.url:
+        if "/api/" in request.url and "/media" in request.url:
             self.made.append(request.method)
 
 
