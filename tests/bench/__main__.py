@@ -14,13 +14,11 @@ import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.bench import janus_peer, namespace
+from tests.bench import janus_peer, measure_join, measure_loss, namespace
 from tests.bench.bot import Crowd
 from tests.bench.measure_cpu import measure_cpu
 from tests.bench.measure_frame import measure_frame
-from tests.bench.measure_join import measure_join
 from tests.bench.measure_log import measure_log
-from tests.bench.measure_loss import measure_loss, scenario_names
 from tests.bench.measure_memory import measure_memory
 from tests.bench.media_source import encode_media_source
 from tests.bench.processes import scratch_directory
@@ -30,11 +28,12 @@ from tests.bench.workshop import Workshop
 PARTS: dict[str, Callable[[Workshop], Awaitable[list[Row]]]] = {
     "cpu": measure_cpu,
     "memory": measure_memory,
-    "join": measure_join,
-    "loss": measure_loss,
+    "join": measure_join.measure_join,
+    "loss": measure_loss.measure_loss,
     "frame": measure_frame,
     "log": measure_log,
 }
+ROWS = (*measure_join.ROWS, *measure_loss.ROWS)
 
 
 def main() -> int:
@@ -42,15 +41,16 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
     parser.add_argument(namespace.INSIDE, dest="inside", action="store_true", help=argparse.SUPPRESS)
     tuning = parser.add_argument_group("while something is being tuned")
-    tuning.add_argument("--rows", default="", help="of loss, comma-separated: " + ", ".join(scenario_names()))
+    tuning.add_argument("--rows", default="", help=f"of join or loss, comma-separated: {', '.join(ROWS)}")
     tuning.add_argument("--window", type=float, help="seconds that a row of loss is watched")
+    tuning.add_argument("--rounds", type=int, help="how often a row of join is repeated")
     tuning.add_argument("--no-janus", action="store_true", help="measure without it")
     arguments = parser.parse_args()
     parts = arguments.parts or list(PARTS)
     if unknown := set(parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
     rows = frozenset(arguments.rows.split(",")) - {""}
-    if unknown := set(rows) - set(scenario_names()):
+    if unknown := set(rows) - set(ROWS):
         parser.error(f"no such row: {', '.join(sorted(unknown))}")
     no_namespace = None
     if arguments.inside:
@@ -66,6 +66,7 @@ def main() -> int:
             no_media_relay=no_namespace,
             rows=rows,
             window_s=arguments.window,
+            rounds=arguments.rounds,
         )
     )
 
@@ -78,6 +79,7 @@ async def _measure(
     no_media_relay: str | None,
     rows: frozenset[str],
     window_s: float | None,
+    rounds: int | None,
 ) -> int:
     started = time.monotonic()
     media = encode_media_source()
@@ -93,6 +95,7 @@ async def _measure(
             no_media_relay=no_media_relay,
             rows=rows,
             window_s=window_s,
+            rounds=rounds,
         )
         for part in parts:
             print(f"measuring: {part}", file=sys.stderr, flush=True)

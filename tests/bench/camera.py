@@ -1,8 +1,8 @@
 """What the fake cameras and microphones of the loss table send: a moving picture and a sound without pause.
 
 Chromium's own test picture is drawn in flat colours: its frames fit in one or two packets, which loss spares
-too often. Here a soft texture drifts, and a block of detail wanders over it, as a hand with a parcel does:
-about 0.7 Mbit/s. The loop closes without a jump.
+too often. Here a soft texture drifts, and a block of detail wanders over it, as a hand with a parcel does: an
+encoder spends what it is given on it, as on a real camera's noise. The loop closes without a jump.
 """
 
 import wave
@@ -19,9 +19,9 @@ SAMPLE_RATE = 48_000
 def write_camera(path: Path) -> Path:
     """A Y4M file for `--use-file-for-fake-video-capture`."""
     random = np.random.default_rng(seed=1)
-    coarse = random.integers(0, 255, (HEIGHT // 16, WIDTH // 16, 3), dtype=np.uint8)
+    coarse = random.integers(0, 255, (HEIGHT // 40, WIDTH // 40, 3), dtype=np.uint8)
     texture = cv2.resize(np.tile(coarse, (2, 2, 1)), (WIDTH * 2, HEIGHT * 2), interpolation=cv2.INTER_CUBIC)
-    detail = cv2.resize(random.integers(0, 255, (40, 40, 3), dtype=np.uint8), (160, 160))
+    detail = cv2.resize(random.integers(0, 255, (20, 20, 3), dtype=np.uint8), (160, 160))
     frames = FRAME_RATE * LOOP_S
     with path.open("wb") as file:
         file.write(f"YUV4MPEG2 W{WIDTH} H{HEIGHT} F{FRAME_RATE}:1 Ip A1:1 C420jpeg\n".encode())

@@ -14,7 +14,7 @@ twice. Without loss, headers and feedback make that about 1.1. A relay that send
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from statistics import median
@@ -121,6 +121,9 @@ SCENARIOS = [
 ]
 
 
+ROWS = tuple(scenario.name for scenario in SCENARIOS)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
     """What the measured person saw and heard in the window."""
@@ -152,7 +155,7 @@ class Outcome:
 async def measure_loss(workshop: Workshop) -> list[Row]:
     if (reason := browser.missing()) is not None:
         return [Row(part="loss", what="a call under loss", reach="", measured=f"skipped: {reason}")]
-    scenarios = [each for each in SCENARIOS if not workshop.rows or each.name in workshop.rows]
+    scenarios = [each for each in SCENARIOS if workshop.wants(each.name)]
     window_s = workshop.window_s or WINDOW_S
     outcomes: defaultdict[str, dict[str, Outcome | str]] = defaultdict(dict)
     folder = workshop.folder("camera")
@@ -353,8 +356,3 @@ def _row(scenario: Scenario, outcomes: dict[str, Outcome | str], workshop: Works
         peers=beside,
         verdict=judge(isinstance(ours, Outcome) and ours.holds(reach)),
     )
-
-
-def scenario_names() -> Sequence[str]:
-    """What `--rows` may name."""
-    return [scenario.name for scenario in SCENARIOS]

@@ -14,8 +14,8 @@ from tests.bench.proofcall_peer import ProofcallPeer
 class Workshop:
     """`no_janus` and `no_media_relay` are the reasons why a peer is absent, or `None` if it takes part.
 
-    `rows` and `window_s` make the loss table short while something is being tuned; empty and `None` stand for
-    all of it.
+    `rows`, `window_s` and `rounds` make `join` and `loss` short while something is being tuned; empty and
+    `None` stand for all of it.
     """
 
     crowd: Crowd
@@ -24,6 +24,11 @@ class Workshop:
     no_media_relay: str | None
     rows: frozenset[str] = frozenset()
     window_s: float | None = None
+    rounds: int | None = None
+
+    def wants(self, row: str) -> bool:
+        """Whether that row is to be measured."""
+        return not self.rows or row in self.rows
 
     def proofcall(self) -> ProofcallPeer:
         return ProofcallPeer(self.crowd, directory=self.folder("proofcall"))
