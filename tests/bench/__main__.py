@@ -1,4 +1,4 @@
-"""`python -m tests.bench [cpu] [memory] [join] [loss] [frame] [log]`: measure, print one table.
+"""`python -m tests.bench [cpu] [memory] [join] [loss] [roam] [frame] [log]`: measure, print one table.
 
 The exit status says whether everything could be measured, not whether every reach held: that depends on the
 machine, and the table tells.
@@ -20,6 +20,7 @@ from tests.bench.measure_cpu import measure_cpu
 from tests.bench.measure_frame import measure_frame
 from tests.bench.measure_log import measure_log
 from tests.bench.measure_memory import measure_memory
+from tests.bench.measure_roam import measure_roam
 from tests.bench.media_source import encode_media_source
 from tests.bench.processes import scratch_directory
 from tests.bench.table import Row, render
@@ -30,6 +31,7 @@ PARTS: dict[str, Callable[[Workshop], Awaitable[list[Row]]]] = {
     "memory": measure_memory,
     "join": measure_join.measure_join,
     "loss": measure_loss.measure_loss,
+    "roam": measure_roam,
     "frame": measure_frame,
     "log": measure_log,
 }
@@ -55,7 +57,7 @@ def main() -> int:
     no_namespace = None
     if arguments.inside:
         namespace.set_up()
-    elif {"cpu", "memory", "join", "loss"} & set(parts):
+    elif {"cpu", "memory", "join", "loss", "roam"} & set(parts):
         no_namespace = namespace.enter(sys.argv[1:])
     no_janus = "not asked for" if arguments.no_janus else no_namespace or janus_peer.missing()
     return asyncio.run(
