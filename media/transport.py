@@ -42,9 +42,7 @@ MAX_DATAGRAMS_A_WAKEUP = 64  # about 2 ms of work, then timers and other sockets
 SOCKET_BUFFER_BYTES = 4 << 20  # 4 MiB: 200 ms of 160 Mbit/s, while the loop does something else
 SWEEP_S = 0.1  # how often peers are looked over for silence
 SILENT_AFTER_S = 2.8  # with the sweep and the way to the others' screens, within the 3 s that are promised
-SILENT_AFTER_CHECKS_S = (
-    8.0  # who sends checks alone: every 2.5 to 3 s in libwebrtc, up to 6 s in RFC 7675 §5.1
-)
+SILENT_AFTER_CHECKS_S = 8.0  # who sends checks alone: 3 s apart in libwebrtc, up to 6 s in RFC 7675 §5.1
 MEDIA_RECENT_S = 1.5  # of who sends or receives pictures an RTCP report comes every second
 CLOSED_AFTER_S = 60.0  # browsers give up after half of it; a lift ride does not end a call
 TAKEOVER_AFTER_S = 1.0  # quiet for that long, an address may have become another peer's

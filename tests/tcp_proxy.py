@@ -22,9 +22,9 @@ class TcpProxy:
         self._delay_s = delay_s
         self._listener: asyncio.Server
 
-    async def start(self) -> int:
-        """Listens on loopback and says on which port."""
-        self._listener = await asyncio.start_server(self._connection, "127.0.0.1", 0)
+    async def start(self, port: int = 0) -> int:
+        """Listens on loopback and says on which port, where it is not given."""
+        self._listener = await asyncio.start_server(self._connection, "127.0.0.1", port)
         return int(self._listener.sockets[0].getsockname()[1])
 
     def close(self) -> None:
@@ -77,10 +77,10 @@ class TcpProxy:
 
 
 @asynccontextmanager
-async def tcp_proxy(host: str, port: int, *, delay_s: float) -> AsyncIterator[int]:
-    """The port of a proxy for the length of a test."""
+async def tcp_proxy(host: str, port: int, *, delay_s: float, at: int = 0) -> AsyncIterator[int]:
+    """The port of a proxy for the length of a test; `at` chooses it."""
     proxy = TcpProxy(host, port, delay_s=delay_s)
     try:
-        yield await proxy.start()
+        yield await proxy.start(at)
     finally:
         proxy.close()
