@@ -19,10 +19,11 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from aioice import stun
 
-from media.dtls import Certificate, Crypt, DtlsSession, SrtpKeys
+from media.dtls import Certificate, Crypt, DtlsSession, SrtpKeys, packet_memory
 from media.sdp import Fingerprint
 
 CHECK_RETRY_S = 0.05  # RFC 8445 §14.2: Ta
@@ -54,6 +55,17 @@ class Link:
             asyncio.get_running_loop().call_later(self.delay_s, deliver, datagram)
         else:
             deliver(datagram)
+
+
+def protected(keys: SrtpKeys, packet: bytes) -> bytes:
+    """What goes on the wire for an RTP packet."""
+    return bytes(keys.protect_rtp(packet, b"", 0))
+
+
+def unprotected(keys: SrtpKeys, datagram: bytes) -> bytes:
+    """The RTP packet in a datagram."""
+    packet_memory[: len(datagram)] = datagram
+    return keys.unprotect_rtp(len(datagram))
 
 
 class ClientPeer:
@@ -172,7 +184,7 @@ class ClientPeer:
             await self._checked.wait()
 
     def send_rtp(self, packet: bytes) -> None:
-        self._protected(lambda keys: keys.protect_rtp, packet)
+        self._protected(lambda keys: partial(protected, keys), packet)
 
     def send_rtcp(self, compound: bytes) -> None:
         self._protected(lambda keys: keys.protect_rtcp, compound)
@@ -248,7 +260,7 @@ class ClientPeer:
             if 191 < datagram[1] < 224:
                 self.on_rtcp(self.keys.unprotect_rtcp(datagram))
             else:
-                self.on_rtp(self.keys.unprotect_rtp(datagram))
+                self.on_rtp(unprotected(self.keys, datagram))
 
     def _handle_stun(self, datagram: bytes) -> None:
         message = stun.parse_message(datagram)
