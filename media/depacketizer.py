@@ -43,6 +43,13 @@ FU_START, FU_END = 0x80, 0x40
 ANNEX_B_START_CODE = b"\x00\x00\x00\x01"
 
 
+# Which first octets of a payload a keyframe can begin with: most packets need no closer look.
+MAY_START_KEYFRAME = {
+    VP8: bytes(octet & VP8_START_MASK == VP8_START for octet in range(256)),
+    H264: bytes(octet & NAL_TYPE_MASK in (NAL_SPS, NAL_STAP_A) for octet in range(256)),
+}
+
+
 def is_keyframe_start(codec_name: str, payload: bytes) -> bool:
     """Whether a keyframe begins in this packet. For H.264: whether it carries a sequence parameter set,
     without which no IDR picture can be decoded. Never raises; a payload that makes no sense starts nothing.

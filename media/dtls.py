@@ -21,7 +21,7 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import pylibsrtp
 from aiortc.rtcdtlstransport import (
@@ -53,41 +53,81 @@ SRTP_ERRORS = (pylibsrtp.Error, ValueError)  # does not authenticate or is a rep
 MAX_PACKET_BYTES = 2_048  # longer than any datagram that is read
 MAX_TRAILER_BYTES = 16 + 128  # libsrtp: SRTP_MAX_TRAILER_LEN, tag and key identifier
 
-# They take and return bytes and raise one of `SRTP_ERRORS`.
-Crypt = Callable[[bytes], bytes]
-
-# One piece of memory for all sessions: they work in it in place, one after the other, on one thread.
+# One piece of memory for all sessions: datagrams are received into it, and packets are decrypted, put
+# together and encrypted in it, in place, one after the other, on one thread.
 _memory = ffi.new("unsigned char[]", MAX_PACKET_BYTES + MAX_TRAILER_BYTES)
-_packet = memoryview(ffi.buffer(_memory))
+packet_memory = memoryview(ffi.buffer(_memory))
 _length = ffi.new("int *")
 _size_bytes = memoryview(ffi.buffer(_length)).cast("i")
+
+# They raise one of `SRTP_ERRORS`. An `Unprotect` takes the size of the protected packet that lies in
+# `packet_memory` and returns a copy of what was in it; a `Protect` takes a packet in two pieces, its head and
+# what another packet has from a place on, and returns the part of `packet_memory` where it lies protected.
+Unprotect = Callable[[int], bytes]
+Protect = Callable[[bytes, bytes, int], memoryview]
+# RTCP is rare and goes through the library's own calls.
+Crypt = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SrtpKeys:
     """What a finished key exchange gives: the four calls of the hot path."""
 
-    protect_rtp: Crypt
+    protect_rtp: Protect
     protect_rtcp: Crypt
-    unprotect_rtp: Crypt
+    unprotect_rtp: Unprotect
     unprotect_rtcp: Crypt
 
 
-def in_place(session: pylibsrtp.Session, function: Callable[..., int]) -> Crypt:
-    """`session.protect` or `.unprotect`, without what they allocate a packet: 2 us less for both."""
+def unprotecting(session: pylibsrtp.Session) -> Unprotect:
+    """`session.unprotect`, without what it allocates and copies a packet."""
     handle = session._srtp[0]
 
-    def crypt(packet: bytes, owner: pylibsrtp.Session = session) -> bytes:  # `owner` keeps the handle alive
-        size_bytes = len(packet)
+    # The arguments with defaults keep the session alive and spare look-ups, which cost as much as the call.
+    def unprotect(
+        size_bytes: int,
+        owner: pylibsrtp.Session = session,
+        call: Callable[..., int] = lib.srtp_unprotect,
+        memory: Any = _memory,
+        length: Any = _length,
+        size: memoryview = _size_bytes,
+        plaintext: memoryview = packet_memory,
+    ) -> bytes:
+        size[0] = size_bytes
+        if call(handle, memory, length):
+            raise pylibsrtp.Error("the packet does not authenticate, or is a repetition")
+        return plaintext[: size[0]].tobytes()
+
+    return unprotect
+
+
+def protecting(session: pylibsrtp.Session) -> Protect:
+    """`session.protect`, for a packet whose payload is not copied before it is encrypted."""
+    handle = session._srtp[0]
+
+    def protect(
+        head: bytes,
+        packet: bytes,
+        start: int,
+        owner: pylibsrtp.Session = session,
+        call: Callable[..., int] = lib.srtp_protect,
+        memory: Any = _memory,
+        length: Any = _length,
+        size: memoryview = _size_bytes,
+        protected: memoryview = packet_memory,
+    ) -> memoryview:
+        head_bytes = len(head)
+        size_bytes = head_bytes + len(packet) - start
         if size_bytes > MAX_PACKET_BYTES:
             raise ValueError("the packet is too long")
-        _packet[:size_bytes] = packet
-        _size_bytes[0] = size_bytes
-        if function(handle, _memory, _length):
-            raise pylibsrtp.Error("the packet does not authenticate, or is a repetition")
-        return _packet[: _size_bytes[0]].tobytes()
+        protected[:head_bytes] = head
+        protected[head_bytes:size_bytes] = memoryview(packet)[start:]
+        size[0] = size_bytes
+        if call(handle, memory, length):
+            raise pylibsrtp.Error("the packet could not be encrypted")
+        return protected[: size[0]]
 
-    return crypt
+    return protect
 
 
 class Certificate:
@@ -256,9 +296,9 @@ class DtlsSession:
         incoming, outgoing = self._transport._rx_srtp, self._transport._tx_srtp
         self._on_keys(
             SrtpKeys(
-                protect_rtp=in_place(outgoing, lib.srtp_protect),
+                protect_rtp=protecting(outgoing),
                 protect_rtcp=outgoing.protect_rtcp,
-                unprotect_rtp=in_place(incoming, lib.srtp_unprotect),
+                unprotect_rtp=unprotecting(incoming),
                 unprotect_rtcp=incoming.unprotect_rtcp,
             )
         )

@@ -8,6 +8,14 @@ break, timestamps that go on at the clock's pace while the people behind it chan
 
 A gap in the source stays a gap here, so that the receiver sees it, and a late repair finds its place.
 A picture begins with a keyframe: until one comes from a new source, nothing of it is passed on.
+
+A packet leaves as a new head and the old payload, which is shared by all receivers and by the source's
+history:
+
+    head (receiver's numbers, extensions, RED blocks or OSN) │ packet[start:]
+
+Loss on the way to the receiver is met as the receiver can read it: with retransmissions in a stream of their
+own (RFC 4588) or the same bytes again; with sound that carries what was before it (RFC 2198), or comes twice.
 """
 
 from __future__ import annotations
@@ -15,8 +23,8 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
-from media.depacketizer import is_keyframe_start
-from media.packet_history import AUDIO_WINDOW_S, VIDEO_WINDOW_S, PacketHistory
+from media import red
+from media.packet_history import AUDIO_WINDOW_S
 from media.reception import Reception
 from media.rtcp import NTP_SECOND, ReportBlock, SenderReport
 from media.rtp import (
@@ -26,85 +34,152 @@ from media.rtp import (
     HEADER_BYTES,
     IDENTIFIERS,
     MARKER,
-    PAYLOAD_TYPE,
+    PADDING,
     Ssrc,
+    header_size,
     rewrite_extensions,
 )
 from media.sdp import EXTENSION_MID, Codec, MediaSection
 
 MAX_REWRITTEN = 512  # header extensions of one stream: 256 loudnesses, with MID and without
-MAX_EARLY = 128  # packets: a keyframe of 140 kB, far above those of a phone's camera
 REMEMBERED_REPORTS = 4  # receivers answer the newest sender report, or the one before it
 
+MIN_REPEAT_GATE_S = 0.02  # the shortest NACK timer in use (libwebrtc's is 20 ms)
+MAX_REPEAT_GATE_S = 0.1  # so that a round trip measured too long never costs a repair
+TWICE_FROM = 0.15  # of packets lost: from here on retransmissions go out twice, or rounds grow too many
+
+# Who asks for much gets no more than this beside the media themselves: at 50 % loss twice the stream is
+# needed.
+RESEND_SHARE = 2.0
+RESEND_BURST_BYTES = 128 << 10  # a second of 1 Mbit/s after an outage
+
+# How many packets of sound before it each one carries, from which loss on. What is left of p after n:
+# p^(n+1).
+REDUNDANCY = ((0.25, 3), (0.1, 2), (0.015, 1))
+REDUNDANT_BYTES = 400  # of payload: beyond speech's 80 a packet; keeps RED within a datagram
+LOSS_MEMORY = 0.7  # weight of what was reported before when the new report says less: loss comes back
+
 pack_header = HEADER.pack
+unpack_header = HEADER.unpack_from
 patch_header = HEADER.pack_into
+
+Part = tuple[bytes, bytes, int]  # head, packet, start: what leaves is head + packet[start:]
 
 
 class Forwarder:
-    """The state of one outgoing stream. `forward` is the hot path: it makes nothing but the bytes."""
+    """The state of one outgoing stream. `forward` is the hot path: it makes nothing but the head."""
 
     __slots__ = (
-        "_early",
+        "_asked",
         "_first_index",
         "_highest_index",
         "_identifiers",
         "_payload_types",
+        "_red_heads",
+        "_repair_sequence_number",
         "_report_times",
+        "_reported_asked",
+        "_reported_packets",
+        "_resend_allowance",
+        "_resent_at",
         "_rewritten",
         "_rtp_timestamp",
         "_sent_at",
-        "_sequence_number",
         "_sequence_offset",
         "_source",
         "_timestamp_offset",
-        "_waiting",
         "fraction_lost",
-        "has_early",
-        "history",
         "jitter_s",
         "lost",
         "octets",
         "packets",
         "receiver_id",
+        "redundancy",
+        "repair_ssrc",
+        "resent",
+        "resent_bytes",
         "section",
         "sent_bytes",
         "ssrc",
+        "waiting",
     )
 
     def __init__(
-        self, *, receiver_id: str, ssrc: Ssrc, section: MediaSection, sequence_number: int, rtp_timestamp: int
+        self,
+        *,
+        receiver_id: str,
+        ssrc: Ssrc,
+        section: MediaSection,
+        sequence_number: int,
+        rtp_timestamp: int,
+        repair_ssrc: Ssrc | None = None,
     ) -> None:
         """The two numbers are where the stream shall begin; they ought to be random (RFC 3550 §5.1)."""
         self.receiver_id = receiver_id
         self.ssrc = ssrc
-        self.history = PacketHistory(window_s=VIDEO_WINDOW_S if section.kind == "video" else AUDIO_WINDOW_S)
-        self.packets = 0
+        self.repair_ssrc = repair_ssrc
+        self.section = section
+        self.packets = 0  # of the stream itself, without what was sent again
         self.octets = 0  # of payload, as sender reports count
         self.sent_bytes = 0
+        self.resent = 0
+        self.resent_bytes = 0
         self.lost = 0
-        self.fraction_lost = 0
+        self.fraction_lost = 0.0  # on the way, before repair, as far as the receiver's reports and NACKs tell
         self.jitter_s = 0.0
-        self.section = section
+        self.redundancy = 0  # how many packets of sound before it each one carries
+        self.waiting = True  # for the packet that a new source can begin with
         self._source: Reception | None = None
-        self._waiting = False  # for the keyframe that a new source begins with
-        self._early: deque[tuple[int, bytes, int, int, int, int]] = deque(maxlen=MAX_EARLY)
-        self.has_early = False
-        self._payload_types: dict[int, int] = {}  # second header byte in: second header byte out
+        self._payload_types: dict[int, tuple[int, int | None]] = {}  # header byte in: those out, and of RTX
         self._identifiers = bytes(IDENTIFIERS)
         self._rewritten: dict[bytes, bytes] = {}  # header extensions, from the source's to the receiver's
-        self._sequence_offset = 0
-        self._timestamp_offset = 0
+        self._sequence_offset = sequence_number
+        self._timestamp_offset = rtp_timestamp
         self._first_index = 0
-        self._highest_index = 0
-        self._sequence_number = (sequence_number - 1) & 0xFFFF
+        self._highest_index = -1
         self._rtp_timestamp = rtp_timestamp
         self._sent_at: float | None = None
+        self._repair_sequence_number = sequence_number
+        self._red_heads: dict[int, bytes] = {}  # of packets that left as RED, by index
+        self._resent_at: dict[int, float] = {}
+        self._resend_allowance = RESEND_BURST_BYTES
+        self._asked = 0  # different packets that NACKs have named
+        self._reported_asked = 0
+        self._reported_packets = 0
         self._report_times: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_REPORTS)
+
+    @property
+    def next_sequence_number(self) -> int:
+        return (self._highest_index + 1 + self._sequence_offset) & 0xFFFF
 
     def release(self) -> None:
         """The source left the slot; whoever comes next continues the stream."""
         self._source = None
-        self._early.clear()
+        self.waiting = True
+
+    def begin(self, source: Reception, index: int, rtp_timestamp: int, now: float) -> None:
+        """A source's packet of this index is the next of the stream; nothing before it has a place here."""
+        self._source = source
+        self.waiting = False
+        self._payload_types = payload_types_between(source.section, self.section)
+        self._identifiers = identifiers_between(source.section, self.section)
+        self._rewritten.clear()
+        self._red_heads.clear()
+        self._resent_at.clear()
+        self._sequence_offset += self._highest_index + 1 - index
+        if self._sent_at is not None:
+            passed_s = now - self._sent_at
+            self._rtp_timestamp += max(1, round(passed_s * source.section.codecs[0].clock_rate))
+        self._timestamp_offset = self._rtp_timestamp - rtp_timestamp
+        self._first_index = index
+        self._highest_index = index - 1
+        self._report_times.clear()
+
+    def speaks(self, source: Reception, second: int) -> bool:
+        """Whether the receiver can decode what this header byte of the source announces."""
+        if self._source is not source:
+            return second in payload_types_between(source.section, self.section)
+        return second in self._payload_types
 
     def forward(
         self,
@@ -117,113 +192,182 @@ class Forwarder:
         size_bytes: int,
         now: float,
     ) -> bytes | None:
-        """The packet in the receiver's numbers, or None if it is not for them (now). `first` and `second` are
-        the header's first bytes, `size_bytes` is its checked size. When `has_early`, `take_early` has more.
+        """The head of the packet in the receiver's numbers, before what it has from `size_bytes` on, or None
+        if it is not for them. `first` and `second` are the header's first bytes, `size_bytes` its checked
+        size.
         """
-        if source is not self._source:
-            self._take(source)
-        second_out = self._payload_types.get(second)
-        if second_out is None:  # a codec that the receiver does not speak
-            return None
-        if self._waiting:
-            codec = source.codecs[second & PAYLOAD_TYPE]
-            if source.kind == "video" and not is_keyframe_start(codec.name, packet[size_bytes:]):
-                self._early.append((index, packet, first, second, rtp_timestamp, size_bytes))
-                return None
-            self._begin(index, rtp_timestamp, codec.clock_rate, now)
+        numbers = self._payload_types.get(second)
         # What the source sent before it came into this slot has no number here.
-        if index < self._first_index:
+        if numbers is None or index < self._first_index or source is not self._source:
             return None
-        sequence_number = (index + self._sequence_offset) & 0xFFFF
         rtp_timestamp = (rtp_timestamp + self._timestamp_offset) & 0xFFFF_FFFF
+        if index > self._highest_index:
+            self._highest_index = index
+            self._rtp_timestamp = rtp_timestamp
+            self._sent_at = now
+        head = pack_header(
+            first, numbers[0], (index + self._sequence_offset) & 0xFFFF, rtp_timestamp, self.ssrc
+        )
         if first == EXTENDED:
             # A camera turns seldom, loudness has 256 values: the same few extensions come again and again.
             extension = packet[HEADER_BYTES:size_bytes]
-            rewritten = self._rewritten.get(extension)
-            if rewritten is None:
-                rewritten = self._rewrite(extension, packet, size_bytes)
-            packet = (
-                pack_header(first, second_out, sequence_number, rtp_timestamp, self.ssrc)
-                + rewritten
-                + packet[size_bytes:]
-            )
-        elif first & EXTENSION:
-            patched = bytearray(packet)
-            patch_header(patched, 0, first, second_out, sequence_number, rtp_timestamp, self.ssrc)
-            rewrite_extensions(patched, self._identifiers, size_bytes)
-            packet = bytes(patched)
-        else:
-            packet = (
-                pack_header(first, second_out, sequence_number, rtp_timestamp, self.ssrc)
-                + packet[HEADER_BYTES:]
-            )
-        if index > self._highest_index:
-            self._highest_index = index
-            self._sequence_number = sequence_number
-            self._rtp_timestamp = rtp_timestamp
-            self._sent_at = now
-        self.history.store(sequence_number, packet, now)
-        length = len(packet)
+            head += self._rewritten.get(extension) or self._rewrite(extension, packet, size_bytes)
+        elif size_bytes != HEADER_BYTES:
+            head += self._rewritten_anew(packet, size_bytes)
+        if self.redundancy:
+            head = self._with_redundancy(head, source, index, rtp_timestamp)
+        payload_bytes = len(packet) - size_bytes
         self.packets += 1
-        self.sent_bytes += length
-        self.octets += length - size_bytes
-        return packet
+        self.octets += payload_bytes
+        self.sent_bytes += payload_bytes + len(head)
+        return head
 
     def _rewrite(self, extension: bytes, packet: bytes, size_bytes: int) -> bytes:
         if len(self._rewritten) == MAX_REWRITTEN:
             self._rewritten.clear()
-        patched = bytearray(packet[:size_bytes])
-        rewrite_extensions(patched, self._identifiers, size_bytes)
-        rewritten = self._rewritten[extension] = bytes(patched[HEADER_BYTES:])
+        rewritten = self._rewritten[extension] = self._rewritten_anew(packet, size_bytes)
         return rewritten
 
-    def _take(self, source: Reception) -> None:
-        """Plan once what is the same for all packets of a source."""
-        self._source = source
-        self._payload_types = payload_types_between(source.section, self.section)
-        self._identifiers = identifiers_between(source.section, self.section)
-        self._rewritten.clear()
-        self._waiting = True
-        self._early.clear()
+    def _rewritten_anew(self, packet: bytes, size_bytes: int) -> bytes:
+        """Contributing sources and extensions, from the source's identifiers to the receiver's."""
+        patched = bytearray(packet[:size_bytes])
+        if packet[0] & EXTENSION:
+            rewrite_extensions(patched, self._identifiers, size_bytes)
+        return bytes(patched[HEADER_BYTES:])
 
-    def _begin(self, index: int, rtp_timestamp: int, clock_rate: int, now: float) -> None:
-        self._waiting = False
-        self._sequence_offset = self._sequence_number + 1 - index
-        if self._sent_at is not None:
-            self._rtp_timestamp += max(1, round((now - self._sent_at) * clock_rate))
-        self._timestamp_offset = self._rtp_timestamp - rtp_timestamp
-        self._first_index = index
-        self._highest_index = index - 1
-        self._report_times.clear()
-        self.has_early = bool(self._early)
+    def _with_redundancy(self, head: bytes, source: Reception, index: int, rtp_timestamp: int) -> bytes:
+        """Turn the head of an Opus packet into that of a RED packet with those before it as far as they are
+        here.
 
-    def take_early(self, now: float) -> list[bytes]:
-        """What came before the keyframe's first packet and belongs behind it: that packet had been lost, and
-        its repair has begun the stream.
+        It is kept, because a packet that is sent again has to be the same to the byte.
         """
-        self.has_early = False
-        source, early = self._source, sorted(self._early)
-        self._early.clear()
-        if source is None:
-            return []
-        packets = []
-        for index, packet, first, second, rtp_timestamp, size_bytes in early:
-            forwarded = self.forward(source, packet, first, second, index, rtp_timestamp, size_bytes, now)
-            if forwarded is not None:
-                packets.append(forwarded)
-        return packets
+        red_payload_type = self.section.redundant_payload_type
+        if red_payload_type is None or head[0] & PADDING:
+            return head
+        blocks: list[red.Redundant] = []
+        payload_type, room_bytes = head[1] & ~MARKER, REDUNDANT_BYTES
+        for before in range(index - 1, max(index - 1 - self.redundancy, self._first_index - 1), -1):
+            kept = source.history.packets.get(before)
+            if kept is None or kept[0][0] & PADDING:
+                continue
+            start = header_size(kept[0])
+            offset = (rtp_timestamp - self._timestamp_offset - unpack_header(kept[0])[3]) & 0xFFFF_FFFF
+            room_bytes -= len(kept[0]) - start
+            if not 0 < offset <= red.MAX_OFFSET or room_bytes < 0:
+                break
+            blocks.append(red.Redundant(payload_type, offset, kept[0][start:]))
+        if not blocks:
+            return head
+        blocks.reverse()
+        redundancy = red.encode_head(payload_type, blocks)
+        self.octets += len(redundancy)
+        red_head = head[:1] + bytes([head[1] & MARKER | red_payload_type]) + head[2:] + redundancy
+        self._red_heads[index] = red_head
+        return red_head
 
-    def resend(self, sequence_numbers: Iterable[int], now: float, round_trip_s: float) -> list[bytes]:
-        """The packets that a NACK asks for, as far as they are kept and not under way already."""
-        packets = []
+    def repeat(self, source: Reception, index: int, now: float) -> Part | None:
+        """The packet again, where loss is high and the receiver reads no RED: what came before the newest."""
+        if not self.redundancy or self.section.redundant_payload_type is not None:
+            return None
+        part = self._again(source, index, now)
+        if part is not None:
+            self._count_resent(part)
+        return part
+
+    def resend(
+        self, sequence_numbers: Iterable[int], now: float, round_trip_s: float
+    ) -> tuple[list[Part], list[int]]:
+        """What a NACK asks for: the packets, as far as they are kept and not under way already, and the
+        source's indices of those that never came. A receiver that asks twice within a round trip has not
+        waited for the answer; one that asks for more than its share is not answered.
+        """
+        parts: list[Part] = []
+        absent: list[int] = []
+        source = self._source
+        if source is None or self.waiting:
+            return parts, absent
+        gate_s = min(max(round_trip_s, MIN_REPEAT_GATE_S), MAX_REPEAT_GATE_S)
+        newest = (self._highest_index + self._sequence_offset) & 0xFFFF
         for sequence_number in sequence_numbers:
-            packet = self.history.resend(sequence_number, now, round_trip_s)
-            if packet is not None:
-                packets.append(packet)
-                self.packets += 1
-                self.sent_bytes += len(packet)
-                self.octets += len(packet) - HEADER_BYTES
-        return packets
+            behind = (newest - sequence_number) & 0xFFFF
+            index = self._highest_index - behind
+            if index < self._first_index or behind >= 0x8000:
+                continue
+            resent_at = self._resent_at.get(index)
+            if resent_at is None:
+                self._asked += 1
+            elif now - resent_at < gate_s:
+                continue
+            part = self._again(source, index, now)
+            if part is None:
+                if index not in source.history.packets:
+                    absent.append(index)
+                continue
+            allowance = self._resend_allowance + RESEND_SHARE * self.sent_bytes - self.resent_bytes
+            if allowance < len(part[1]):
+                break
+            self._resent_at[index] = now
+            copies = 2 if self.repair_ssrc is not None and self.fraction_lost >= TWICE_FROM else 1
+            for _ in range(copies):
+                repair = self._as_repair(part)
+                self._count_resent(repair)
+                parts.append(repair)
+        return parts, absent
+
+    def _again(self, source: Reception, index: int, now: float) -> Part | None:
+        """The packet of this index as it was sent, if it is still at hand."""
+        packet = source.history.get(index, now)
+        if packet is None or index < self._first_index:
+            return None
+        size_bytes = header_size(packet)
+        head = self._red_heads.get(index)
+        if head is None:
+            first, second, _, rtp_timestamp, _ = unpack_header(packet)
+            numbers = self._payload_types.get(second)
+            if numbers is None:
+                return None
+            head = pack_header(
+                first,
+                numbers[0],
+                (index + self._sequence_offset) & 0xFFFF,
+                (rtp_timestamp + self._timestamp_offset) & 0xFFFF_FFFF,
+                self.ssrc,
+            )
+            if size_bytes != HEADER_BYTES:
+                head += self._rewritten_anew(packet, size_bytes)
+        return head, packet, size_bytes
+
+    def _as_repair(self, part: Part) -> Part:
+        """In the repair stream (RFC 4588 §4), where the receiver has agreed on one; else as it was."""
+        head, packet, start = part
+        _, repair_payload_type = self._payload_types.get(packet[1], (0, None))
+        if self.repair_ssrc is None or repair_payload_type is None:
+            return part
+        self._repair_sequence_number = (self._repair_sequence_number + 1) & 0xFFFF
+        first, second, original_number, rtp_timestamp, _ = unpack_header(head)
+        repair_head = pack_header(
+            first,
+            second & MARKER | repair_payload_type,
+            self._repair_sequence_number,
+            rtp_timestamp,
+            self.repair_ssrc,
+        )
+        return repair_head + head[HEADER_BYTES:] + original_number.to_bytes(2), packet, start
+
+    def _count_resent(self, part: Part) -> None:
+        head, packet, start = part
+        self.resent += 1
+        self.resent_bytes += len(head) + len(packet) - start
+
+    def prune(self, now: float) -> None:
+        """Forget what was sent again, and how, once it cannot be asked for any more."""
+        oldest = self._highest_index - 4096
+        self._resent_at = {index: at for index, at in self._resent_at.items() if index > oldest}
+        if self._red_heads:
+            oldest = self._highest_index - int(
+                AUDIO_WINDOW_S / 0.01
+            )  # no packet of sound is shorter than 10 ms
+            self._red_heads = {index: head for index, head in self._red_heads.items() if index > oldest}
 
     def sender_report(self, now: float, clock_offset: int) -> SenderReport | None:
         """The source's last report, carried on to `now` and into the numbers of this stream; None as long as
@@ -231,7 +375,7 @@ class Forwarder:
         of a peer, so that sound and picture stay as far apart as their sender says.
         """
         source = self._source
-        if source is None or source.sender_report is None or self._waiting:
+        if source is None or source.sender_report is None or self.waiting:
             return None
         passed_s = now - source.sender_report_at
         clock_rate = source.section.codecs[0].clock_rate
@@ -246,29 +390,36 @@ class Forwarder:
                 source.sender_report.rtp_timestamp + self._timestamp_offset + round(passed_s * clock_rate)
             )
             & 0xFFFF_FFFF,
-            packet_count=self.packets,
+            packet_count=self.packets + (self.resent if self.repair_ssrc is None else 0),
             octet_count=self.octets,
         )
 
     def handle_report_block(self, block: ReportBlock, now: float) -> float | None:
         """What the receiver says of this stream. The round trip in seconds, if it tells (RFC 3550 §6.4.1)."""
-        self.fraction_lost = block.fraction_lost
         self.lost = block.packets_lost
         self.jitter_s = block.jitter / self.section.codecs[0].clock_rate
+        # A receiver that counts repairs as received says less than is lost; what it asked for says the rest.
+        asked, sent = self._asked - self._reported_asked, self.packets - self._reported_packets
+        self._reported_asked, self._reported_packets = self._asked, self.packets
+        now_lost = max(block.fraction_lost / 256, min(1.0, asked / sent) if sent > 0 else 0.0)
+        remembered = LOSS_MEMORY * self.fraction_lost + (1 - LOSS_MEMORY) * now_lost
+        self.fraction_lost = max(now_lost, remembered)
         for last_sender_report, sent_at in self._report_times:
             if last_sender_report == block.last_sender_report:
                 return max(0.0, now - sent_at - block.delay_since_last_sender_report / 0x1_0000)
         return None
 
 
-def payload_types_between(source: MediaSection, target: MediaSection) -> dict[int, int]:
-    """Second header bytes, with marker and without, from the numbers of one offer to those of another."""
-    found: dict[int, int] = {}
+def payload_types_between(source: MediaSection, target: MediaSection) -> dict[int, tuple[int, int | None]]:
+    """Second header bytes, with marker and without, from the numbers of one offer to those of another, and
+    the payload type there of retransmissions.
+    """
+    found: dict[int, tuple[int, int | None]] = {}
     for codec in source.codecs:
         for other in target.codecs:
             if same_codec(codec, other):
-                found[codec.payload_type] = other.payload_type
-                found[codec.payload_type | MARKER] = other.payload_type | MARKER
+                found[codec.payload_type] = other.payload_type, other.repair_payload_type
+                found[codec.payload_type | MARKER] = other.payload_type | MARKER, other.repair_payload_type
                 break
     return found
 

@@ -2,15 +2,18 @@
 
 A packet is missing once a later one has arrived. It is asked for after a moment in which it may come by
 itself, then once a round trip, until it arrives or asking has no more use. Packets are named by index: the
-sequence number counted on without wrapping.
+sequence number counted on without wrapping. What would come too late to be of use is not asked for.
 """
 
 from __future__ import annotations
 
 from math import inf
 
-REORDERING_S = 0.02  # Wi-Fi and LTE swap packets within this; asking earlier asks for what is coming
-RETRY_S = 0.04  # at least between two tries, however short the round trip
+REORDERING_S = 0.01  # Wi-Fi and LTE swap packets within this; asking earlier asks for what is coming
+RETRY_S = 0.02  # at least between two tries, however short the round trip: libwebrtc's own timer
+ROUND_TRIPS = (
+    1.1  # between two tries: the answer's own jitter; asking sooner is ignored (libwebrtc's history)
+)
 MAX_TRIES = 10  # ten round trips at 30 % loss leave 6 packets in a million unrepaired
 BATCH_S = 0.005  # what falls due within this goes into the same packet
 MAX_MISSING = 512  # 2 s of 2.5 Mbit/s: after a longer outage a keyframe is the quicker repair
@@ -19,12 +22,13 @@ MAX_MISSING = 512  # 2 s of 2.5 Mbit/s: after a longer outage a keyframe is the 
 class NackGenerator:
     """The missing packets of one stream. `next_deadline` is when `handle_timeout` has something to do."""
 
-    __slots__ = ("_given_up", "_max_age_s", "_missing", "next_deadline")
+    __slots__ = ("_given_up", "_max_age_s", "_missing", "_wished", "next_deadline")
 
     def __init__(self, *, max_age_s: float) -> None:
         self._max_age_s = max_age_s
         self._given_up = 0  # since the last time-out
         self._missing: dict[int, tuple[int, float, float]] = {}  # index: tries, due, noticed
+        self._wished: dict[int, None] = {}  # what was asked for anew because a receiver missed it
         self.next_deadline = inf
 
     def __len__(self) -> int:
@@ -43,9 +47,22 @@ class NackGenerator:
             self._missing[index] = (0, due, now)
         self.next_deadline = min(self.next_deadline, due)
 
-    def handle_arrival(self, index: int) -> None:
-        if self._missing.pop(index, None) and not self._missing and not self._given_up:
+    def handle_wish(self, index: int, now: float) -> None:
+        """A receiver misses a packet that never arrived here: ask at once, also if it was given up. Once."""
+        if index in self._wished or index in self._missing or len(self._missing) == MAX_MISSING:
+            return
+        if len(self._wished) == MAX_MISSING:
+            del self._wished[next(iter(self._wished))]
+        self._wished[index] = None
+        self._missing[index] = (0, now, now)
+        self.next_deadline = min(self.next_deadline, now)
+
+    def handle_arrival(self, index: int) -> bool:
+        """Whether the packet had been asked for: a repair, and no mere delay."""
+        tries = self._missing.pop(index, (0,))[0]
+        if not self._missing and not self._given_up:
             self.next_deadline = inf
+        return tries > 0
 
     def handle_timeout(self, now: float, round_trip_s: float) -> tuple[list[int], int]:
         """The sequence numbers to ask for now, ascending, and how many packets were given up."""
@@ -53,11 +70,11 @@ class NackGenerator:
             return [], 0
         asked: list[int] = []
         hopeless: list[int] = []
-        again = now + max(RETRY_S, round_trip_s)
+        again = now + max(RETRY_S, ROUND_TRIPS * round_trip_s)
         for index, (tries, due, noticed) in self._missing.items():
             if due > now + BATCH_S:
                 continue
-            if tries >= MAX_TRIES or now - noticed > self._max_age_s:
+            if tries >= MAX_TRIES or now + round_trip_s - noticed > self._max_age_s:
                 hopeless.append(index)
             else:
                 asked.append(index)
@@ -66,7 +83,7 @@ class NackGenerator:
             del self._missing[index]
         given_up, self._given_up = self._given_up + len(hopeless), 0
         self.next_deadline = min((due for _, due, _ in self._missing.values()), default=inf)
-        return [index & 0xFFFF for index in asked], given_up
+        return [index & 0xFFFF for index in sorted(asked)], given_up
 
     def forget(self) -> None:
         self._missing.clear()

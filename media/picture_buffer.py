@@ -19,8 +19,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from media.depacketizer import is_keyframe_slice, is_keyframe_start, shows_picture
-from media.errors import MalformedPayload, MalformedRtp, NoPicture
+from media.depacketizer import is_keyframe_slice, shows_picture
+from media.errors import MalformedPayload, NoPicture
 from media.rtp import payload as rtp_payload
 
 MAX_RUN_BYTES = 8 << 20  # 8 MiB: 20 s at 3 Mbit/s; past it nothing of the run is worth its memory
@@ -111,14 +111,10 @@ class PictureBuffer:
         self._candidate_timestamp = b""  # of its slices, once one of them has come
         self._candidate_since = NEVER
 
-    def handle_packet(self, packet: bytes, codec_name: str, now: float) -> None:
-        """Keep one RTP packet of this stream (SRTP taken off, RTX unwrapped). Never raises: what makes no
-        sense shows itself when a picture is wanted.
+    def handle_packet(self, packet: bytes, codec_name: str, starts_keyframe: bool, now: float) -> None:
+        """Keep one RTP packet of this stream (SRTP taken off, RTX unwrapped, its header checked). Never
+        raises: what makes no sense shows itself when a picture is wanted.
         """
-        try:
-            payload = rtp_payload(packet)
-        except MalformedRtp:
-            return
         if packet[8:12] != self._ssrc or codec_name != self._codec_name:
             self._begin_stream(packet[8:12], codec_name)
         sequence_number = packet[2] << 8 | packet[3]
@@ -134,7 +130,7 @@ class PictureBuffer:
             self._pictures += 1
             if self._pictures > LONG_RUN_PICTURES and self._start != NO_SEQUENCE:
                 self.wants_keyframe = True
-        if payload and is_keyframe_start(codec_name, payload):
+        if starts_keyframe:
             self._handle_keyframe_start(sequence_number, now)
         if self._candidate != NO_SEQUENCE:
             self._follow_candidate(now)

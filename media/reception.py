@@ -1,4 +1,5 @@
-"""One RTP stream as it arrives: order, losses and jitter (RFC 3550 A.1, A.3, A.8), and its clock (§6.4.1).
+"""One RTP stream as it arrives: order, copies, losses and jitter (RFC 3550 A.1, A.3, A.8), its clock
+(§6.4.1), and what it sent lately.
 
 Sequence numbers are counted on without wrapping; the result, the packet's *index*, is what the rest of the
 router reasons with.
@@ -7,6 +8,7 @@ router reasons with.
 from __future__ import annotations
 
 from media.nack import NackGenerator
+from media.packet_history import AUDIO_WINDOW_S, VIDEO_WINDOW_S, PacketHistory
 from media.rtcp import ReportBlock, SenderReport
 from media.rtp import Ssrc
 from media.sdp import Codec, MediaSection
@@ -35,12 +37,18 @@ class Reception:
         "_jitter",
         "_reported_expected",
         "_reported_received",
+        "_reported_repaired",
         "_rtp_timestamp",
         "codecs",
         "fraction_lost",
+        "highest_keyframe",
+        "history",
+        "is_redundant",
         "kind",
         "nacks",
         "received",
+        "received_bytes",
+        "repaired",
         "section",
         "sender_report",
         "sender_report_at",
@@ -53,8 +61,14 @@ class Reception:
         self.kind = section.kind
         self.codecs: dict[int, Codec] = {codec.payload_type: codec for codec in section.codecs}
         self.nacks = NackGenerator(max_age_s=repair_time_s(section))
+        is_video = section.kind == "video"
+        self.history = PacketHistory(window_s=VIDEO_WINDOW_S if is_video else AUDIO_WINDOW_S)
+        self.highest_keyframe = -1  # index of the packet in which the newest keyframe begins
+        self.is_redundant = False  # the sender speaks RED: each packet repairs the one before it
         self.received = 0
-        self.fraction_lost = 0  # of 256, as last reported
+        self.received_bytes = 0
+        self.repaired = 0  # lost on the way, and had by other means than waiting
+        self.fraction_lost = 0.0  # on the way, before repair, in the last interval of reports
         self.sender_report: SenderReport | None = None
         self.sender_report_at = 0.0
         self._clock_rate = section.codecs[0].clock_rate
@@ -66,6 +80,7 @@ class Reception:
         self._arrived_at = 0.0
         self._reported_expected = 0
         self._reported_received = 0
+        self._reported_repaired = 0
 
     def handle_packet(self, sequence_number: int, rtp_timestamp: int, now: float) -> int:
         """The packet's index, or REFUSED, or RESTARTED."""
@@ -78,7 +93,10 @@ class Reception:
             self.nacks.handle_gap(highest + 1, index, now)
         elif -MAX_MISORDER < step < 0:
             index = highest + step
-            self.nacks.handle_arrival(index)
+            if index in self.history.packets:
+                return REFUSED  # a copy: SRTP tells those of one stream, not those of its repair stream
+            if self.nacks.handle_arrival(index):
+                self.repaired += 1
             if index < self._first:
                 self._first = index
             self.received += 1
@@ -109,6 +127,20 @@ class Reception:
         return self._arrived_at
 
     @property
+    def first(self) -> int:
+        """The index of the oldest packet that counts."""
+        return self._first
+
+    @property
+    def highest(self) -> int:
+        """The index of the newest packet."""
+        return self._highest
+
+    def index_of(self, sequence_number: int) -> int:
+        """The index that this number has, or would have had, near the newest packet."""
+        return self._highest + ((sequence_number - self._highest + 0x8000) & 0xFFFF) - 0x8000
+
+    @property
     def expected(self) -> int:
         return self._highest - self._first + 1
 
@@ -126,21 +158,29 @@ class Reception:
         self.sender_report_at = now
 
     def report_block(self, now: float) -> ReportBlock:
-        """What to tell the sender; each call closes an interval (RFC 3550 A.3)."""
-        expected, received = self.expected, self.received
+        """What to tell the sender; each call closes an interval (RFC 3550 A.3).
+
+        A packet that was repaired was received, says the RFC: a browser without transport-wide feedback takes
+        each loss for congestion, and would starve the picture for what a lift's door does to the radio.
+        """
+        expected, received, repaired = self.expected, self.received, self.repaired
         expected_interval = expected - self._reported_expected
         lost_interval = expected_interval - (received - self._reported_received)
+        missed_interval = lost_interval + repaired - self._reported_repaired
         self._reported_expected, self._reported_received = expected, received
-        self.fraction_lost = 0
-        if expected_interval > 0 and lost_interval > 0:
-            self.fraction_lost = min(255, lost_interval * 256 // expected_interval)
+        self._reported_repaired = repaired
+        fraction_lost = 0
+        self.fraction_lost = 0.0
+        if expected_interval > 0:
+            fraction_lost = min(255, max(0, lost_interval) * 256 // expected_interval)
+            self.fraction_lost = min(1.0, max(0, missed_interval) / expected_interval)
         last, delay = 0, 0
         if self.sender_report is not None:
             last = self.sender_report.ntp_timestamp >> 16 & 0xFFFF_FFFF
             delay = int((now - self.sender_report_at) * 0x1_0000)
         return ReportBlock(
             ssrc=self.ssrc,
-            fraction_lost=self.fraction_lost,
+            fraction_lost=fraction_lost,
             packets_lost=self.lost,
             highest_sequence_number=self._highest - 0x1_0000,
             jitter=int(self._jitter),

@@ -14,17 +14,17 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from math import inf
 from typing import Literal, assert_never
 
 from media.errors import MalformedFragment, NoPicture, UnknownPeer
 from media.fragment import encode_fragment, parse_fragment
-from media.picture_buffer import PictureBuffer
 from media.picture_decoder import Picture, PictureDecoder
 from media.router import Output, Router, SendRtcp, SendRtp, SlotAssignment, SlotsChanged, Traffic
-from media.sdp import Codec, Offer, encode_answer, lay_out_slots, parse_offer
+from media.sdp import Offer, encode_answer, lay_out_slots, parse_offer
 from media.transport import Peer, PeerState, UdpTransport
 
-TICK_S = 0.02  # how often routers' deadlines are looked at; the shortest of them (NACK) is 40 ms
+CLOCK_GRAIN_S = 0.002  # loops keep time in milliseconds: a deadline this near has come
 PICTURE_WAIT_S = 2.0  # a keyframe asked for at a round trip of 400 ms is here, and whole, within this
 PICTURE_POLL_S = 0.03  # a picture lasts 33 ms at 30 frames a second
 SESSION_BYTES = 12  # 96 random bits: a session id is not guessed
@@ -94,7 +94,6 @@ class Participant:
     session_id: str = ""
     peer: Peer | None = None
     transport_section: tuple[str, str] = ("", "")  # kind and mid of the section that carries the bundle
-    pictures: PictureBuffer = field(default_factory=PictureBuffer)
 
 
 class Call:
@@ -104,7 +103,9 @@ class Call:
         self.call_id = call_id
         self.participants: dict[str, Participant] = {}
         self._tell = tell
-        self.router = Router(random32=lambda: secrets.randbits(32), on_video=self._keep_picture)
+        self.router = Router(random32=lambda: secrets.randbits(32))
+        self._timer: asyncio.TimerHandle | None = None
+        self._wakes_at = inf
 
     def connect(self, participant_id: str, session_id: str, offer: Offer, transport: UdpTransport) -> str:
         """Answers an offer; an older connection of the participant makes way."""
@@ -120,7 +121,6 @@ class Call:
         participant.peer, participant.session_id = peer, session_id
         first = offer.accepted_sections()[0]
         participant.transport_section = (first.kind, first.mid)
-        participant.pictures = PictureBuffer()
         self.perform(self.router.add_peer(participant_id, offer, slots, time.monotonic()))
         return encode_answer(
             offer,
@@ -138,7 +138,6 @@ class Call:
         if participant is None or participant.peer is None:
             return
         peer, participant.peer = participant.peer, None
-        participant.pictures = PictureBuffer()
         now = time.monotonic()
         outputs = self.router.withdraw(participant_id, now)
         if participant.admitted:
@@ -161,7 +160,6 @@ class Call:
         if participant is None:
             return
         participant.admitted = False
-        participant.pictures = PictureBuffer()
         if participant.peer is None:
             del self.participants[participant_id]
         else:
@@ -183,7 +181,7 @@ class Call:
             match output:
                 case SendRtp():
                     if (peer := self._peer(output.peer_id)) is not None:
-                        peer.send_rtp(output.packet)
+                        peer.send_rtp(output.head, output.packet, output.start)
                 case SendRtcp():
                     if (peer := self._peer(output.peer_id)) is not None:
                         peer.send_rtcp(output.compound)
@@ -191,14 +189,31 @@ class Call:
                     self._tell(SlotsMoved(call_id=self.call_id, participant_id=output.peer_id))
                 case _:
                     assert_never(output)
+        self._keep_time()
 
-    def handle_timeout(self, now: float) -> None:
-        """Does what is due: reports, requests, and the keyframes that long tails of pictures want."""
-        if self.router.next_deadline <= now:
-            self.perform(self.router.handle_timeout(now))
-        for participant_id, participant in self.participants.items():
-            if participant.admitted and participant.peer is not None and participant.pictures.wants_keyframe:
-                self.request_keyframe(participant_id)
+    def close(self) -> None:
+        """Ends the call's time."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._wakes_at = -inf
+
+    def _keep_time(self) -> None:
+        """Wakes when the router has something to do; asked after each input, which may bring that nearer."""
+        if self.router.next_deadline < self._wakes_at:
+            if self._timer is not None:
+                self._timer.cancel()
+            self._wakes_at = self.router.next_deadline
+            loop = asyncio.get_running_loop()
+            wait_s = max(0.0, self._wakes_at - time.monotonic())
+            self._timer = loop.call_later(wait_s, self._handle_timeout)
+
+    def _handle_timeout(self) -> None:
+        self._timer, self._wakes_at = None, inf
+        try:
+            now, due = time.monotonic(), self.router.next_deadline
+            self.perform(self.router.handle_timeout(due if now < due <= now + CLOCK_GRAIN_S else now))
+        finally:
+            self._keep_time()
 
     def request_keyframe(self, participant_id: str) -> None:
         """Asks a participant's camera for a keyframe."""
@@ -211,10 +226,12 @@ class Call:
 
     def _handle_rtp(self, participant_id: str, packet: bytes, now: float) -> None:
         participants = self.participants
-        for receiver_id, forwarded in self.router.handle_rtp(participant_id, packet, now):
+        for receiver_id, head, shared, start in self.router.handle_rtp(participant_id, packet, now):
             peer = participants[receiver_id].peer
             if peer is not None:
-                peer.send_rtp(forwarded)
+                peer.send_rtp(head, shared, start)
+        if self.router.next_deadline < self._wakes_at:
+            self._keep_time()
 
     def _handle_rtcp(self, participant_id: str, compound: bytes, now: float) -> None:
         self.perform(self.router.handle_rtcp(participant_id, compound, now))
@@ -229,9 +246,6 @@ class Call:
             self._relay_if_ready(participant_id)
         self._tell(TransportChanged(call_id=self.call_id, participant_id=participant_id))
 
-    def _keep_picture(self, participant_id: str, codec: Codec, packet: bytes, now: float) -> None:
-        self.participants[participant_id].pictures.handle_packet(packet, codec.name, now)
-
     def _peer(self, participant_id: str) -> Peer | None:
         participant = self.participants.get(participant_id)
         return participant.peer if participant is not None else None
@@ -245,7 +259,6 @@ class Relay:
         self._transport = transport
         self._decoder = decoder
         self._calls: dict[str, Call] = {}
-        self._timer = asyncio.get_running_loop().create_task(self._keep_time(), name="router timers")
 
     @classmethod
     async def open(cls, *, host: str, port: int, announce: Sequence[tuple[str, int]]) -> "Relay":
@@ -258,7 +271,6 @@ class Relay:
 
     async def close(self) -> None:
         """Closes every connection, then the port."""
-        self._timer.cancel()
         for call_id in tuple(self._calls):
             self.end_call(call_id)
         await self._decoder.close()
@@ -363,6 +375,7 @@ class Relay:
             for participant_id in tuple(call.participants):
                 call.withdraw(participant_id)
                 call.disconnect(participant_id)
+            call.close()
             self._calls.pop(call_id, None)
 
     def session_of(self, call_id: str, participant_id: str) -> str | None:
@@ -401,7 +414,7 @@ class Relay:
             if call is None or participant is None or participant.peer is None:
                 raise NoPicture("not_connected", "this person's camera is not connected")
             try:
-                request = participant.pictures.newest_picture(time.monotonic())
+                request = call.router.newest_picture(participant_id, time.monotonic())
                 break
             except NoPicture:
                 if time.monotonic() > deadline:
@@ -411,16 +424,6 @@ class Relay:
         picture = await self._decoder.decode(request)
         age = timedelta(seconds=time.monotonic() - picture.arrived)
         return Frame(picture=picture, arrived_at=datetime.now(UTC) - age)
-
-    async def _keep_time(self) -> None:
-        while True:
-            await asyncio.sleep(TICK_S)
-            now = time.monotonic()
-            for call in tuple(self._calls.values()):
-                try:
-                    call.handle_timeout(now)
-                except Exception:  # one call's fault must not stop the timers of all others
-                    logger.exception("the timers of a call failed")
 
     def _tell(self, event: RelayEvent) -> None:
         if (call := self._calls.get(event.call_id)) is not None:
@@ -439,6 +442,7 @@ class Relay:
 
     def _forget_if_empty(self, call: Call) -> None:
         if not call.participants:
+            call.close()
             self._calls.pop(call.call_id, None)
 
 

@@ -7,6 +7,11 @@ A pure machine without clock or socket. `handle_rtp` is the hot path and returns
 returns outputs for the driver to perform. RTCP ends here: what the router tells a peer is its own.
 
 Peers are relayed only while they are admitted. Before that their packets are counted for reports and dropped.
+
+How loss is met is an affair of each leg. What a sender repairs, by retransmission (RFC 4588) or redundancy
+(RFC 2198), is unwrapped where it arrives: behind that point there are original packets alone, for the
+receivers, the pictures and whoever else keeps them. Each forwarder wraps them anew as its receiver's network
+asks for.
 """
 
 from __future__ import annotations
@@ -17,10 +22,12 @@ from dataclasses import dataclass
 from math import inf
 from typing import assert_never
 
-from media.depacketizer import is_keyframe_start
-from media.errors import IllegalPeer, MalformedRtcp, MalformedRtp, UnknownPeer
-from media.forwarder import Forwarder
+from media import red, rtx
+from media.depacketizer import MAY_START_KEYFRAME, is_keyframe_start
+from media.errors import IllegalPeer, MalformedPayload, MalformedRtcp, MalformedRtp, UnknownPeer
+from media.forwarder import REDUNDANCY, Forwarder
 from media.keyframes import KeyframeRequests
+from media.picture_buffer import PictureBuffer, PictureRequest
 from media.reception import REFUSED, Reception
 from media.rtcp import (
     NTP_SECOND,
@@ -36,7 +43,7 @@ from media.rtcp import (
     encode_compound,
     parse_compound,
 )
-from media.rtp import HEADER, HEADER_BYTES, PAYLOAD_TYPE, PLAIN, Ssrc, extensions, header_size
+from media.rtp import HEADER, HEADER_BYTES, MARKER, PAYLOAD_TYPE, PLAIN, Ssrc, extensions, header_size
 from media.sdp import EXTENSION_MID, Codec, MediaSection, Offer, SlotSsrcs
 
 REPORT_INTERVAL_S = 1.0  # as libwebrtc does for video; RFC 3550 §6.2 allows it at these rates
@@ -44,6 +51,7 @@ ASSUMED_ROUND_TRIP_S = 0.1  # until a report tells better: a mobile network on a
 TAKE_OVER_S = 1.0  # a stream that was replaced may come back once its successor is silent this long
 MAX_NACKED = 256  # sequence numbers in one packet: 1 kB if no two of them are neighbours
 RELAY_CNAME = "relay"
+MAX_REPLAYED = 80  # packets from a keyframe on that a newcomer is given: more, and a new keyframe is the less
 MAX_RECEPTIONS = 16  # SSRCs of one peer: two, and some for restarts; the longest silent makes room
 
 unpack_header = HEADER.unpack_from
@@ -51,8 +59,12 @@ unpack_header = HEADER.unpack_from
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendRtp:
+    """What leaves is `head`, and what `packet` has from `start` on."""
+
     peer_id: str
+    head: bytes
     packet: bytes
+    start: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,6 +81,8 @@ class SlotsChanged:
 
 
 Output = SendRtp | SendRtcp | SlotsChanged
+
+Copy = tuple[str, bytes, bytes, int]  # what `SendRtp` says, made once a packet and receiver
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,14 +110,16 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamQuality:
-    """One stream between a peer and the router, as the receiving end of it sees it."""
+    """One stream between a peer and the router. Counters run since the connection began."""
 
     mid: str
     kind: str
     sent_by_peer: bool
     packets: int
-    lost_packets: int
-    fraction_lost: float  # in the last interval, 0 to 1
+    bytes: int
+    lost_packets: int  # and never repaired, as far as the receiving end knows
+    repaired_packets: int  # lost on the way, and had all the same
+    fraction_lost: float  # on the way, before repair, in the last interval of reports, 0 to 1
     jitter_s: float
     round_trip_s: float
 
@@ -111,7 +127,7 @@ class StreamQuality:
 class Track:
     """What a peer sends of one kind: the stream that carries it now, and the slots it goes to."""
 
-    __slots__ = ("forwarders", "is_video", "keyframes", "reception", "section")
+    __slots__ = ("forwarders", "is_video", "keyframes", "pictures", "reception", "section")
 
     def __init__(self, *, is_video: bool) -> None:
         self.is_video = is_video
@@ -119,6 +135,7 @@ class Track:
         self.reception: Reception | None = None
         self.forwarders: tuple[Forwarder, ...] = ()
         self.keyframes = KeyframeRequests()
+        self.pictures = PictureBuffer()  # of whoever is admitted
 
 
 class Seat:
@@ -150,6 +167,7 @@ class Peer:
         "mid_identifiers",
         "peer_id",
         "receptions",
+        "repairs",
         "report_at",
         "round_trip_s",
         "seats",
@@ -167,6 +185,9 @@ class Peer:
         self.sending = offer.sending_sections()
         self.by_mid = {section.mid: section for section in self.sending}
         self.by_ssrc = {ssrc: section for section in self.sending for ssrc in section.ssrcs}
+        self.repairs = {  # SSRC of retransmissions: that of the media, as far as the offer says
+            repair: media for section in self.sending for media, repair in section.repairs
+        }
         self.mid_identifiers = {section.extension_id(EXTENSION_MID) for section in self.sending} - {None}
         self.tracks = {"audio": Track(is_video=False), "video": Track(is_video=True)}
         self.receptions: dict[int, Reception] = {}
@@ -193,26 +214,19 @@ class Peer:
         return Traffic(
             sent_packets=self.sent_packets,
             sent_bytes=self.sent_bytes,
-            received_packets=sum(forwarder.packets for forwarder in forwarders),
-            received_bytes=sum(forwarder.sent_bytes for forwarder in forwarders),
+            received_packets=sum(forwarder.packets + forwarder.resent for forwarder in forwarders),
+            received_bytes=sum(forwarder.sent_bytes + forwarder.resent_bytes for forwarder in forwarders),
             lost_packets=self.lost_of_ended + sum(reception.lost for reception in self.receptions.values()),
         )
 
 
 class Router:
-    """One call. `random32` gives 32 random bits; `on_video(peer_id, codec, packet, now)` sees each video
-    packet of admitted peers as it arrived. `next_deadline` is when `handle_timeout` has something to do
+    """One call. `random32` gives 32 random bits. `next_deadline` is when `handle_timeout` has something to do
     next; any input may bring it nearer.
     """
 
-    def __init__(
-        self,
-        *,
-        random32: Callable[[], int],
-        on_video: Callable[[str, Codec, bytes, float], None] | None = None,
-    ) -> None:
+    def __init__(self, *, random32: Callable[[], int]) -> None:
         self._random32 = random32
-        self._on_video = on_video
         self._peers: dict[str, Peer] = {}
         self._admitted: dict[str, Peer] = {}  # in the order of admission
         self._seating: dict[str, list[str]] = {}  # of those who have gone: who sat in their slots
@@ -227,7 +241,12 @@ class Router:
         if peer_id in self._peers:
             raise IllegalPeer(f"peer {peer_id} is in this call already")
         taken = {ssrc for section in offer.sections for ssrc in section.ssrcs} | {0}
-        taken |= {ssrc for slot in slots for ssrc in (slot.audio_ssrc, slot.video_ssrc) if ssrc is not None}
+        taken |= {
+            ssrc
+            for slot in slots
+            for ssrc in (slot.audio_ssrc, slot.video_ssrc, slot.repair_ssrc)
+            if ssrc is not None
+        }
         while (feedback_ssrc := self._random32()) in taken:
             pass
         seats = tuple(Seat(layout, self._forwarders(peer_id, layout)) for layout in slots)
@@ -268,6 +287,9 @@ class Router:
         del self._admitted[peer_id]
         for track in peer.tracks.values():
             track.keyframes.forget()
+            track.pictures = PictureBuffer()
+        for reception in peer.receptions.values():
+            reception.history.packets.clear()
         return self._fill_seats(changed, now)
 
     def remove_peer(self, peer_id: str, now: float) -> list[Output]:
@@ -312,8 +334,10 @@ class Router:
                 kind=reception.section.kind,
                 sent_by_peer=True,
                 packets=reception.received,
+                bytes=reception.received_bytes,
                 lost_packets=reception.lost,
-                fraction_lost=reception.fraction_lost / 256,
+                repaired_packets=reception.repaired,
+                fraction_lost=reception.fraction_lost,
                 jitter_s=reception.jitter_s,
                 round_trip_s=peer.round_trip_s,
             )
@@ -325,8 +349,10 @@ class Router:
                 kind=kind,
                 sent_by_peer=False,
                 packets=forwarder.packets,
+                bytes=forwarder.sent_bytes + forwarder.resent_bytes,
                 lost_packets=forwarder.lost,
-                fraction_lost=forwarder.fraction_lost / 256,
+                repaired_packets=forwarder.resent,
+                fraction_lost=forwarder.fraction_lost,
                 jitter_s=forwarder.jitter_s,
                 round_trip_s=peer.round_trip_s,
             )
@@ -343,6 +369,10 @@ class Router:
         peer.tracks["video"].keyframes.handle_request(now)
         return self._ask_for_keyframes(now)
 
+    def newest_picture(self, peer_id: str, now: float) -> PictureRequest:
+        """The packets of this peer's newest decodable picture. Raises NoPicture and UnknownPeer."""
+        return self._peer(peer_id).tracks["video"].pictures.newest_picture(now)
+
     def _peer(self, peer_id: str) -> Peer:
         try:
             return self._peers[peer_id]
@@ -351,8 +381,8 @@ class Router:
 
     def _forwarders(self, peer_id: str, layout: SlotSsrcs) -> dict[str, Forwarder]:
         places = (
-            ("audio", layout.audio_ssrc, layout.audio_section),
-            ("video", layout.video_ssrc, layout.video_section),
+            ("audio", layout.audio_ssrc, layout.audio_section, None),
+            ("video", layout.video_ssrc, layout.video_section, layout.repair_ssrc),
         )
         return {
             kind: Forwarder(
@@ -362,13 +392,15 @@ class Router:
                 # RFC 3711 §3.3.1: a first number in the lower half cannot be mistaken for one before a wrap.
                 sequence_number=self._random32() & 0x7FFF,
                 rtp_timestamp=self._random32(),
+                repair_ssrc=Ssrc(repair_ssrc) if repair_ssrc is not None else None,
             )
-            for kind, ssrc, section in places
+            for kind, ssrc, section, repair_ssrc in places
             if ssrc is not None and section is not None
         }
 
     def _fill_seats(self, changed: dict[str, None], now: float) -> list[Output]:
         """Seat whoever has no seat yet, in the order of admission, in their old seat if that is free."""
+        replayed: list[Output] = []
         for receiver in self._admitted.values():
             seated = [seat.occupant for seat in receiver.seats]
             for sender in self._admitted.values():
@@ -377,16 +409,17 @@ class Router:
                 free = [seat for seat in receiver.seats if seat.occupant is None]
                 if not free:
                     break
-                _occupy(min(free, key=lambda seat: seat.last_occupant_id != sender.peer_id), sender, now)
+                seat = min(free, key=lambda seat: seat.last_occupant_id != sender.peer_id)
+                replayed += _occupy(seat, sender, now)
                 changed[receiver.peer_id] = None
         outputs: list[Output] = [SlotsChanged(peer_id=peer_id) for peer_id in changed]
-        return outputs + self._ask_for_keyframes(now)
+        return outputs + replayed + self._ask_for_keyframes(now)
 
     # The way of a packet.
 
-    def handle_rtp(self, peer_id: str, packet: bytes, now: float) -> list[tuple[str, bytes]]:
-        """(receiver, packet in the receiver's numbers) for each who gets it. Never raises: a packet that is
-        malformed, unknown or not admitted is counted and goes nowhere.
+    def handle_rtp(self, peer_id: str, packet: bytes, now: float) -> list[Copy]:
+        """(receiver, head, packet, start) for each who gets it. Never raises: a packet that is malformed,
+        unknown or not admitted is counted and goes nowhere.
         """
         peer = self._peers.get(peer_id)
         if peer is None:
@@ -401,12 +434,10 @@ class Router:
         if reception is None:
             reception = self._bind(peer, packet, now)
             if reception is None:
-                self.unbound_packets += 1
-                return []
+                return self._handle_repair(peer, packet, size_bytes, now)
         codec = reception.codecs.get(second & PAYLOAD_TYPE)
         if codec is None:
-            self.unbound_packets += 1
-            return []
+            return self._handle_redundancy(peer, reception, packet, size_bytes, now)
 
         index = reception.handle_packet(sequence_number, rtp_timestamp, now)
         if index < 0:
@@ -414,10 +445,13 @@ class Router:
                 return []
             reception = self._begin_reception(peer, reception.section, Ssrc(ssrc), sequence_number, now)
             index = reception.handle_packet(sequence_number, rtp_timestamp, now)
+        length = len(packet)
+        reception.received_bytes += length
         if not peer.admitted:
             return []
         peer.sent_packets += 1
-        peer.sent_bytes += len(packet)
+        peer.sent_bytes += length
+        reception.history.packets[index] = packet, now
         if reception.nacks.next_deadline < self.next_deadline:
             self.next_deadline = reception.nacks.next_deadline
 
@@ -425,18 +459,77 @@ class Router:
         if track.reception is not reception and not self._take_over(track, reception, now):
             return []
         if track.is_video:
-            if track.keyframes.wanted and is_keyframe_start(codec.name, packet[size_bytes:]):
+            starts_keyframe = (
+                size_bytes < length
+                and MAY_START_KEYFRAME[codec.name][packet[size_bytes]] == 1
+                and is_keyframe_start(codec.name, packet[size_bytes:])
+            )
+            if starts_keyframe:
                 track.keyframes.handle_keyframe()
-            if self._on_video is not None:
-                self._on_video(peer_id, codec, packet, now)
+                reception.highest_keyframe = max(reception.highest_keyframe, index)
+            track.pictures.handle_packet(packet, codec.name, starts_keyframe, now)
+        else:
+            starts_keyframe = True  # sound begins anywhere
         copies = []
         for forwarder in track.forwarders:
-            copy = forwarder.forward(reception, packet, first, second, index, rtp_timestamp, size_bytes, now)
-            if copy is not None:
-                copies.append((forwarder.receiver_id, copy))
-                if forwarder.has_early:
-                    copies += [(forwarder.receiver_id, early) for early in forwarder.take_early(now)]
+            head = forwarder.forward(reception, packet, first, second, index, rtp_timestamp, size_bytes, now)
+            if head is not None:
+                copies.append((forwarder.receiver_id, head, packet, size_bytes))
+                if forwarder.redundancy and (part := forwarder.repeat(reception, index - 1, now)) is not None:
+                    copies.append((forwarder.receiver_id, *part))
+            elif forwarder.waiting and starts_keyframe and forwarder.speaks(reception, second):
+                copies += _begin(forwarder, reception, index, now)
         return copies
+
+    def _handle_repair(self, peer: Peer, packet: bytes, size_bytes: int, now: float) -> list[Copy]:
+        """A packet of a stream that is no medium's: a retransmission (RFC 4588), or nobody's."""
+        media = _repaired_by(peer, packet)
+        if media is None:
+            self.unbound_packets += 1
+            return []
+        reception, codec = media
+        try:
+            original = rtx.unwrap(packet, size_bytes, payload_type=codec.payload_type, ssrc=reception.ssrc)
+        except MalformedPayload:
+            return []
+        return self.handle_rtp(peer.peer_id, original, now)
+
+    def _handle_redundancy(
+        self, peer: Peer, reception: Reception, packet: bytes, size_bytes: int, now: float
+    ) -> list[Copy]:
+        """Sound that carries what was before it (RFC 2198): what is missing of that first, then itself."""
+        _, second, sequence_number, rtp_timestamp, ssrc = unpack_header(packet)
+        if second & PAYLOAD_TYPE != reception.section.redundant_payload_type:
+            self.unbound_packets += 1
+            return []
+        try:
+            redundancy = red.parse(packet, size_bytes)
+        except MalformedPayload:
+            self.malformed_packets += 1
+            return []
+        copies: list[Copy] = []
+        for before, block in enumerate(reversed(redundancy.blocks), start=1):
+            number = (sequence_number - before) & 0xFFFF
+            index = reception.index_of(number)
+            if index in reception.history.packets or index < reception.first or not block.data:
+                continue
+            received, repaired = reception.received, reception.repaired
+            head = HEADER.pack(
+                PLAIN, block.payload_type, number, (rtp_timestamp - block.offset) & 0xFFFF_FFFF, ssrc
+            )
+            copies += self.handle_rtp(peer.peer_id, head + block.data, now)
+            if reception.received > received and reception.repaired == repaired:
+                reception.repaired += 1  # it was here before it was missed
+        if redundancy.payload_type not in reception.codecs:
+            self.unbound_packets += 1
+            return copies
+        original = (
+            packet[:1]
+            + bytes([second & MARKER | redundancy.payload_type])
+            + packet[2:size_bytes]
+            + packet[redundancy.start :]
+        )
+        return copies + self.handle_rtp(peer.peer_id, original, now)
 
     def _bind(self, peer: Peer, packet: bytes, now: float) -> Reception | None:
         """Which section does a new SSRC belong to (RFC 9143 §9.2)? None if that cannot be told (yet)."""
@@ -472,6 +565,8 @@ class Router:
     def _take(self, track: Track, reception: Reception, now: float) -> None:
         track.section = reception.section
         track.reception = reception
+        for forwarder in track.forwarders:
+            forwarder.release()
         if track.is_video and track.forwarders:
             track.keyframes.handle_request(now)
         self._wake(track.keyframes.next_deadline)
@@ -503,7 +598,7 @@ class Router:
                         if ssrc in peer.receptions:
                             _end_reception(peer, ssrc)
                 case Nack():
-                    outputs += _resend(peer, packet, now)
+                    outputs += self._resend(peer, packet, now)
                 case PictureLossIndication():
                     _handle_picture_loss(peer, packet.media_ssrc, now)
                 case FullIntraRequest():
@@ -523,6 +618,7 @@ class Router:
                 outputs += self._ask_for_missing(peer, reception, now)
             if now >= peer.report_at:
                 outputs += _report(peer, now)
+                self._keep_bounds(peer, now)
         outputs += self._ask_for_keyframes(now)
         self.next_deadline = min(self._deadlines(), default=inf)
         return outputs
@@ -535,6 +631,16 @@ class Router:
             track = peer.tracks["video"]
             if track.reception is not None:
                 yield track.keyframes.next_deadline
+
+    def _keep_bounds(self, peer: Peer, now: float) -> None:
+        """What is kept of packets is looked over with each report, not with each packet."""
+        for reception in peer.receptions.values():
+            reception.history.prune(now)
+        for _, _, forwarder in peer.forwarders.values():
+            forwarder.prune(now)
+        track = peer.tracks["video"]
+        if peer.admitted and track.pictures.wants_keyframe and not track.keyframes.wanted:
+            track.keyframes.handle_request(now)
 
     def _ask_for_missing(self, peer: Peer, reception: Reception, now: float) -> list[Output]:
         if not peer.admitted:
@@ -568,6 +674,22 @@ class Router:
             self._wake(track.keyframes.next_deadline)
         return outputs
 
+    def _resend(self, peer: Peer, nack: Nack, now: float) -> list[Output]:
+        """What a receiver misses, from the source's history; what is missing there is fetched upstream."""
+        if nack.media_ssrc not in peer.forwarders:
+            return []
+        seat, kind, forwarder = peer.forwarders[nack.media_ssrc]
+        parts, absent = forwarder.resend(nack.sequence_numbers, now, peer.round_trip_s)
+        reception = seat.occupant.tracks[kind].reception if seat.occupant is not None else None
+        if reception is not None:
+            for index in absent:
+                reception.nacks.handle_wish(index, now)
+            self._wake(reception.nacks.next_deadline)
+        return [
+            SendRtp(peer_id=peer.peer_id, head=head, packet=packet, start=start)
+            for head, packet, start in parts
+        ]
+
     def _handle_sender_report(self, peer: Peer, report: SenderReport, now: float) -> None:
         reception = peer.receptions.get(report.ssrc)
         if reception is None:
@@ -586,14 +708,54 @@ class Router:
             self.next_deadline = at
 
 
-def _occupy(seat: Seat, sender: Peer, now: float) -> None:
+def _occupy(seat: Seat, sender: Peer, now: float) -> list[Output]:
+    """Seat a sender: with the picture they show now if it is at hand, else as soon as a keyframe comes."""
     seat.occupant = sender
     seat.last_occupant_id = sender.peer_id
+    outputs: list[Output] = []
     for kind, forwarder in seat.forwarders.items():
         track = sender.tracks[kind]
         track.forwarders = (*track.forwarders, forwarder)
-        if track.is_video:
+        if not track.is_video:
+            continue
+        replayed = _replay(forwarder, track.reception, now)
+        if not replayed:
             track.keyframes.handle_request(now)
+        outputs += [
+            SendRtp(peer_id=receiver_id, head=head, packet=packet, start=start)
+            for receiver_id, head, packet, start in replayed
+        ]
+    return outputs
+
+
+def _replay(forwarder: Forwarder, reception: Reception | None, now: float) -> list[Copy]:
+    """The newest keyframe and its tail, if both are short, whole and at hand; or nothing."""
+    if reception is None or reception.highest_keyframe < 0:
+        return []
+    start, end = reception.highest_keyframe, reception.highest + 1
+    if end - start > MAX_REPLAYED or any(
+        reception.history.get(one, now) is None for one in range(start, end)
+    ):
+        return []
+    if not forwarder.speaks(reception, reception.history.packets[start][0][1]):
+        return []
+    return _begin(forwarder, reception, start, now)
+
+
+def _begin(forwarder: Forwarder, reception: Reception, start: int, now: float) -> list[Copy]:
+    """A stream begins with a packet that is at hand; what came before it and belongs behind it follows."""
+    packets = reception.history.packets
+    copies: list[Copy] = []
+    for index in sorted(index for index in packets if index >= start):
+        packet = packets[index][0]
+        first, second, _, rtp_timestamp, _ = unpack_header(packet)
+        if index == start:
+            forwarder.begin(reception, index, rtp_timestamp, now)
+        size_bytes = header_size(packet)
+        head = forwarder.forward(reception, packet, first, second, index, rtp_timestamp, size_bytes, now)
+        if head is not None:
+            copies.append((forwarder.receiver_id, head, packet, size_bytes))
+    return copies
 
 
 def _vacate(seat: Seat) -> None:
@@ -624,7 +786,25 @@ def _section_of(peer: Peer, packet: bytes, ssrc: int, payload_type: int) -> Medi
 
 
 def _speaks(section: MediaSection, payload_type: int) -> bool:
-    return any(codec.payload_type == payload_type for codec in section.codecs)
+    return payload_type == section.redundant_payload_type or any(
+        codec.payload_type == payload_type for codec in section.codecs
+    )
+
+
+def _repaired_by(peer: Peer, packet: bytes) -> tuple[Reception, Codec] | None:
+    """The stream, and the codec in it, that a packet of an unknown SSRC may repair (RFC 4588 §5.3, §8.2)."""
+    _, second, _, _, ssrc = unpack_header(packet)
+    reception = peer.receptions.get(peer.repairs.get(ssrc, 0))
+    candidates = [reception] if reception is not None else []
+    if not candidates:
+        # Not signalled, as where the same camera is sent anew: the current stream that has this payload type.
+        current = [track.reception for track in peer.tracks.values()]
+        candidates = [one for one in current if one is not None]
+    for candidate in candidates:
+        for codec in candidate.section.codecs:
+            if codec.repair_payload_type == second & PAYLOAD_TYPE:
+                return candidate, codec
+    return None
 
 
 def _end_reception(peer: Peer, ssrc: int) -> None:
@@ -646,6 +826,16 @@ def _handle_blocks(peer: Peer, blocks: Iterable[ReportBlock], now: float) -> Non
         weight = 0.125 if peer.has_round_trip else 1.0
         peer.round_trip_s += weight * (round_trip_s - peer.round_trip_s)
         peer.has_round_trip = True
+    _spread_sound(peer)
+
+
+def _spread_sound(peer: Peer) -> None:
+    """As much redundancy for the sound as the worst of the streams on this leg says is needed."""
+    lost = max((forwarder.fraction_lost for _, _, forwarder in peer.forwarders.values()), default=0.0)
+    redundancy = next((count for from_loss, count in REDUNDANCY if lost >= from_loss), 0)
+    for _, kind, forwarder in peer.forwarders.values():
+        if kind == "audio":
+            forwarder.redundancy = redundancy
 
 
 def _handle_picture_loss(peer: Peer, ssrc: Ssrc, now: float) -> None:
@@ -653,14 +843,6 @@ def _handle_picture_loss(peer: Peer, ssrc: Ssrc, now: float) -> None:
         seat, kind, _ = peer.forwarders[ssrc]
         if seat.occupant is not None and kind == "video":
             seat.occupant.tracks[kind].keyframes.handle_request(now)
-
-
-def _resend(peer: Peer, nack: Nack, now: float) -> list[Output]:
-    if nack.media_ssrc not in peer.forwarders:
-        return []
-    _, _, forwarder = peer.forwarders[nack.media_ssrc]
-    packets = forwarder.resend(nack.sequence_numbers, now, peer.round_trip_s)
-    return [SendRtp(peer_id=peer.peer_id, packet=packet) for packet in packets]
 
 
 def _report(peer: Peer, now: float) -> list[Output]:

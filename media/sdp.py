@@ -70,6 +70,7 @@ class Codec:
     channels: int | None
     parameters: tuple[tuple[str, str], ...]
     feedback: tuple[str, ...]
+    repair_payload_type: int | None = None  # of its retransmissions (RFC 4588, `rtx` with `apt`)
 
     def parameter(self, name: str) -> str | None:
         return dict(self.parameters).get(name)
@@ -90,6 +91,8 @@ class MediaSection:
     cname: str | None
     protocol: str
     formats: tuple[str, ...]
+    repairs: tuple[tuple[int, int], ...] = ()  # (SSRC of media, SSRC of its retransmissions)
+    redundant_payload_type: int | None = None  # RED over the section's Opus (RFC 2198)
 
     def extension_id(self, uri: str) -> int | None:
         return dict(self.header_extensions).get(uri)
@@ -120,6 +123,7 @@ class SlotSsrcs:
     video_ssrc: int | None
     audio_section: MediaSection | None
     video_section: MediaSection | None
+    repair_ssrc: int | None = None  # of the video's retransmissions, where the peer speaks them
 
     @property
     def cname(self) -> str:
@@ -146,9 +150,14 @@ def lay_out_slots(offer: Offer, random32: Callable[[], int]) -> tuple[SlotSsrcs,
             audio_ssrc=new_ssrc() if slot < len(audio) else None,
             video_section=video[slot] if slot < len(video) else None,
             video_ssrc=new_ssrc() if slot < len(video) else None,
+            repair_ssrc=new_ssrc() if slot < len(video) and _is_repaired(video[slot]) else None,
         )
         for slot in range(max(len(audio), len(video)))
     )
+
+
+def _is_repaired(section: MediaSection) -> bool:
+    return any(codec.repair_payload_type is not None for codec in section.codecs)
 
 
 @dataclass(slots=True)
@@ -242,7 +251,8 @@ def _section(block: _Block, session: _Block, bundle: tuple[str, ...] | None) -> 
     )
     codecs = tuple(_codecs(block, formats)) if candidate else ()
     sends, receives = _direction(block, session)
-    repairs = {ssrc for value in block.all("ssrc-group") for ssrc in _repair_ssrcs(value)}
+    groups = [group for value in block.all("ssrc-group") if (group := _repair_group(value))]
+    repairs = {ssrc for _, *others in groups for ssrc in others}
     sources = [(ssrc, rest) for value in block.all("ssrc") for ssrc, rest in _ssrc_line(value)]
     return MediaSection(
         mid=mid,
@@ -256,6 +266,8 @@ def _section(block: _Block, session: _Block, bundle: tuple[str, ...] | None) -> 
         cname=next((rest[6:] for _, rest in sources if rest.startswith("cname:") and rest[6:]), None),
         protocol=protocol,
         formats=tuple(formats),
+        repairs=tuple((media, repair) for media, repair, *_ in groups),
+        redundant_payload_type=_redundant_payload_type(block, codecs),
     )
 
 
@@ -275,6 +287,7 @@ def _codecs(block: _Block, formats: Sequence[str]) -> Iterable[Codec]:
         payload_type, _, wish = value.partition(" ")
         feedback.setdefault(payload_type, []).append(wish.strip().lower())
 
+    repairs = _repair_payload_types(maps, parameters)
     for payload_type in dict.fromkeys(formats):
         number = _number(payload_type, 127)
         encoding = maps.get(payload_type)
@@ -302,6 +315,7 @@ def _codecs(block: _Block, formats: Sequence[str]) -> Iterable[Codec]:
                 channels=None,
                 parameters=pairs,
                 feedback=agreed,
+                repair_payload_type=repairs.get(number),
             )
         elif (name, clock_rate) == ("h264", "90000") and _is_baseline_in_fragments(pairs):
             yield Codec(
@@ -311,7 +325,19 @@ def _codecs(block: _Block, formats: Sequence[str]) -> Iterable[Codec]:
                 channels=None,
                 parameters=pairs,
                 feedback=agreed,
+                repair_payload_type=repairs.get(number),
             )
+
+
+def _repair_payload_types(maps: dict[str, str], parameters: dict[str, str]) -> dict[int, int]:
+    """RFC 4588 §8.6: the payload type of retransmissions by that of the media they belong to (`apt`)."""
+    found: dict[int, int] = {}
+    for payload_type, encoding in maps.items():
+        number = _number(payload_type, 127)
+        apt = _number(dict(_parameters(parameters.get(payload_type, ""))).get("apt", ""), 127)
+        if encoding.lower() == "rtx/90000" and number is not None and apt is not None:
+            found.setdefault(apt, number)
+    return found
 
 
 def _is_baseline_in_fragments(parameters: tuple[tuple[str, str], ...]) -> bool:
@@ -354,11 +380,24 @@ def _ssrc_line(value: str) -> Iterable[tuple[int, str]]:
         yield ssrc, rest.strip()
 
 
-def _repair_ssrcs(value: str) -> Iterable[int]:
-    # RFC 4588 §8.2 and RFC 5956 §4: in FID and FEC-FR the first source is the media, the others repair it.
+def _repair_group(value: str) -> list[int]:
+    """RFC 5576 §4.2, RFC 4588 §8.2: in FID and FEC-FR the first source is the media, the others repair it."""
     semantics, *numbers = value.split() or [""]
-    if semantics in ("FID", "FEC-FR"):
-        yield from (ssrc for number in numbers[1:] if (ssrc := _number(number, 0xFFFF_FFFF)) is not None)
+    if semantics not in ("FID", "FEC-FR") or len(numbers) < 2:
+        return []
+    ssrcs = [ssrc for number in numbers if (ssrc := _number(number, 0xFFFF_FFFF)) is not None]
+    return ssrcs if len(ssrcs) == len(numbers) else []
+
+
+def _redundant_payload_type(block: _Block, codecs: Sequence[Codec]) -> int | None:
+    # RFC 2198 §5: the format parameters of red are the payload types of its blocks.
+    opus = {str(codec.payload_type) for codec in codecs if codec.name == "opus"}
+    parameters = dict(_numbered(block.all("fmtp")))
+    for payload_type, encoding in _numbered(block.all("rtpmap")):
+        blocks = set(parameters.get(payload_type, "").split("/"))
+        if encoding.lower() == "red/48000/2" and blocks and blocks <= opus:
+            return _number(payload_type, 127)
+    return None
 
 
 def _ice(sources: Iterable[_Block], name: str, shortest: int) -> str:
@@ -423,10 +462,13 @@ def encode_answer(
     `candidates` are (IP address, UDP port), the preferred one first; at least one. Those for TCP follow.
     """
     streams = {
-        section.mid: (slot.cname, f"{slot.cname}-{section.kind}", ssrc)
+        section.mid: (slot.cname, f"{slot.cname}-{section.kind}", *[ssrc for ssrc in ssrcs if ssrc])
         for slot in slots
-        for section, ssrc in ((slot.audio_section, slot.audio_ssrc), (slot.video_section, slot.video_ssrc))
-        if section is not None and ssrc is not None
+        for section, ssrcs in (
+            (slot.audio_section, (slot.audio_ssrc,)),
+            (slot.video_section, (slot.video_ssrc, slot.repair_ssrc)),
+        )
+        if section is not None
     }
     accepted = offer.accepted_sections()
     lines = [
@@ -448,7 +490,7 @@ def encode_answer(
             lines.append("a=inactive")
             continue
         host, port = candidates[0]
-        formats = " ".join(str(codec.payload_type) for codec in section.codecs)
+        formats = " ".join(map(str, _answered_formats(section)))
         lines += [
             f"m={section.kind} {port} {section.protocol} {formats}",
             f"c=IN {'IP6' if ':' in host else 'IP4'} {host}",
@@ -461,12 +503,16 @@ def encode_answer(
             f"a={ANSWERED_DIRECTIONS[section.sends, section.receives]}",
         ]
         lines += [f"a=extmap:{number} {uri}" for uri, number in section.header_extensions]
+        lines += _redundancy_lines(section)
         for codec in section.codecs:
             lines += _codec_lines(codec)
         if section.mid in streams:
-            stream, track, ssrc = streams[section.mid]
-            lines += [f"a=msid:{stream} {track}", f"a=ssrc:{ssrc} cname:{stream}"]
-            lines.append(f"a=ssrc:{ssrc} msid:{stream} {track}")
+            stream, track, *ssrcs = streams[section.mid]
+            lines.append(f"a=msid:{stream} {track}")
+            if len(ssrcs) > 1:
+                lines.append(f"a=ssrc-group:FID {' '.join(map(str, ssrcs))}")
+            for ssrc in ssrcs:
+                lines += [f"a=ssrc:{ssrc} cname:{stream}", f"a=ssrc:{ssrc} msid:{stream} {track}"]
         # RFC 9143 §7.3.1 wants the candidates in the tagged section alone; aiortc reads those of the last,
         # and who reads the first passes over the others.
         lines += candidate_lines(candidates, tcp_candidates)
@@ -490,6 +536,24 @@ def candidate_lines(
     return [*lines, "a=end-of-candidates"]
 
 
+def _answered_formats(section: MediaSection) -> Iterable[int]:
+    # RFC 3264 §6.1: the answerer's preference. Who is offered RED first sends it; loss at a door is the rule.
+    if section.redundant_payload_type is not None:
+        yield section.redundant_payload_type
+    for codec in section.codecs:
+        yield codec.payload_type
+        if codec.repair_payload_type is not None:
+            yield codec.repair_payload_type
+
+
+def _redundancy_lines(section: MediaSection) -> Iterable[str]:
+    number = section.redundant_payload_type
+    if number is not None:
+        opus = section.codecs[0].payload_type
+        yield f"a=rtpmap:{number} red/48000/2"
+        yield f"a=fmtp:{number} {opus}/{opus}"
+
+
 def _codec_lines(codec: Codec) -> Iterable[str]:
     channels = f"/{codec.channels}" if codec.channels else ""
     yield f"a=rtpmap:{codec.payload_type} {codec.name}/{codec.clock_rate}{channels}"
@@ -502,3 +566,6 @@ def _codec_lines(codec: Codec) -> Iterable[str]:
         kept = ("level-asymmetry-allowed", "packetization-mode", "profile-level-id")
         pairs = ";".join(f"{name}={value}" for name, value in codec.parameters if name in kept)
         yield f"a=fmtp:{codec.payload_type} {pairs}"
+    if codec.repair_payload_type is not None:
+        yield f"a=rtpmap:{codec.repair_payload_type} rtx/{codec.clock_rate}"
+        yield f"a=fmtp:{codec.repair_payload_type} apt={codec.payload_type}"

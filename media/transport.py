@@ -27,7 +27,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, assert_never
+from typing import Any, TypeVar, assert_never
 
 import ifaddr
 
@@ -52,6 +52,9 @@ MAX_STRANGE_MEDIA = 50  # packets a sweep that may look for their peer; a call t
 MAX_NAMESAKES = 4  # peers asked about one SSRC: it is a peer's own claim, and 32 random bits
 UFRAG_BYTES = 6  # 48 bits: nobody guesses one, and they do not collide
 PWD_BYTES = 24  # RFC 8445 §5.3 asks for 128 bits
+
+
+Protected = TypeVar("Protected", int, bytes)  # a packet in `packet_memory`, by its size; or the packet itself
 
 
 class PeerState(enum.StrEnum):
@@ -82,7 +85,7 @@ logger = logging.getLogger(__name__)
 UNSENDABLE = (*dtls.SRTP_ERRORS, OSError)
 
 
-def _no_keys(packet: bytes) -> bytes:
+def _no_keys(*packet: bytes | int) -> Any:
     raise ValueError("no SRTP keys yet")
 
 
@@ -136,7 +139,7 @@ class Peer:
         self._silent_after_s = silent_after_s
         self._transport = transport
         self._counters = transport.counters
-        self._sendto: Callable[[bytes, Any], int] = transport.socket.sendto
+        self._sendto: Callable[[Any, Any], int] = transport.socket.sendto
         self._checked_at = time.monotonic()  # life is reckoned from birth
         self._media_at = ice.NEVER
         self._address: Address | None = None
@@ -183,10 +186,12 @@ class Peer:
         """Where this peer is sent to now."""
         return self._address
 
-    def send_rtp(self, packet: bytes) -> None:
-        """Protect and send one RTP packet. Like a network, it drops what it cannot carry, and counts it."""
+    def send_rtp(self, head: bytes, packet: bytes, start: int) -> None:
+        """Protect and send one RTP packet: `head`, and what `packet` has from `start` on. Like a network, it
+        drops what it cannot carry, and counts it.
+        """
         try:
-            self._sendto(self._protect_rtp(packet), self._address)
+            self._sendto(self._protect_rtp(head, packet, start), self._address)
         except UNSENDABLE:
             self._counters.unsent += 1
 
@@ -299,17 +304,17 @@ class Peer:
         """
         keys = self._keys or NO_KEYS
         if self.state is PeerState.CONNECTED or self._keys is None:
-            self._unprotect_rtp: dtls.Crypt = keys.unprotect_rtp
+            self._unprotect_rtp: dtls.Unprotect = keys.unprotect_rtp
             self._unprotect_rtcp: dtls.Crypt = keys.unprotect_rtcp
         else:
             self._unprotect_rtp = self._awaited(keys.unprotect_rtp)
             self._unprotect_rtcp = self._awaited(keys.unprotect_rtcp)
         ready = self._address is not None and self.state in (PeerState.CONNECTED, PeerState.SILENT)
-        self._protect_rtp: dtls.Crypt = keys.protect_rtp if ready else _no_keys
+        self._protect_rtp: dtls.Protect = keys.protect_rtp if ready else _no_keys
         self._protect_rtcp: dtls.Crypt = keys.protect_rtcp if ready else _no_keys
 
-    def _awaited(self, unprotect: dtls.Crypt) -> dtls.Crypt:
-        def first_packet(packet: bytes) -> bytes:
+    def _awaited(self, unprotect: Callable[[Protected], bytes]) -> Callable[[Protected], bytes]:
+        def first_packet(packet: Protected) -> bytes:
             plaintext = unprotect(packet)
             if self.state is PeerState.SILENT:
                 self._enter(PeerState.CONNECTED)
@@ -476,27 +481,28 @@ class UdpTransport:
 
     def _read(self) -> None:
         """What the kernel holds, but not so much that others starve: the rest comes with the next wake-up."""
-        recvfrom = self.socket.recvfrom
+        memory = dtls.packet_memory
+        receive = self.socket.recvfrom_into
         routes = self._routes
         monotonic = time.monotonic
         for _ in range(MAX_DATAGRAMS_A_WAKEUP):
             try:
-                datagram, source = recvfrom(MAX_DATAGRAM_BYTES)
+                size_bytes, source = receive(memory, MAX_DATAGRAM_BYTES)
             except OSError:  # nothing more, or an ICMP error that speaks of an earlier datagram
                 return
             now = monotonic()
             peer = routes.get(source)
             # RFC 7983 §7: 128 to 191 is RTP or RTCP; shorter than an RTCP header and tag is neither.
-            if peer is None or len(datagram) < 12 or not 127 < datagram[0] < 192:
-                self._handle_rest(datagram, source, peer, now)
+            if peer is None or size_bytes < 12 or not 127 < memory[0] < 192:
+                self._handle_rest(memory[:size_bytes].tobytes(), source, peer, now)
                 continue
             try:
                 # RFC 5761 §4: packet types 192 to 223 are RTCP.
-                if 191 < datagram[1] < 224:
-                    plaintext = peer._unprotect_rtcp(datagram)
+                if 191 < memory[1] < 224:
+                    plaintext = peer._unprotect_rtcp(memory[:size_bytes].tobytes())
                     handle = peer._on_rtcp
                 else:
-                    plaintext = peer._unprotect_rtp(datagram)
+                    plaintext = peer._unprotect_rtp(size_bytes)
                     handle = peer._on_rtp
             except dtls.SRTP_ERRORS:
                 self.counters.unauthenticated_srtp += 1
@@ -524,7 +530,8 @@ class UdpTransport:
             if 191 < packet[1] < 224:
                 plaintext, handle = peer._unprotect_rtcp(packet), peer._on_rtcp
             else:
-                plaintext, handle = peer._unprotect_rtp(packet), peer._on_rtp
+                dtls.packet_memory[: len(packet)] = packet
+                plaintext, handle = peer._unprotect_rtp(len(packet)), peer._on_rtp
         except dtls.SRTP_ERRORS:
             return False
         handle(plaintext, now)

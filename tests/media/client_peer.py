@@ -19,10 +19,11 @@ import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 
 from aioice import stun
 
-from media.dtls import Certificate, Crypt, DtlsSession, SrtpKeys
+from media.dtls import Certificate, Crypt, DtlsSession, SrtpKeys, packet_memory
 from media.framing import FrameReader, encode_frame
 from media.sdp import Fingerprint
 
@@ -55,6 +56,17 @@ class Link:
             asyncio.get_running_loop().call_later(self.delay_s, deliver, datagram)
         else:
             deliver(datagram)
+
+
+def protected(keys: SrtpKeys, packet: bytes) -> bytes:
+    """What goes on the wire for an RTP packet."""
+    return bytes(keys.protect_rtp(packet, b"", 0))
+
+
+def unprotected(keys: SrtpKeys, datagram: bytes) -> bytes:
+    """The RTP packet in a datagram."""
+    packet_memory[: len(datagram)] = datagram
+    return keys.unprotect_rtp(len(datagram))
 
 
 class ClientPeer:
@@ -199,7 +211,7 @@ class ClientPeer:
             await self._checked.wait()
 
     def send_rtp(self, packet: bytes) -> None:
-        self._protected(lambda keys: keys.protect_rtp, packet)
+        self._protected(lambda keys: partial(protected, keys), packet)
 
     def send_rtcp(self, compound: bytes) -> None:
         self._protected(lambda keys: keys.protect_rtcp, compound)
@@ -303,7 +315,7 @@ class ClientPeer:
             if 191 < datagram[1] < 224:
                 self.on_rtcp(self.keys.unprotect_rtcp(datagram))
             else:
-                self.on_rtp(self.keys.unprotect_rtp(datagram))
+                self.on_rtp(unprotected(self.keys, datagram))
 
     def _handle_stun(self, datagram: bytes) -> None:
         message = stun.parse_message(datagram)

@@ -12,12 +12,11 @@ from aiortc import rtcdtlstransport
 from aiortc.rtcdtlstransport import SRTP_PROFILES, SRTPProtectionProfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from pylibsrtp._binding import lib
 
 from media import dtls
 from media.dtls import MTU_BYTES, SRTP_ERRORS, Certificate, DtlsSession, SrtpKeys
 from media.sdp import Fingerprint
-from tests.media.client_peer import receiver_report, rtp_packet
+from tests.media.client_peer import protected, receiver_report, rtp_packet, unprotected
 
 OURS = Certificate()
 THEIRS = Certificate()
@@ -100,7 +99,7 @@ def assert_they_understand_each_other(one: End, other: End) -> None:
         assert sender.keys is not None
         assert receiver.keys is not None
         rtp, rtcp = rtp_packet(ssrc=1), receiver_report(ssrc=1)
-        assert receiver.keys.unprotect_rtp(sender.keys.protect_rtp(rtp)) == rtp
+        assert unprotected(receiver.keys, protected(sender.keys, rtp)) == rtp
         assert receiver.keys.unprotect_rtcp(sender.keys.protect_rtcp(rtcp)) == rtcp
 
 
@@ -172,7 +171,7 @@ async def test_srtp_that_authenticates_stands_in_for_a_lost_finished() -> None:
     assert client.keys is not None
     assert server.keys is not None
     assert not client.connected.is_set()
-    client.keys.unprotect_rtp(server.keys.protect_rtp(rtp_packet(ssrc=1)))
+    unprotected(client.keys, protected(server.keys, rtp_packet(ssrc=1)))
     client.session.confirm()
     assert client.connected.is_set()
     client.session.close()
@@ -287,11 +286,11 @@ async def test_what_srtp_refuses_raises_one_of_the_named_errors() -> None:
     await shake(client, server)
     assert client.keys is not None
     assert server.keys is not None
-    packet = server.keys.protect_rtp(rtp_packet(ssrc=1))
-    client.keys.unprotect_rtp(packet)
+    packet = protected(server.keys, rtp_packet(ssrc=1))
+    unprotected(client.keys, packet)
     for refused in (packet, packet[:-1], b"", bytes(12), bytes(2_000)):
         with pytest.raises(SRTP_ERRORS):
-            client.keys.unprotect_rtp(refused)
+            unprotected(client.keys, refused)
         with pytest.raises(SRTP_ERRORS):
             client.keys.unprotect_rtcp(refused)
 
@@ -325,16 +324,22 @@ def test_packets_worked_on_in_place_are_those_of_pylibsrtp(profile: SRTPProtecti
 
     ours, theirs = (session(pylibsrtp.Policy.SSRC_ANY_OUTBOUND) for _ in range(2))
     receiver = session(pylibsrtp.Policy.SSRC_ANY_INBOUND)
-    protect = dtls.in_place(ours, lib.srtp_protect)
-    unprotect = dtls.in_place(receiver, lib.srtp_unprotect)
+    protect = dtls.protecting(ours)
+    take = dtls.unprotecting(receiver)
+
+    def unprotect(datagram: bytes) -> bytes:
+        dtls.packet_memory[: len(datagram)] = datagram
+        return take(len(datagram))
+
     for number in range(50):
         packet = bytes((0x80, 96)) + number.to_bytes(2) + bytes(8) + bytes(number * 26)
-        protected = protect(packet)
-        assert protected == theirs.protect(packet)
+        shared = b"another head" + packet[12:]
+        sealed = bytes(protect(packet[:12], shared, 12))
+        assert sealed == theirs.protect(packet)
         with pytest.raises(SRTP_ERRORS):
-            unprotect(protected[:-1] + bytes((protected[-1] ^ 1,)))
-        assert unprotect(protected) == packet
+            unprotect(sealed[:-1] + bytes((sealed[-1] ^ 1,)))
+        assert unprotect(sealed) == packet
         with pytest.raises(SRTP_ERRORS):
-            unprotect(protected)
+            unprotect(sealed)
     with pytest.raises(SRTP_ERRORS):
-        protect(bytes(dtls.MAX_PACKET_BYTES + 1))
+        protect(bytes(12), bytes(dtls.MAX_PACKET_BYTES + 1), 12)

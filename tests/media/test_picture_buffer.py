@@ -29,7 +29,7 @@ from media.picture_buffer import (
     PictureBuffer,
     PictureRequest,
 )
-from tests.media.video_source import TICKS, rtp_packet
+from tests.media.video_source import TICKS, keep, rtp_packet
 
 FIRST = 65_530  # the wrap of the sequence numbers lies inside each stream
 SSRC = 0x5EED
@@ -278,7 +278,7 @@ def test_scenario(scenario: Scenario) -> None:
             case Send():
                 for place in step.packets:
                     now += 0.001
-                    buffer.handle_packet(packets[place], VP8, now)
+                    keep(buffer, packets[place], VP8, now)
             case Run():
                 now += step.seconds
             case Picture():
@@ -293,14 +293,14 @@ def test_scenario(scenario: Scenario) -> None:
 
 def fill(buffer: PictureBuffer, packets: Sequence[bytes], codec_name: str = VP8, now: float = 0.0) -> None:
     for packet in packets:
-        buffer.handle_packet(packet, codec_name, now)
+        keep(buffer, packet, codec_name, now)
 
 
 def test_a_picture_is_named_by_its_packets_and_the_arrival_of_its_last() -> None:
     packets = stream("K2 p3 p1")
     buffer = PictureBuffer()
     for now, place in enumerate([0, 1, 4, 2, 3]):
-        buffer.handle_packet(packets[place], VP8, float(now))
+        keep(buffer, packets[place], VP8, float(now))
     request = buffer.newest_picture(4.5)
     assert request == PictureRequest(
         codec_name=VP8,
@@ -423,18 +423,18 @@ def test_a_long_tail_wants_a_keyframe_while_it_still_answers() -> None:
 def test_a_tail_past_its_time_is_let_go() -> None:
     packets = stream("K1 p1 p1 p1 K1")
     buffer = PictureBuffer()
-    buffer.handle_packet(packets[0], VP8, 0.0)
-    buffer.handle_packet(packets[1], VP8, LONG_RUN_S)
+    keep(buffer, packets[0], VP8, 0.0)
+    keep(buffer, packets[1], VP8, LONG_RUN_S)
     assert not buffer.wants_keyframe
-    buffer.handle_packet(packets[2], VP8, MAX_RUN_S)
+    keep(buffer, packets[2], VP8, MAX_RUN_S)
     assert buffer.wants_keyframe
     assert len(buffer.newest_picture(MAX_RUN_S).packets) == 3
-    buffer.handle_packet(packets[3], VP8, MAX_RUN_S + 0.1)
+    keep(buffer, packets[3], VP8, MAX_RUN_S + 0.1)
     with pytest.raises(NoPicture) as raised:
         buffer.newest_picture(MAX_RUN_S + 0.1)
     assert raised.value.code == "no_keyframe"
     assert buffer.wants_keyframe
-    buffer.handle_packet(packets[4], VP8, MAX_RUN_S + 0.2)
+    keep(buffer, packets[4], VP8, MAX_RUN_S + 0.2)
     assert buffer.newest_picture(MAX_RUN_S + 0.2).packets == (packets[4],)
     assert not buffer.wants_keyframe
 
@@ -447,7 +447,7 @@ def test_memory_is_bounded_whatever_comes(drawing: str, size_bytes: int) -> None
     most = 0
     for number in range(80_000):
         packet = start if number == 0 else b"\x80\x60" + (FIRST + number & 0xFFFF).to_bytes(2) + start[4:]
-        buffer.handle_packet(packet, VP8, 0.0)
+        keep(buffer, packet, VP8, 0.0)
         most = max(most, len(buffer._packets))
     bound = MAX_RUN_BYTES + size_bytes + 12 + PACKET_OVERHEAD_BYTES
     assert most * (size_bytes + 12 + PACKET_OVERHEAD_BYTES) <= bound
@@ -486,9 +486,9 @@ def test_any_bytes_are_taken_and_a_picture_is_made_or_refused(junk: list[bytes],
     buffer = PictureBuffer()
     header = rtp_packet(b"", sequence_number=0, rtp_timestamp=0)
     for number, payload in enumerate(junk):
-        buffer.handle_packet(payload, codec_name, 0.0)
+        keep(buffer, payload, codec_name, 0.0)
         packet = header[:2] + number.to_bytes(2) + header[4:] + payload
-        buffer.handle_packet(packet, codec_name, 0.0)
+        keep(buffer, packet, codec_name, 0.0)
     try:
         buffer.newest_picture(0.0)
     except NoPicture as reason:

@@ -24,6 +24,7 @@ from tests.media.video_source import (
     TICKS,
     EncodedPicture,
     encode,
+    keep,
     pixels,
     rtp_packet,
     rtp_packets,
@@ -44,7 +45,7 @@ async def decoder() -> AsyncIterator[PictureDecoder]:
 def request_of(packets: Sequence[bytes], codec_name: str) -> PictureRequest:
     buffer = PictureBuffer()
     for packet in packets:
-        buffer.handle_packet(packet, codec_name, 1.0)
+        keep(buffer, packet, codec_name, 1.0)
     return buffer.newest_picture(1.0)
 
 

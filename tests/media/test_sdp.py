@@ -145,7 +145,9 @@ def test_an_answer_keeps_every_section_in_its_place_against_aiortc_parser(name: 
         assert media.ice is not None
         assert (media.dtls.role, media.ice.iceLite) == ("client", True)
         assert (media.ice.usernameFragment, media.ice.password) == ("abcd", "p" * 22)
-        assert [codec.payloadType for codec in media.rtp.codecs] == [c.payload_type for c in section.codecs]
+        formats = [section.redundant_payload_type]
+        formats += [one for c in section.codecs for one in (c.payload_type, c.repair_payload_type)]
+        assert [codec.payloadType for codec in media.rtp.codecs] == [one for one in formats if one]
         assert [(e.uri, e.id) for e in media.rtp.headerExtensions] == list(section.header_extensions)
         candidates = [(candidate.ip, candidate.port) for candidate in media.ice_candidates]
         assert candidates == [("192.0.2.7", 8443), ("2001:db8::7", 8443)]
@@ -158,9 +160,60 @@ def test_sound_and_picture_of_a_slot_share_a_stream() -> None:
     assert [(media.msid, media.ssrc[0].ssrc, media.ssrc[0].cname) for media in parsed.media[:4]] == [
         ("slot0 slot0-audio", 1000, "slot0"),
         ("slot0 slot0-video", 1001, "slot0"),
-        ("slot1 slot1-audio", 1002, "slot1"),
-        ("slot1 slot1-video", 1003, "slot1"),
+        ("slot1 slot1-audio", 1003, "slot1"),
+        ("slot1 slot1-video", 1004, "slot1"),
     ]
+    assert [group.items for media in parsed.media[:4] for group in media.ssrc_group] == [
+        [1001, 1002],
+        [1004, 1005],
+    ]
+
+
+# Per section: retransmissions of each codec, (SSRC, SSRC of its repairs), redundant sound.
+REPAIRS = {
+    "aiortc": [
+        ([None], [], None),
+        ([98, 100, 102], [(1097153143, 2292169527)], None),
+        ([None], [], None),
+        ([98, 100, 102], [(1694279060, 18951704)], None),
+    ],
+    "chromium": [
+        ([None], [], 63),
+        ([97, 103, 109], [(764505560, 2212449514)], None),
+        ([None], [], 63),
+        ([97, 103, 109], [], None),
+    ],
+    "firefox": [
+        ([None], [], None),
+        ([127, 124], [(3046119170, 1290647723)], None),
+        ([None], [], None),
+        ([None], [], None),
+    ],
+    "safari": [([None], [], 63), ([99, 103], [(2735510904, 918274455)], None)],
+}
+
+
+@pytest.mark.parametrize("name", REPAIRS)
+def test_what_a_peer_can_repair_is_found_in_its_offer(name: str) -> None:
+    assert [
+        ([c.repair_payload_type for c in s.codecs], list(s.repairs), s.redundant_payload_type)
+        for s in parse_offer(OFFERS[name]).accepted_sections()
+    ] == REPAIRS[name]
+
+
+def test_redundant_sound_is_preferred_and_tied_to_its_opus() -> None:
+    """Chromium sends what the answer names first; what refers to another codec is nobody's redundancy."""
+    text = answer(parse_offer(OFFERS["chromium"]))
+    assert "m=audio 8443 UDP/TLS/RTP/SAVPF 63 111\r\n" in text
+    assert "a=rtpmap:63 red/48000/2\r\na=fmtp:63 111/111\r\n" in text
+    other = AUDIO.replace(" 111\n", " 111 63\n") + "\na=rtpmap:63 red/48000/2\na=fmtp:63 0/0"
+    (section,) = parse_offer(small_offer(other)).sections
+    assert section.redundant_payload_type is None
+
+
+def test_retransmissions_are_answered_under_the_peers_numbers() -> None:
+    text = answer(parse_offer(OFFERS["chromium"]))
+    assert "a=rtpmap:97 rtx/90000\r\na=fmtp:97 apt=96\r\n" in text
 
 
 def test_a_slot_may_lack_its_sound_or_its_picture() -> None:
@@ -209,7 +262,7 @@ def test_firefox_names_sources_also_where_it_only_receives() -> None:
     assert [len(ssrcs) for ssrcs in reporting] == [1, 1, 1, 1]
     drawn = itertools.chain((ssrc for ssrcs in reporting for ssrc in ssrcs), itertools.count(1))
     slots = lay_out_slots(offer, lambda: next(drawn))
-    assert [(slot.audio_ssrc, slot.video_ssrc) for slot in slots] == [(1, 2), (3, 4), (5, 6)]
+    assert [(slot.audio_ssrc, slot.video_ssrc) for slot in slots] == [(1, 2), (4, 5), (7, 8)]
 
 
 def test_audio_is_repaired_although_browsers_do_not_offer_it() -> None:

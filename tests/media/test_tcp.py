@@ -92,7 +92,7 @@ async def test_a_connection_that_ends_leaves_the_peer_waiting_for_another() -> N
         call.client._loop.remove_reader(call.client._socket)
         call.client._socket.close()
         await until(lambda: call.peer.address is None)
-        call.peer.send_rtp(rtp_packet(ssrc=1))
+        call.peer.send_rtp(rtp_packet(ssrc=1), b"", 0)
         assert transport.counters.unsent == 1
         assert call.peer.state is PeerState.CONNECTED
         call.client._socket = call.client._bind()
@@ -182,7 +182,7 @@ async def test_a_slow_reader_is_sent_sound_rather_than_pictures_and_costs_no_mem
         connection = transport.tcp._connections[slow.peer.address]
         before_loss = None
         for number in range(8_000):
-            slow.peer.send_rtp(rtp_packet(ssrc=1, sequence_number=number))
+            slow.peer.send_rtp(rtp_packet(ssrc=1, sequence_number=number), b"", 0)
             if number % 400 == 0:
                 await other.exchange(number)
             if transport.counters.unsent and before_loss is None:
@@ -191,10 +191,12 @@ async def test_a_slow_reader_is_sent_sound_rather_than_pictures_and_costs_no_mem
         assert connection._transport.get_write_buffer_size() <= MAX_QUEUED_BYTES
         unsent = transport.counters.unsent
         for number in range(50):  # a second of sound still finds room
-            slow.peer.send_rtp(rtp_packet(ssrc=2, sequence_number=number, size_bytes=100))
+            slow.peer.send_rtp(rtp_packet(ssrc=2, sequence_number=number, size_bytes=100), b"", 0)
         assert transport.counters.unsent == unsent
         for number in range(50, 2_000):
-            slow.peer.send_rtp(rtp_packet(ssrc=2, sequence_number=number, size_bytes=LARGE_BYTES - 50))
+            slow.peer.send_rtp(
+                rtp_packet(ssrc=2, sequence_number=number, size_bytes=LARGE_BYTES - 50), b"", 0
+            )
         assert transport.counters.unsent > unsent
         assert connection._transport.get_write_buffer_size() <= MAX_QUEUED_BYTES + 2 * LARGE_BYTES
         slow.client._loop.add_reader(slow.client._socket, slow.client._read)
@@ -202,7 +204,7 @@ async def test_a_slow_reader_is_sent_sound_rather_than_pictures_and_costs_no_mem
 
         async def arrives() -> None:
             while last not in slow.back:
-                slow.peer.send_rtp(last)
+                slow.peer.send_rtp(last, b"", 0)
                 await asyncio.sleep(0.02)
 
         await asyncio.wait_for(arrives(), 2)  # it reads again: pictures come again

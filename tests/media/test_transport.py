@@ -70,7 +70,7 @@ class Call:
         packet = rtp_packet(ssrc=1, sequence_number=sequence_number)
         self.client.send_rtp(packet)
         await until(lambda: packet in self.rtp)
-        self.peer.send_rtp(packet)
+        self.peer.send_rtp(packet, b"", 0)
         await until(lambda: packet in self.back)
 
 
@@ -139,10 +139,10 @@ async def test_peers_on_one_port_do_not_hear_each_other() -> None:
 async def test_nothing_is_sent_before_it_can_be_read() -> None:
     async with opened() as transport:
         call = await called(transport)
-        call.peer.send_rtp(rtp_packet(ssrc=1))
+        call.peer.send_rtp(rtp_packet(ssrc=1), b"", 0)
         assert transport.counters.unsent == 1
         await call.connect()
-        call.peer.send_rtp(rtp_packet(ssrc=1, size_bytes=2_100))  # longer than any datagram
+        call.peer.send_rtp(rtp_packet(ssrc=1, size_bytes=2_100), b"", 0)  # longer than any datagram
         assert transport.counters.unsent == 2
         call.client.close()
 
@@ -333,7 +333,7 @@ async def test_who_only_receives_is_followed_too() -> None:
         call.client.move()
         await call.client.wait_checked()
         packet = rtp_packet(ssrc=9)
-        call.peer.send_rtp(packet)
+        call.peer.send_rtp(packet, b"", 0)
         await until(lambda: packet in call.back)
         call.client.close()
 
@@ -408,7 +408,7 @@ async def test_a_closed_peer_is_told_and_no_longer_known() -> None:
         call.client.send(call.client.check())
         await until(lambda: (transport.counters.unknown_source, transport.counters.unknown_ufrag) == (1, 1))
         assert call.rtp == []
-        call.peer.send_rtp(rtp_packet(ssrc=1))
+        call.peer.send_rtp(rtp_packet(ssrc=1), b"", 0)
         assert call.back == []
         call.client.close()
 
@@ -452,7 +452,7 @@ async def test_an_address_left_behind_may_become_another_peers(monkeypatch: pyte
         await call.exchange(1)
         assert client.address == gone.client.address
         assert gone.peer.address is None
-        gone.peer.send_rtp(rtp_packet(ssrc=1))
+        gone.peer.send_rtp(rtp_packet(ssrc=1), b"", 0)
         assert transport.counters.unsent == 1
         client.close()
 

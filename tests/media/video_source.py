@@ -16,7 +16,10 @@ from aiortc.codecs.vpx import Vp8Encoder
 from av.video.codeccontext import VideoCodecContext
 from numpy.typing import NDArray
 
-from media.depacketizer import VP8
+from media.depacketizer import VP8, is_keyframe_start
+from media.errors import MalformedRtp
+from media.picture_buffer import PictureBuffer
+from media.rtp import payload as rtp_payload
 
 FRAME_RATE = 30
 CLOCK_RATE = 90_000
@@ -27,6 +30,17 @@ ENCODERS = {
     "VP8": ("libvpx", {"deadline": "realtime", "cpu-used": "-6", "lag-in-frames": "0"}),
     "H264": ("libx264", {"tune": "zerolatency", "preset": "ultrafast", "bf": "0", "sc_threshold": "0"}),
 }
+
+
+def keep(buffer: PictureBuffer, packet: bytes, codec_name: str, now: float) -> None:
+    """Give a packet to a buffer as the router does: with a checked header, and told whether a keyframe
+    starts.
+    """
+    try:
+        body = rtp_payload(packet)
+    except MalformedRtp:
+        return
+    buffer.handle_packet(packet, codec_name, is_keyframe_start(codec_name, body), now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
