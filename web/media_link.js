@@ -176,10 +176,11 @@ export class MediaLink {
   async #restart() {
     const [peer, location] = [this.#peer, this.#location];
     this.#restarting.abort();
-    this.#restarting = new AbortController();
-    const { signal } = this.#restarting;
+    const restarting = new AbortController();
+    const { signal } = restarting;
+    this.#restarting = restarting;
     if (peer === null || location === null) return;
-    const timer = setTimeout(() => this.#restarting.abort(), RESTART_TIMEOUT_MS);
+    const timer = setTimeout(() => restarting.abort(), RESTART_TIMEOUT_MS);
     let status = 0;
     try {
       if (this.#relays.length > 0)
@@ -202,7 +203,7 @@ export class MediaLink {
     } finally {
       clearTimeout(timer);
     }
-    if (this.#peer === peer && this.#restarting.signal === signal) {
+    if (this.#peer === peer && this.#restarting === restarting) {
       this.#do(this.#life.handleRestartRefused(status, now()));
     }
   }
