@@ -39,7 +39,11 @@ async def probed_page(
     browser: Browser, url: str, *, probe: str = "probe.js", network: AccessNetwork | None = None
 ) -> AsyncIterator[Page]:
     """A page in a profile of its own, at `url`, with the probe in it; its media go through `network`."""
-    context = await browser.new_context(locale="en-GB", viewport={"width": 360, "height": 740})
+    context = await browser.new_context(
+        locale="en-GB",
+        viewport={"width": 360, "height": 740},
+        bypass_csp=True,  # a probe may have a worker, which our own pages' policy would not let in
+    )
     try:
         page = await context.new_page()
         await page.add_init_script(path=PAGES / probe)
