@@ -41,6 +41,7 @@ class Reception:
         "kind",
         "nacks",
         "received",
+        "received_bytes",
         "section",
         "sender_report",
         "sender_report_at",
@@ -54,6 +55,7 @@ class Reception:
         self.codecs: dict[int, Codec] = {codec.payload_type: codec for codec in section.codecs}
         self.nacks = NackGenerator(max_age_s=repair_time_s(section))
         self.received = 0
+        self.received_bytes = 0
         self.fraction_lost = 0  # of 256, as last reported
         self.sender_report: SenderReport | None = None
         self.sender_report_at = 0.0

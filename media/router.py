@@ -96,14 +96,18 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamQuality:
-    """One stream between a peer and the router, as the receiving end of it sees it."""
+    """One stream between a peer and the router, as the receiving end of it sees it. Counters run since the
+    connection began.
+    """
 
     mid: str
     kind: str
     sent_by_peer: bool
     packets: int
-    lost_packets: int
-    fraction_lost: float  # in the last interval, 0 to 1
+    bytes: int
+    lost_packets: int  # never repaired
+    repaired_packets: int  # lost on the way, and repaired
+    fraction_lost: float  # in the last interval, 0 to 1, before repair
     jitter_s: float
     round_trip_s: float
 
@@ -309,7 +313,9 @@ class Router:
                 kind=reception.section.kind,
                 sent_by_peer=True,
                 packets=reception.received,
+                bytes=reception.received_bytes,
                 lost_packets=reception.lost,
+                repaired_packets=0,
                 fraction_lost=reception.fraction_lost / 256,
                 jitter_s=reception.jitter_s,
                 round_trip_s=peer.round_trip_s,
@@ -322,7 +328,9 @@ class Router:
                 kind=kind,
                 sent_by_peer=False,
                 packets=forwarder.packets,
+                bytes=forwarder.sent_bytes,
                 lost_packets=forwarder.lost,
+                repaired_packets=0,
                 fraction_lost=forwarder.fraction_lost / 256,
                 jitter_s=forwarder.jitter_s,
                 round_trip_s=peer.round_trip_s,
@@ -411,6 +419,7 @@ class Router:
                 return []
             reception = self._begin_reception(peer, reception.section, Ssrc(ssrc), sequence_number, now)
             index = reception.handle_packet(sequence_number, rtp_timestamp, now)
+        reception.received_bytes += len(packet)
         if not peer.admitted:
             return []
         peer.sent_packets += 1
