@@ -10,10 +10,10 @@
  */
 
 import { MediaLife } from "./media_life.js";
-import { readStatistics, SteadyQuality } from "./quality.js";
+import { Playback, readPlayed } from "./playback.js";
 
 const SLOTS = 3; // a call of four: three others
-const QUALITY_EVERY_MS = 2000;
+const PLAYBACK_EVERY_MS = 2000; // the service reads once a second; a phone's battery prefers half of that
 
 /** @typedef {import("./camera.js").Tracks} Tracks */
 /** @typedef {{mids: (string | null)[], stream: MediaStream}} Received one receive slot */
@@ -39,14 +39,15 @@ export class MediaLink {
    *   api: import("./api.js").Api, case_id: string, signal: AbortSignal,
    *   onState: (state: import("./media_life.js").MediaState) => void,
    *   onSlots: (received: Received[]) => void,
-   *   onQuality: (quality: import("./quality.js").Quality) => void,
+   *   onPlayed: (played: import("./playback.js").Played) => void,
    * }} options
    *   onSlots: the streams of the receive slots, anew for every connection; there before any media
+   *   onPlayed: what was played since it was last called, while connected
    */
-  constructor({ api, case_id, signal, onState, onSlots, onQuality }) {
+  constructor({ api, case_id, signal, onState, onSlots, onPlayed }) {
     this.#api = api;
     this.#case_id = case_id;
-    this.#on = { onState, onSlots, onQuality };
+    this.#on = { onState, onSlots, onPlayed };
     const wake = () => document.visibilityState === "visible" && this.#do(this.#life.handleWake(now()));
     addEventListener("online", wake, { signal });
     document.addEventListener("visibilitychange", wake, { signal });
@@ -140,13 +141,13 @@ export class MediaLink {
       if (this.#peer === peer) this.#do(this.#life.handleRefused(0, now()));
       return;
     }
-    const steady = new SteadyQuality();
+    const playback = new Playback();
     clearInterval(this.#reader);
     this.#reader = setInterval(async () => {
       if (peer.connectionState !== "connected") return;
       const report = await peer.getStats();
-      if (this.#peer === peer) this.#on.onQuality(steady.handleReading(readStatistics(report.values())));
-    }, QUALITY_EVERY_MS);
+      if (this.#peer === peer) this.#on.onPlayed(playback.handleReading(readPlayed(report.values())));
+    }, PLAYBACK_EVERY_MS);
   }
 
   #close() {
