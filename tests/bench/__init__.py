@@ -1,7 +1,10 @@
 """The benchmark: what Proofcall costs and how quick it is, beside its peers, in one run on one machine.
 
-`python -m tests.bench [cpu] [memory] [join] [frame] [log]` (all of them without a name) prints one Markdown
-table with what DESIGN asks for ("reach") and what this machine gave ("measured").
+`python -m tests.bench [cpu] [memory] [join] [loss] [frame] [log]` (all of them without a name) prints one
+Markdown table with what DESIGN asks for ("reach") and what this machine gave ("measured"). Who tunes the
+repair looks at a few rows for a short time, about half a minute a row:
+
+    python -m tests.bench loss --rows uplink-30,downlink-10 --window 10 --no-janus
 
 How it is put together, from the bottom to the top:
 
@@ -10,8 +13,11 @@ How it is put together, from the bottom to the top:
     processes         a server as a child process: its CPU time and memory as the operating system counts them
     proofcall_peer, janus_peer, media_relay_peer
                       the three servers; each can start, connect a two-party call of bots, and stop
+    access_network    a person's way to the server, impaired as tests/link.py says, in a process of its own
+    camera            what the fake cameras and microphones of `loss` send
     browser, pages/   Chromium with a fake camera, tapping
-    measure_*         the five parts; each returns rows
+    smoothness        frozen or not, from the times of frames
+    measure_*         the six parts; each returns rows
     table             rows → Markdown
     namespace         a network namespace for everything above, gone when the bench ends
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.bench [cpu] [memory] [join] [frame] [log]`: measure, print one table.
+"""`python -m tests.bench [cpu] [memory] [join] [loss] [frame] [log]`: measure, print one table.
 
 The exit status says whether everything could be measured, not whether every reach held: that depends on the
 machine, and the table tells.
@@ -20,6 +20,7 @@ from tests.bench.measure_cpu import measure_cpu
 from tests.bench.measure_frame import measure_frame
 from tests.bench.measure_join import measure_join
 from tests.bench.measure_log import measure_log
+from tests.bench.measure_loss import measure_loss, scenario_names
 from tests.bench.measure_memory import measure_memory
 from tests.bench.media_source import encode_media_source
 from tests.bench.processes import scratch_directory
@@ -30,6 +31,7 @@ PARTS: dict[str, Callable[[Workshop], Awaitable[list[Row]]]] = {
     "cpu": measure_cpu,
     "memory": measure_memory,
     "join": measure_join,
+    "loss": measure_loss,
     "frame": measure_frame,
     "log": measure_log,
 }
@@ -39,44 +41,71 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.bench", description="Measure Proofcall.")
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
     parser.add_argument(namespace.INSIDE, dest="inside", action="store_true", help=argparse.SUPPRESS)
+    tuning = parser.add_argument_group("while something is being tuned")
+    tuning.add_argument("--rows", default="", help="of loss, comma-separated: " + ", ".join(scenario_names()))
+    tuning.add_argument("--window", type=float, help="seconds that a row of loss is watched")
+    tuning.add_argument("--no-janus", action="store_true", help="measure without it")
     arguments = parser.parse_args()
     parts = arguments.parts or list(PARTS)
     if unknown := set(parts) - set(PARTS):
         parser.error(f"no such part: {', '.join(sorted(unknown))}")
+    rows = frozenset(arguments.rows.split(",")) - {""}
+    if unknown := set(rows) - set(scenario_names()):
+        parser.error(f"no such row: {', '.join(sorted(unknown))}")
     no_namespace = None
     if arguments.inside:
         namespace.set_up()
-    elif {"cpu", "memory", "join"} & set(parts):
-        no_namespace = namespace.enter(parts)
-    return asyncio.run(_measure(parts, in_namespace=arguments.inside, no_namespace=no_namespace))
+    elif {"cpu", "memory", "join", "loss"} & set(parts):
+        no_namespace = namespace.enter(sys.argv[1:])
+    no_janus = "not asked for" if arguments.no_janus else no_namespace or janus_peer.missing()
+    return asyncio.run(
+        _measure(
+            parts,
+            address=namespace.ADDRESS if arguments.inside else "127.0.0.1",
+            no_janus=no_janus,
+            no_media_relay=no_namespace,
+            rows=rows,
+            window_s=arguments.window,
+        )
+    )
 
 
-async def _measure(parts: list[str], *, in_namespace: bool, no_namespace: str | None) -> int:
+async def _measure(
+    parts: list[str],
+    *,
+    address: str,
+    no_janus: str | None,
+    no_media_relay: str | None,
+    rows: frozenset[str],
+    window_s: float | None,
+) -> int:
     started = time.monotonic()
     media = encode_media_source()
     gc.freeze()  # what is here stays; the collector need not look at it while bots send
-    crowd = Crowd(address=namespace.ADDRESS if in_namespace else "127.0.0.1", media=media)
-    rows: list[Row] = []
+    crowd = Crowd(address=address, media=media)
+    table: list[Row] = []
     failed = False
     with scratch_directory() as directory:
         workshop = Workshop(
             crowd=crowd,
             directory=Path(directory),
-            no_janus=no_namespace or janus_peer.missing(),
-            no_media_relay=no_namespace,
+            no_janus=no_janus,
+            no_media_relay=no_media_relay,
+            rows=rows,
+            window_s=window_s,
         )
         for part in parts:
             print(f"measuring: {part}", file=sys.stderr, flush=True)
             try:
-                rows += await PARTS[part](workshop)
+                table += await PARTS[part](workshop)
             except Exception as error:
                 failed = True
                 traceback.print_exc()
                 reason = f"{type(error).__name__}: {error}".splitlines()[0]
-                rows.append(Row(part=part, what="–", reach="", measured=f"failed: {reason}"))
+                table.append(Row(part=part, what="–", reach="", measured=f"failed: {reason}"))
     crowd.close()
     print(f"\n{_machine(media.video_bitrate_bps)}, {time.monotonic() - started:.0f} s in all\n")
-    print(render(rows))
+    print(render(table))
     return 1 if failed else 0
 
 

@@ -1,4 +1,4 @@
-"""Chromium with a fake camera, and the one question to it: how long from tap to picture?"""
+"""Chromium with a fake camera: how long from tap to picture, and how good is the call from then on?"""
 
 import contextlib
 import shutil
@@ -6,6 +6,8 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 from playwright.async_api import Browser, Page, async_playwright
+
+from tests.bench.access_network import AccessNetwork
 
 PAGES = Path(__file__).with_name("pages")
 ARGUMENTS = [
@@ -21,10 +23,10 @@ def missing() -> str | None:
 
 
 @contextlib.asynccontextmanager
-async def chromium() -> AsyncIterator[Browser]:
+async def chromium(*more: str) -> AsyncIterator[Browser]:
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), headless=True, args=ARGUMENTS
+            executable_path=shutil.which("chromium"), headless=True, args=[*ARGUMENTS, *more]
         )
         try:
             yield browser
@@ -33,12 +35,17 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 @contextlib.asynccontextmanager
-async def probed_page(browser: Browser, url: str) -> AsyncIterator[Page]:
-    """A page in a profile of its own, at `url`, with the probe in it."""
+async def probed_page(
+    browser: Browser, url: str, *, probe: str = "probe.js", network: AccessNetwork | None = None
+) -> AsyncIterator[Page]:
+    """A page in a profile of its own, at `url`, with the probe in it; its media go through `network`."""
     context = await browser.new_context(locale="en-GB", viewport={"width": 360, "height": 740})
     try:
         page = await context.new_page()
-        await page.add_init_script(path=PAGES / "probe.js")
+        await page.add_init_script(path=PAGES / probe)
+        if network is not None:
+            await page.expose_function("accessPort", network.udp_port)
+            await page.add_init_script(path=PAGES / "way.js")
         await page.goto(url)
         yield page
     finally:

@@ -59,9 +59,8 @@ async def _join_cold(chromium: Browser, proofcall: ProofcallPeer) -> float:
     with sending([courier.bot]):
         # Any address of the service would do: the page needs its origin, not its content.
         async with browser.probed_page(chromium, f"{URL}/healthz") as page:
-            delay_ms = await page.evaluate(
-                browser.script("proofcall.js"), {"case_id": case_id, "token": link["token"]}
-            )
+            await page.evaluate(browser.script("proofcall.js"), {"case_id": case_id, "token": link["token"]})
+            delay_ms = await page.evaluate("bench.delay()")
     await proofcall.leave(courier)
     return _checked(delay_ms)
 
@@ -85,7 +84,8 @@ async def _join_preconnected(chromium: Browser, proofcall: ProofcallPeer) -> flo
 
 async def _join_janus(chromium: Browser, janus: JanusPeer, room: int) -> float:
     async with browser.probed_page(chromium, f"{URL}/healthz") as page:
-        return _checked(await page.evaluate(browser.script("janus.js"), {"url": WEBSOCKET_URL, "room": room}))
+        await page.evaluate(browser.script("janus.js"), {"url": WEBSOCKET_URL, "room": room})
+        return _checked(await page.evaluate("bench.delay()"))
 
 
 def _checked(delay_ms: float | None) -> float:

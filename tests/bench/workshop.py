@@ -1,5 +1,6 @@
-"""What the measurements share: the bots' crowd, a folder to write in, who takes part."""
+"""What the measurements share: the bots' crowd, a folder to write in, who takes part, how much of it."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,18 @@ from tests.bench.proofcall_peer import ProofcallPeer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Workshop:
-    """`no_janus` and `no_media_relay` are the reasons why a peer is absent, or `None` if it takes part."""
+    """`no_janus` and `no_media_relay` are the reasons why a peer is absent, or `None` if it takes part.
+
+    `rows` and `window_s` make the loss table short while something is being tuned; empty and `None` stand for
+    all of it.
+    """
 
     crowd: Crowd
     directory: Path
     no_janus: str | None
     no_media_relay: str | None
+    rows: frozenset[str] = frozenset()
+    window_s: float | None = None
 
     def proofcall(self) -> ProofcallPeer:
         return ProofcallPeer(self.crowd, directory=self.folder("proofcall"))
@@ -35,3 +42,7 @@ class Workshop:
         folder = self.directory / f"{name}-{number}"
         folder.mkdir()
         return folder
+
+    def say(self, line: str) -> None:
+        """Progress, for those who wait."""
+        print(line, file=sys.stderr, flush=True)

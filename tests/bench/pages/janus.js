@@ -2,12 +2,16 @@
 /**
  * Joins a room of Janus with everything cold from the tap, as its own demo does: a session, a handle to publish,
  * and, as soon as the room says who is in it, a second handle and connection to subscribe, both at a time.
+ * Whoever is first subscribes when the room says that the other one publishes. The call goes on until the page
+ * is closed; picture and sound of the other are played.
  *
- * @param {{url: string, room: number}} target
+ * @param {{url: string, room: number, camera?: MediaTrackConstraints}} target
  */
 async (target) => {
+  const KEEP_ALIVE_MS = 25_000; // the session times out after 60 s
   const { bench } = /** @type {any} */ (window);
-  const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 640, height: 480 } });
+  const video = target.camera ?? { width: 640, height: 480 };
+  const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video });
   await new Promise((resolve) => setTimeout(resolve, 300)); // the person reads; the camera runs
 
   bench.tap();
@@ -19,6 +23,8 @@ async (target) => {
   let session_id;
   socket.addEventListener("message", ({ data }) => {
     const message = JSON.parse(data);
+    const [newcomer] = message.plugindata?.data?.publishers ?? [];
+    if (newcomer && message.transaction === undefined) subscribe(newcomer.id);
     const waiter = waiting.get(message.transaction);
     if (!waiter || message.janus === "ack") return;
     waiting.delete(message.transaction);
@@ -46,11 +52,11 @@ async (target) => {
   };
 
   session_id = (await request({ janus: "create" })).data.id;
+  setInterval(() => request({ janus: "keepalive" }), KEEP_ALIVE_MS);
   const publisher = await attach();
   const joined = await publisher.message({ request: "join", ptype: "publisher", room: target.room });
-  const feed = joined.plugindata.data.publishers[0].id;
-  await Promise.all([publish(), subscribe()]);
-  return await bench.delay();
+  const [first] = joined.plugindata.data.publishers;
+  await Promise.all([publish(), first && subscribe(first.id)]);
 
   async function publish() {
     const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: [] });
@@ -62,11 +68,16 @@ async (target) => {
     await peer.setRemoteDescription((await sent).jsep);
   }
 
-  async function subscribe() {
+  async function subscribe(/** @type {number} */ feed) {
     const subscriber = await attach();
     const streams = [{ feed }];
     const offered = await subscriber.message({ request: "join", ptype: "subscriber", room: target.room, streams });
     const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: [] });
+    const screen = document.createElement("video");
+    screen.autoplay = true;
+    screen.srcObject = new MediaStream();
+    document.body?.append(screen);
+    peer.addEventListener("track", ({ track }) => /** @type {MediaStream} */ (screen.srcObject).addTrack(track));
     await peer.setRemoteDescription(offered.jsep);
     const answer = await peer.createAnswer();
     await peer.setLocalDescription(answer);

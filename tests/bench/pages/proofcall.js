@@ -14,7 +14,6 @@ async (link) => {
 
   bench.tap();
   await Promise.all([converse(), connect()]);
-  return await bench.delay();
 
   async function converse() {
     const socket = new WebSocket(`ws://${location.host}/api/cases/${link.case_id}/ws`);
