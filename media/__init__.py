@@ -9,5 +9,6 @@ The way of a packet:
                                                  └─ picture_buffer.py (keyframe and tail)
 
 and of a frame: relay.py asks picture_buffer.py for the newest decodable picture and hands its packets to
-picture_decoder.py, whose worker process answers with a JPEG. Nothing else is ever decoded.
+picture_decoder.py, whose worker process answers with a JPEG. Nothing else is ever decoded. How good each way
+is, router.py measures and network_grade.py puts into three levels.
 """

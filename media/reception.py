@@ -35,13 +35,16 @@ class Reception:
         "_jitter",
         "_reported_expected",
         "_reported_received",
+        "_reported_repaired",
         "_rtp_timestamp",
         "codecs",
         "fraction_lost",
         "kind",
+        "loss",
         "nacks",
         "received",
         "received_bytes",
+        "repaired",
         "section",
         "sender_report",
         "sender_report_at",
@@ -56,6 +59,8 @@ class Reception:
         self.nacks = NackGenerator(max_age_s=repair_time_s(section))
         self.received = 0
         self.received_bytes = 0
+        self.repaired = 0  # came after their successors: asked for again, or overtaken
+        self.loss = 0.0  # of the last interval, before repair
         self.fraction_lost = 0  # of 256, as last reported
         self.sender_report: SenderReport | None = None
         self.sender_report_at = 0.0
@@ -68,6 +73,7 @@ class Reception:
         self._arrived_at = 0.0
         self._reported_expected = 0
         self._reported_received = 0
+        self._reported_repaired = 0
 
     def handle_packet(self, sequence_number: int, rtp_timestamp: int, now: float) -> int:
         """The packet's index, or REFUSED, or RESTARTED."""
@@ -81,6 +87,7 @@ class Reception:
         elif -MAX_MISORDER < step < 0:
             index = highest + step
             self.nacks.handle_arrival(index)
+            self.repaired += 1
             if index < self._first:
                 self._first = index
             self.received += 1
@@ -132,7 +139,10 @@ class Reception:
         expected, received = self.expected, self.received
         expected_interval = expected - self._reported_expected
         lost_interval = expected_interval - (received - self._reported_received)
+        missing = lost_interval + self.repaired - self._reported_repaired
+        self.loss = min(1.0, max(0.0, missing / expected_interval)) if expected_interval > 0 else 0.0
         self._reported_expected, self._reported_received = expected, received
+        self._reported_repaired = self.repaired
         self.fraction_lost = 0
         if expected_interval > 0 and lost_interval > 0:
             self.fraction_lost = min(255, lost_interval * 256 // expected_interval)

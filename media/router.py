@@ -315,8 +315,8 @@ class Router:
                 packets=reception.received,
                 bytes=reception.received_bytes,
                 lost_packets=reception.lost,
-                repaired_packets=0,
-                fraction_lost=reception.fraction_lost / 256,
+                repaired_packets=reception.repaired,
+                fraction_lost=reception.loss,
                 jitter_s=reception.jitter_s,
                 round_trip_s=peer.round_trip_s,
             )

@@ -274,6 +274,7 @@ class Calls:
         while True:
             await asyncio.sleep(READ_EVERY_S)
             for case_id in self._stays.case_ids():
+                await asyncio.sleep(0)  # between two calls the packets of all have their turn
                 case = self._cases.get(case_id)
                 if case is None:
                     continue

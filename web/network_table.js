@@ -37,10 +37,10 @@ export class NetworkTable {
       this.body,
       people.flatMap(({ actor_id }) => ROWS.map((row) => `${row} ${actor_id}`)),
       (key) => {
-        const name = key.startsWith("person")
-          ? h("th", { scope: "row" }, h("span"), h("span", { class: "network" }, networkBars(), h("span")))
-          : h("th", { scope: "row" });
-        return h("tr", {}, name, ...Array.from({ length: 4 }, () => h("td")));
+        const person = key.startsWith("person");
+        const network = h("span", { class: "network" }, networkBars(), person && h("span"));
+        const head = h("th", { scope: "row", colspan: person ? 3 : 1 }, h("span"), network);
+        return h("tr", {}, head, ...Array.from({ length: person ? 2 : 4 }, () => h("td")));
       },
       (row, key) => {
         const [which, actor_id] = key.split(" ");
@@ -61,26 +61,26 @@ export class NetworkTable {
 function updateRow(row, which, quality, state, words) {
   const { desk } = words;
   const { actor_id, numbers } = quality;
-  const [name, rate, loss, round_trip, freezes] = /** @type {HTMLElement[]} */ (Array.from(row.children));
-  if (!name || !rate || !loss || !round_trip || !freezes || numbers === null) return;
+  const [name, ...cells] = /** @type {HTMLElement[]} */ (Array.from(row.children));
+  const [who, network] = /** @type {HTMLElement[]} */ (Array.from(name?.children ?? []));
+  if (!who || !network || numbers === null) return;
   set(row, "data-row", which);
   set(row, "data-actor-id", actor_id);
   if (which === "person") {
-    const [who, network] = /** @type {HTMLElement[]} */ (Array.from(name.children));
-    if (!who || !network) return;
     const level = networkOf(state, actor_id) ?? quality.level;
     text(who, nameOf(state, actor_id, words));
     set(network, "data-state", level);
     text(/** @type {Element} */ (network.lastElementChild), words.network[level]);
-    text(round_trip, numbers.round_trip_ms === null ? "–" : `${numbers.round_trip_ms} ms`);
+    const [round_trip] = cells;
+    if (round_trip) text(round_trip, numbers.round_trip_ms === null ? "–" : `${numbers.round_trip_ms} ms`);
     return;
   }
-  text(name, which === "sent" ? desk.way_sent : desk.way_received);
-  set(row, "data-state", quality[which]);
-  text(rate, kilobits(numbers[which].bitrate_bps));
-  text(loss, percent(numbers[which].loss_permille));
-  if (which === "received") {
-    const { playback } = numbers;
-    text(freezes, playback === null ? "–" : desk.freezes_text(playback.freezes, playback.frozen_ms / 1000));
-  }
+  const { playback } = numbers;
+  const frozen = playback === null ? "–" : desk.freezes_text(playback.freezes, playback.frozen_ms / 1000);
+  const { bitrate_bps, loss_permille } = numbers[which];
+  const told = [kilobits(bitrate_bps), percent(loss_permille), "", which === "received" ? frozen : ""];
+  text(who, which === "sent" ? desk.way_sent : desk.way_received);
+  set(network, "data-state", quality[which]);
+  set(network, "title", words.network[quality[which]]);
+  for (const [place, cell] of cells.entries()) text(cell, told[place] ?? "");
 }

@@ -647,7 +647,7 @@ const zh = {
     freezes: "卡顿",
     way_sent: "上行",
     way_received: "下行",
-    freezes_text: (count, seconds) => (count === 0 ? "0 次" : `${count} 次 · ${seconds.toFixed(1)} 秒`),
+    freezes_text: (count, seconds) => (count === 0 ? "0" : `${count} · ${seconds.toFixed(1)} 秒`),
     began_at: "开始",
     lasted: "持续",
     gaps: "中断",
@@ -724,7 +724,7 @@ export function callClock(seconds) {
 
 /** A share as people read it. @param {number} permille */
 export function percent(permille) {
-  return `${(permille / 10).toFixed(1)} %`;
+  return `${(permille / 10).toFixed(1)}\u00a0%`; // never broken before its sign
 }
 
 /** A thousand bits a second, in whole numbers. @param {number} bitrate_bps */
