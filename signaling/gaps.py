@@ -7,9 +7,12 @@
 Only what had been there can be missing: who joins without a camera leaves no gap. While the network is gone
 the other causes rest: nobody can know whether the microphone is off.
 
-The log cannot be flooded. Two gaps of one cause begin at least NOTICED_AFTER_S + STEADY_AFTER_S apart: a
-link that flaps, or a page that says now this and now that, makes one long gap. One stay logs at most
-MAX_LOGGED of them. What goes beyond is counted in `sum` all the same. Pure.
+The network is noticed at once: a connection that is silent has been so for seconds, and one that is gone was
+lost, however soon the next one came.
+
+The log cannot be flooded. Two gaps of one cause are at least STEADY_AFTER_S apart: a link that flaps, or a
+page that says now this and now that, makes one long gap. One stay logs at most MAX_LOGGED of them; what goes
+beyond is counted in `sum` all the same. Pure.
 """
 
 from collections.abc import Set
@@ -17,7 +20,7 @@ from dataclasses import dataclass
 
 from signaling.entries import GapCause
 
-NOTICED_AFTER_S = 1.0  # shorter is a camera that was turned, or a tap that was taken back
+NOTICED_AFTER_S = 1.0  # shorter is a camera that was turned, or a tap that was taken back; not of the network
 STEADY_AFTER_S = 2.0  # a link that comes back for less was not back
 MAX_LOGGED = 100  # 200 entries a stay: an hour of a network that fails every half minute
 
@@ -91,7 +94,7 @@ class Gaps:
             return []
         if watch.began is None:
             watch.began = since
-        if watch.noticed or now - watch.began < NOTICED_AFTER_S:
+        if watch.noticed or (cause != "network" and now - watch.began < NOTICED_AFTER_S):
             return []
         watch.noticed = True
         self._count += 1
