@@ -66,21 +66,23 @@ async def test_whose_network_is_weak_is_told_on_both_sides_and_kept_in_the_log(
 
 
 async def lead_through(proxy: UdpProxy, somebody: Somebody) -> None:
-    """The candidate that this page is answered with is the proxy's."""
+    """The only candidate that this page is answered with is the proxy's."""
 
     async def answer(route: Route) -> None:
-        if route.request.method != "POST":
+        if route.request.method not in ("POST", "PATCH"):
             await route.continue_()
             return
         response = await route.fetch()
-        lines = (await response.text()).split("\r\n")
-        for place, line in enumerate(lines):
-            if line.startswith("a=candidate:"):
-                words = line.split(" ")
-                lines[place] = " ".join([*words[:5], str(proxy.port), *words[6:]])
+        lines = []
+        for line in (await response.text()).split("\r\n"):
+            words = line.split(" ")
+            if not line.startswith("a=candidate:"):
+                lines.append(line)
+            elif words[2].lower() == "udp":
+                lines.append(" ".join([*words[:5], str(proxy.port), *words[6:]]))
         await route.fulfill(response=response, body="\r\n".join(lines))
 
-    await somebody.page.route("**/media", answer)
+    await somebody.page.route("**/media**", answer)
 
 
 async def says(somebody: Somebody, words: str) -> bool:
