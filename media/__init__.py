@@ -12,5 +12,6 @@ Where UDP is blocked the same packets come framed in a stream: tcp.py and framin
 transport.py, and a connection is an address like any other. fragment.py reads and writes what restarts ICE.
 
 And of a frame: relay.py asks picture_buffer.py for the newest decodable picture and hands its packets to
-picture_decoder.py, whose worker process answers with a JPEG. Nothing else is ever decoded.
+picture_decoder.py, whose worker process answers with a JPEG. Nothing else is ever decoded. How good each way
+is, router.py measures and network_grade.py puts into three levels.
 """

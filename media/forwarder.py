@@ -294,15 +294,15 @@ class Forwarder:
             if index < self._first_index or behind >= 0x8000:
                 continue
             resent_at = self._resent_at.get(index)
-            if resent_at is None:
-                self._asked += 1
-            elif now - resent_at < gate_s:
+            if resent_at is not None and now - resent_at < gate_s:
                 continue
             part = self._again(source, index, now)
             if part is None:
                 if index not in source.history.packets:
                     absent.append(index)
                 continue
+            if resent_at is None:
+                self._asked += 1
             allowance = self._resend_allowance + RESEND_SHARE * self.sent_bytes - self.resent_bytes
             if allowance < len(part[1]):
                 break

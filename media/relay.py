@@ -20,7 +20,16 @@ from typing import Literal, assert_never
 from media.errors import MalformedFragment, NoPicture, UnknownPeer
 from media.fragment import encode_fragment, parse_fragment
 from media.picture_decoder import Picture, PictureDecoder
-from media.router import Output, Router, SendRtcp, SendRtp, SlotAssignment, SlotsChanged, Traffic
+from media.router import (
+    Output,
+    Router,
+    SendRtcp,
+    SendRtp,
+    SlotAssignment,
+    SlotsChanged,
+    StreamQuality,
+    Traffic,
+)
 from media.sdp import Offer, encode_answer, lay_out_slots, parse_offer
 from media.transport import Peer, PeerState, UdpTransport
 
@@ -401,6 +410,20 @@ class Relay:
         """What each admitted participant of a call sent and received since they were admitted."""
         call = self._calls.get(call_id)
         return call.traffic() if call is not None else {}
+
+    def quality(self, call_id: str, participant_id: str) -> Sequence[StreamQuality]:
+        """The streams between a participant and the relay, both ways; none where there is no connection."""
+        call = self._calls.get(call_id)
+        if call is None or self.session_of(call_id, participant_id) is None:
+            return ()
+        return call.router.quality(participant_id)
+
+    def last_seen(self, call_id: str, participant_id: str) -> float | None:
+        """When a participant's connection was last heard, in monotonic seconds; None where there is none."""
+        participant = self._participant(call_id, participant_id)
+        return (
+            participant.peer.last_seen if participant is not None and participant.peer is not None else None
+        )
 
     async def capture_frame(self, call_id: str, participant_id: str) -> Frame:
         """The newest decodable picture of a participant. Asks for a keyframe and waits where none is at hand.

@@ -9,6 +9,9 @@ The one place where `media` and `signaling` meet. The way of a command through i
 and of a snapshot: `take_frame` → calls.py asks media/relay.py for the newest picture → store/blobs.py keeps
 its bytes → cases.py appends `frame_sealed` → all hear of it at once, when it is on disk.
 
-Imports go one way: main → sample, app → http → calls → cases → store → evidence; settings, errors, tokens and
-models are leaves that all may read.
+And how a call is: once a second stays.py reads the relay into each person's stay.py; calls.py tells people,
+and gaps become entries.
+
+Imports go one way: main → sample, app → http → calls → stays → cases → store → evidence; settings, errors,
+tokens and models are leaves that all may read.
 """

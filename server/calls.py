@@ -7,7 +7,7 @@ once but nobody needs later (who is online, who sits in which slot) goes out as 
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from media.errors import MediaError
@@ -15,18 +15,27 @@ from media.relay import Relay, SlotsMoved, TransportChanged
 from server.background import Background
 from server.cases import Case, Decided
 from server.evidence.entry import Entry
+from server.stays import Stays
 from server.store.blobs import BlobStore
 from server.store.errors import StoreError
 from signaling.case import Actor, CaptureFrame
 from signaling.commands import CaptureFailed, Depart, FrameCaptured, TakeFrame
-from signaling.entries import Blob, FrameFailed, FrameSealed, PacketSpan, Traffic
-from signaling.messages import Event, PersonPresence, Presence, Slot, Slots
+from signaling.entries import Blob, CallQuality, FrameFailed, FrameSealed, PacketSpan, Traffic
+from signaling.messages import (
+    Event,
+    Muted,
+    PersonPresence,
+    Playback,
+    Presence,
+    Quality,
+    Slot,
+    Slots,
+)
 from signaling.values import ActorId
 
 MAX_REASON_CHARACTERS = 500  # what the body of `frame_failed` holds
+READ_EVERY_S = 1.0  # receivers report about as often; and who watches numbers reads no faster
 LOST_AFTER_S = 60.0  # a phone that changes networks or reloads comes back within this, into the same call
-
-
 logger = logging.getLogger(__name__)
 
 
@@ -46,11 +55,13 @@ class Socket(Protocol):
 
 @dataclass(slots=True, kw_only=True)
 class Attendance:
-    """One person at one case: their socket, and what their page last said of microphone and camera."""
+    """One person at one case: their socket, what their page last said of microphone and camera, the quality
+    that it was last told, and their stay in the call.
+    """
 
     socket: Socket | None = None
-    audio_muted: bool = False
-    video_muted: bool = False
+    muted: Muted | None = None
+    told: Quality | None = None
     lost: asyncio.TimerHandle | None = None
 
 
@@ -63,8 +74,10 @@ class Calls:
         self._background = background
         self._cases: dict[str, Case] = {}
         self._attendance: dict[str, dict[ActorId, Attendance]] = {}
+        self._stays = Stays(relay=relay, background=background)
         self._captures: dict[tuple[str, str, str], asyncio.Task[Decided]] = {}
         relay.on_event = self._handle_relay_event
+        self._reading = asyncio.get_running_loop().create_task(self._keep_reading(), name="quality readings")
 
     # --- people come and go ---
 
@@ -78,7 +91,7 @@ class Calls:
             attendance.socket.replace()
         if attendance.lost is not None:
             attendance.lost.cancel()
-        attendance.socket, attendance.lost = socket, None
+        attendance.socket, attendance.lost, attendance.told = socket, None, None
         self._tell_presence(case)
         self._tell_slots(case.case_id, socket.actor.actor_id)
 
@@ -106,11 +119,18 @@ class Calls:
             self._attendance.pop(case.case_id, None)
             self._cases.pop(case.case_id, None)
 
-    def mute(self, case: Case, actor: Actor, *, audio: bool, video: bool) -> None:
+    def mute(self, case: Case, actor: Actor, muted: Muted) -> None:
         """A page says what of its microphone and camera is off."""
         attendance = self._attendance[case.case_id][actor.actor_id]
-        attendance.audio_muted, attendance.video_muted = audio, video
+        if attendance.muted == muted:
+            return
+        attendance.muted = muted
+        self._watch_gaps(case, actor.actor_id)
         self._tell_presence(case)
+
+    def play(self, case: Case, actor: Actor, playback: Playback) -> None:
+        """A page says what it has played. However often it does, people are told with the next reading."""
+        self._stays.play(case.case_id, actor.actor_id, playback)
 
     async def leave(
         self, case: Case, actor: Actor, reason: Literal["left", "lost", "interrupted"] = "left"
@@ -128,6 +148,7 @@ class Calls:
 
     async def drain(self) -> None:
         """The service stops: every call is ended in its log."""
+        self._reading.cancel()
         for case in tuple(self._cases.values()):
             try:
                 await self.recover(case)
@@ -191,8 +212,12 @@ class Calls:
             case "joined":
                 self._cases[case.case_id] = case
                 self._relay.admit(case.case_id, actor_id)
+                self._stays.begin(case, ActorId(actor_id))
+                self._watch_gaps(case, ActorId(actor_id))
             case "left":
                 self._relay.withdraw(case.case_id, actor_id)
+                self._stays.end(case.case_id, ActorId(actor_id))
+                self._tell_quality(case)
             case "link_revoked":
                 self._relay.disconnect(case.case_id, str(entry.body["link_id"]))
             case "case_ended":
@@ -209,6 +234,7 @@ class Calls:
             case SlotsMoved():
                 self._tell_slots(event.call_id, ActorId(event.participant_id))
             case TransportChanged():
+                self._watch_gaps(case, ActorId(event.participant_id))
                 self._tell_presence(case)
 
     def _lose(self, case: Case, actor: Actor) -> None:
@@ -238,7 +264,46 @@ class Calls:
             for actor_id, counted in self._relay.traffic(case_id).items()
         }
 
+    # --- how the call is ---
+
+    def quality(self, case: Case) -> Mapping[ActorId, CallQuality]:
+        """How the stay of each person in the call was, if it ended now."""
+        return self._stays.summaries(case, self.traffic(case.case_id))
+
+    async def _keep_reading(self) -> None:
+        while True:
+            await asyncio.sleep(READ_EVERY_S)
+            for case_id in self._stays.case_ids():
+                await asyncio.sleep(0)  # between two calls the packets of all have their turn
+                case = self._cases.get(case_id)
+                if case is None:
+                    continue
+                try:
+                    self._stays.read(case_id)
+                    for actor_id in case.state.in_call:
+                        self._watch_gaps(case, actor_id)
+                    self._tell_quality(case)
+                except Exception:  # one call's fault must not leave all others unread
+                    logger.exception("the quality of a call could not be read")
+
+    def _watch_gaps(self, case: Case, actor_id: ActorId) -> None:
+        attendance = self._attendance.get(case.case_id, {}).get(actor_id)
+        self._stays.watch(case, actor_id, attendance.muted if attendance is not None else None)
+
     # --- ephemeral events ---
+
+    def _tell_quality(self, case: Case) -> None:
+        """QA is told each reading that differs from the one before, the others when a level has changed."""
+        people = self._stays.qualities(case.case_id)
+        whole = Quality(people=people)
+        levels = Quality(people=tuple(replace(person, numbers=None) for person in people))
+        for attendance in self._attendance.get(case.case_id, {}).values():
+            if attendance.socket is None:
+                continue
+            quality = whole if attendance.socket.actor.role == "qa" else levels
+            if quality != attendance.told:
+                attendance.told = quality
+                attendance.socket.send_event(quality)
 
     def _tell_presence(self, case: Case) -> None:
         present = self._attendance.get(case.case_id, {})
@@ -250,6 +315,7 @@ class Calls:
 
     def _person(self, case: Case, actor_id: ActorId, attendance: Attendance | None) -> PersonPresence:
         link = case.state.links[actor_id]
+        muted = attendance.muted if attendance is not None else None
         return PersonPresence(
             actor_id=actor_id,
             role=link.role,
@@ -257,8 +323,8 @@ class Calls:
             online=attendance is not None and attendance.socket is not None,
             in_call=actor_id in case.state.in_call,
             connection=self._relay.connection_state(case.case_id, actor_id),
-            audio_muted=attendance is not None and attendance.audio_muted,
-            video_muted=attendance is not None and attendance.video_muted,
+            audio_muted=muted is not None and muted.audio,
+            video_muted=muted is not None and muted.video,
         )
 
     def _tell_slots(self, case_id: str, actor_id: ActorId) -> None:

@@ -17,9 +17,20 @@ from server.background import Background
 from server.errors import UnknownThing
 from server.evidence.entry import Draft, Entry
 from server.store.log import LogStore
-from signaling.case import Actor, Append, CaptureFrame, CaseState, decide, evolve, new_case, read_entry
+from signaling.case import (
+    NO_QUALITY,
+    PARTING,
+    Actor,
+    Append,
+    CaptureFrame,
+    CaseState,
+    decide,
+    evolve,
+    new_case,
+    read_entry,
+)
 from signaling.commands import Command, OpenCase
-from signaling.entries import Traffic, encode_body, may_see, parse_envelope
+from signaling.entries import CallQuality, Traffic, encode_body, may_see, parse_envelope
 from signaling.messages import EntryView
 from signaling.values import ActorId, CaseId, Role
 
@@ -32,6 +43,9 @@ class Follower(Protocol):
 
     def traffic(self, case_id: str) -> Mapping[ActorId, Traffic]:
         """What those in the call sent and received since they joined."""
+
+    def quality(self, case: "Case") -> Mapping[ActorId, CallQuality]:
+        """How the stay of each person in the call was, if it ended now."""
 
     def observe(self, case: "Case", entry: Entry) -> None:
         """An entry is on disk."""
@@ -98,7 +112,8 @@ class Case:
                 if known:
                     return Decided(number=known[-1])
             traffic = self._follower.traffic(self.case_id)
-            outputs = decide(self.state, command, actor, self._utc_now(), traffic)
+            quality = self._follower.quality(self) if isinstance(command, PARTING) else NO_QUALITY
+            outputs = decide(self.state, command, actor, self._utc_now(), traffic, quality)
             capture = next((output for output in outputs if isinstance(output, CaptureFrame)), None)
             drafts = [
                 Draft(

@@ -24,6 +24,7 @@ from signaling.commands import (
     Consent,
     Depart,
     EndCase,
+    EndGap,
     FrameCaptured,
     IssueLink,
     Join,
@@ -33,12 +34,15 @@ from signaling.commands import (
     RecordView,
     RevokeLink,
     SendText,
+    StartGap,
     TakeFrame,
 )
 from signaling.entries import (
+    OF_CAUSE,
     Body,
     CallEnded,
     CallParticipant,
+    CallQuality,
     CallStarted,
     CaseEnded,
     CaseOpened,
@@ -48,6 +52,9 @@ from signaling.entries import (
     Exported,
     FrameFailed,
     FrameSealed,
+    GapCause,
+    GapEnded,
+    GapStarted,
     Joined,
     Left,
     LeftReason,
@@ -104,6 +111,14 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """A gap that goes on: the entry that began it, and since when."""
+
+    number: int
+    began_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
     """`in_call` keeps the session that joined; `traffic` holds all who ever joined, in that order."""
 
@@ -111,6 +126,7 @@ class Call:
     started_at: datetime
     in_call: Mapping[ActorId, SessionId] = field(default_factory=dict)
     traffic: Mapping[ActorId, Traffic | None] = field(default_factory=dict)
+    gaps: Mapping[tuple[ActorId, GapCause], Gap] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,7 +186,9 @@ def read_entry(envelope: Envelope, body: Mapping[str, object], entry_hash: str) 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Append:
-    """Write this entry. Its actor is the one of the command, save for a `left`: it belongs to who left."""
+    """Write this entry. Its actor is the one of the command, save for a `left` and what goes with it: those
+    belong to who left.
+    """
 
     actor: Actor
     body: Body
@@ -230,6 +248,9 @@ LEGAL: Mapping[type[Command], Mapping[Role, Rule]] = {
     IssueLink: _rows(["open", "ended"], {"integrator": Standing.OUTSIDE}),
     RevokeLink: _rows(["open", "ended"], {"integrator": Standing.OUTSIDE}),
     Depart: _rows(["open", "ended"], _people(Standing.KNOWN)),
+    # What the service noticed may be late: who has left since, or whose link has expired, is no error.
+    StartGap: _rows(["open", "ended"], _people(Standing.KNOWN)),
+    EndGap: _rows(["open", "ended"], _people(Standing.KNOWN)),
     # A shutter that was pressed in time is answered, though its presser has left or the case has ended since.
     FrameCaptured: _rows(["open", "ended"], _people(Standing.KNOWN)),
     CaptureFailed: _rows(["open", "ended"], _people(Standing.KNOWN)),
@@ -237,7 +258,11 @@ LEGAL: Mapping[type[Command], Mapping[Role, Rule]] = {
     RecordExport: _rows(["open", "ended"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE}),
 }
 
+# The commands that may make somebody leave.
+PARTING: tuple[type[Command], ...] = (Leave, Depart, RevokeLink, EndCase)
+
 NO_TRAFFIC: Mapping[ActorId, Traffic] = MappingProxyType({})
+NO_QUALITY: Mapping[ActorId, CallQuality] = MappingProxyType({})
 _NOTHING = Traffic(sent_packets=0, sent_bytes=0, received_packets=0, received_bytes=0, lost_packets=0)
 
 
@@ -252,11 +277,13 @@ def decide(
     actor: Actor,
     now_at: datetime,
     traffic: Mapping[ActorId, Traffic] = NO_TRAFFIC,
+    quality: Mapping[ActorId, CallQuality] = NO_QUALITY,
 ) -> list[Output]:
     """What the command makes happen: entries to append together, or a picture to take; [] if it is so by now.
 
-    `traffic` is what the relay counted for those in the call since each joined: any command may be the one
-    that makes them leave. Who is missing in it is written down as not known. Raises Illegal… or Unknown….
+    `traffic` and `quality` are what was counted and measured for those in the call since each joined; of
+    importance to the commands in `PARTING`. Who is missing in `traffic` is written down as not known; who is
+    missing in `quality` has no entry of it. Raises Illegal… or Unknown….
     """
     _check_legal(state, command, actor, now_at)
 
@@ -296,7 +323,7 @@ def decide(
                 raise UnknownParticipant("this case has no such link")
             if link.revoked:
                 return []
-            left = _leave(state, [command.link_id], "revoked", actor, now_at, traffic)
+            left = _leave(state, [command.link_id], "revoked", actor, now_at, traffic, quality)
             return [append(LinkRevoked(link_id=command.link_id)), *left]
         case Consent():
             if actor.actor_id in state.consented:
@@ -312,9 +339,29 @@ def decide(
             call_number = state.calls + 1
             return [append(CallStarted(call_number=call_number)), append(Joined(call_number=call_number))]
         case Leave():
-            return _leave(state, [actor.actor_id], "left", actor, now_at, traffic)
+            return _leave(state, [actor.actor_id], "left", actor, now_at, traffic, quality)
         case Depart():
-            return _leave(state, [actor.actor_id], command.reason, actor, now_at, traffic)
+            return _leave(state, [actor.actor_id], command.reason, actor, now_at, traffic, quality)
+        case StartGap():
+            if state.call is None or actor.actor_id not in state.call.in_call:
+                return []
+            if (actor.actor_id, command.cause) in state.call.gaps:
+                return []
+            return [
+                append(
+                    GapStarted(
+                        call_number=state.call.call_number,
+                        of=OF_CAUSE[command.cause],
+                        cause=command.cause,
+                        began_at=cut_to_milliseconds(now_at - timedelta(milliseconds=command.age_ms)),
+                    )
+                )
+            ]
+        case EndGap():
+            gap = state.call.gaps.get((actor.actor_id, command.cause)) if state.call else None
+            if state.call is None or gap is None:
+                return []
+            return [append(_gap_ended(state.call, command.cause, gap, command.duration_ms))]
         case SendText():
             return [append(Text(text=command.text))]
         case TakeFrame():
@@ -338,7 +385,7 @@ def decide(
         case RecordExport():
             return [append(Exported(entries_before=state.last_number))]
         case EndCase():
-            left = _leave(state, state.in_call, "case_ended", actor, now_at, traffic)
+            left = _leave(state, state.in_call, "case_ended", actor, now_at, traffic, quality)
             return [*left, append(CaseEnded(reason=f"ended_by_{actor.role}"))]
         case _:
             assert_never(command)
@@ -387,6 +434,24 @@ def _apply(state: CaseState, entry: CaseEntry) -> CaseState:
             shares = dict(call.traffic)
             shares.setdefault(entry.actor_id, _NOTHING)
             return replace(state, call=replace(call, in_call=joined, traffic=shares))
+        case GapStarted():
+            call = _call(state, body.call_number)
+            key = (entry.actor_id, body.cause)
+            if entry.actor_id not in call.in_call or key in call.gaps:
+                raise IllegalEntry("a gap of somebody who is not in the call, or one within itself")
+            gap = Gap(number=entry.number, began_at=body.began_at)
+            return replace(state, call=replace(call, gaps={**call.gaps, key: gap}))
+        case GapEnded():
+            call = _call(state, body.call_number)
+            key = (entry.actor_id, body.cause)
+            if key not in call.gaps or call.gaps[key].number != body.number:
+                raise IllegalEntry("a gap ended that had not begun")
+            gaps = {other: gap for other, gap in call.gaps.items() if other != key}
+            return replace(state, call=replace(call, gaps=gaps))
+        case CallQuality():
+            if entry.actor_id not in _call(state, body.call_number).in_call:
+                raise IllegalEntry("the quality of somebody who is not in the call")
+            return state
         case Left():
             call = _call(state, body.call_number)
             if entry.actor_id not in call.in_call:
@@ -459,8 +524,9 @@ def _leave(
     actor: Actor,
     now_at: datetime,
     traffic: Mapping[ActorId, Traffic],
+    quality: Mapping[ActorId, CallQuality],
 ) -> list[Output]:
-    """The leavers that are in the call leave it; the last of them ends it."""
+    """The leavers that are in the call leave it, their gaps ended before; the last of them ends it."""
     call = state.call
     if call is None:
         return []
@@ -471,6 +537,13 @@ def _leave(
         leaver = Actor(role=state.links[actor_id].role, actor_id=actor_id, session_id=call.in_call[actor_id])
         share = traffic.get(actor_id)
         shares[actor_id] = _add(shares[actor_id], share)
+        for (of, cause), gap in call.gaps.items():
+            if of == actor_id:
+                # A service that knows nothing of their traffic was not there while the gap went on.
+                duration_ms = None if share is None else _milliseconds(gap.began_at, now_at)
+                outputs.append(Append(actor=leaver, body=_gap_ended(call, cause, gap, duration_ms)))
+        if actor_id in quality:
+            outputs.append(Append(actor=leaver, body=quality[actor_id]))
         outputs.append(
             Append(actor=leaver, body=Left(call_number=call.call_number, reason=reason, traffic=share))
         )
@@ -479,11 +552,28 @@ def _leave(
             CallParticipant(actor_id=actor_id, role=state.links[actor_id].role, traffic=share)
             for actor_id, share in shares.items()
         )
-        # A wall clock may be set back during a call; a call never lasted less than nothing.
-        duration_ms = max(0, (now_at - call.started_at) // timedelta(milliseconds=1))
-        ended = CallEnded(call_number=call.call_number, duration_ms=duration_ms, participants=participants)
+        ended = CallEnded(
+            call_number=call.call_number,
+            duration_ms=_milliseconds(call.started_at, now_at),
+            participants=participants,
+        )
         outputs.append(Append(actor=actor, body=ended))
     return outputs
+
+
+def _gap_ended(call: Call, cause: GapCause, gap: Gap, duration_ms: int | None) -> GapEnded:
+    return GapEnded(
+        call_number=call.call_number,
+        number=gap.number,
+        of=OF_CAUSE[cause],
+        cause=cause,
+        duration_ms=duration_ms,
+    )
+
+
+def _milliseconds(from_at: datetime, to_at: datetime) -> int:
+    """A wall clock may be set back meanwhile; nothing ever lasted less than no time."""
+    return max(0, (to_at - from_at) // timedelta(milliseconds=1))
 
 
 def _call(state: CaseState, call_number: int) -> Call:

@@ -16,6 +16,7 @@ from signaling.entries import (
     DeclaredValue,
     FrameFailed,
     FrameSealed,
+    GapCause,
     WireStatement,
     WireText,
 )
@@ -105,6 +106,26 @@ class Depart:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class StartGap:
+    """Since `age_ms` ago something of the actor does not arrive: given with the actor whose gap it is."""
+
+    kind: ClassVar[str] = "start_gap"
+
+    cause: GapCause
+    age_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndGap:
+    """It has come back, after `duration_ms`."""
+
+    kind: ClassVar[str] = "end_gap"
+
+    cause: GapCause
+    duration_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FrameCaptured:
     """The picture of an earlier TakeFrame: given with the actor who pressed."""
 
@@ -138,5 +159,16 @@ class RecordExport:
     kind: ClassVar[str] = "record_export"
 
 
-Fact = OpenCase | IssueLink | RevokeLink | Depart | FrameCaptured | CaptureFailed | RecordView | RecordExport
+Fact = (
+    OpenCase
+    | IssueLink
+    | RevokeLink
+    | Depart
+    | StartGap
+    | EndGap
+    | FrameCaptured
+    | CaptureFailed
+    | RecordView
+    | RecordExport
+)
 Command = PersonCommand | Fact

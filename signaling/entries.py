@@ -18,6 +18,7 @@ from signaling.values import (
     Language,
     Name,
     Number,
+    Permille,
     PersonRole,
     Role,
     Strict,
@@ -40,6 +41,10 @@ WireMetadata = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=256)]],
     Field(max_length=MAX_METADATA_KEYS),
 ]
+
+# What of a person did not arrive any more, and why: the causes that the service can tell apart.
+GapCause = Literal["network", "microphone_off", "camera_off", "page_hidden"]
+GapOf = Literal["audio", "video", "both"]
 
 LeftReason = Literal["left", "lost", "replaced", "interrupted", "revoked", "case_ended"]
 
@@ -162,6 +167,84 @@ class Joined(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GapStarted(Strict):
+    """From `began_at` on, `of` of the envelope's actor did not arrive, though it had before."""
+
+    kind: ClassVar[str] = "gap_started"
+
+    call_number: Number
+    of: GapOf
+    cause: GapCause
+    began_at: WireTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapEnded(Strict):
+    """The gap of entry `number` is over: all is back, or the actor left. None: nobody knows when."""
+
+    kind: ClassVar[str] = "gap_ended"
+
+    call_number: Number
+    number: Number
+    of: GapOf
+    cause: GapCause
+    duration_ms: Count | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayQuality(Strict):
+    """One way between a person and the service. `loss_permille` is before repair, `lost_packets` after."""
+
+    packets: Count
+    bytes: Count
+    lost_packets: Count
+    repaired_packets: Count
+    loss_permille: Permille
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoundTrip(Strict):
+    """Over one reading a second."""
+
+    median_ms: Count
+    max_ms: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GapSum(Strict):
+    """All gaps of a stay, those that have no entries too; gaps at the same time count each."""
+
+    count: Count
+    total_ms: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackClaim(Strict):
+    """What the person's page said of what it played: nobody else can know, and nobody has checked it."""
+
+    frames: Count
+    freezes: Count
+    frozen_ms: Count
+    audio_samples: Count
+    concealed_samples: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallQuality(Strict):
+    """One stay of the envelope's actor in a call, at its end: measured by the service, save the claim."""
+
+    kind: ClassVar[str] = "call_quality"
+
+    call_number: Number
+    duration_ms: Count
+    sent: WayQuality
+    received: WayQuality
+    round_trip: RoundTrip | None
+    gaps: GapSum
+    playback_claim: PlaybackClaim | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Left(Strict):
     """The envelope's actor left, whoever caused it. `traffic` since they joined; None: not known."""
 
@@ -249,6 +332,9 @@ Body = (
     | Consented
     | CallStarted
     | Joined
+    | GapStarted
+    | GapEnded
+    | CallQuality
     | Left
     | CallEnded
     | Text
@@ -268,6 +354,9 @@ KIND: Mapping[str, type[Body]] = {
         Consented,
         CallStarted,
         Joined,
+        GapStarted,
+        GapEnded,
+        CallQuality,
         Left,
         CallEnded,
         Text,
@@ -277,6 +366,13 @@ KIND: Mapping[str, type[Body]] = {
         Exported,
         CaseEnded,
     )
+}
+
+OF_CAUSE: Mapping[GapCause, GapOf] = {
+    "network": "both",
+    "microphone_off": "audio",
+    "camera_off": "video",
+    "page_hidden": "video",
 }
 
 _ENVELOPE: TypeAdapter[Envelope] = TypeAdapter(Envelope)
@@ -293,6 +389,9 @@ MAY_SEE: Mapping[str, frozenset[Role]] = {
     "consented": EVERYONE,
     "call_started": EVERYONE,
     "joined": EVERYONE,
+    "gap_started": EVERYONE,
+    "gap_ended": EVERYONE,
+    "call_quality": EVERYONE,
     "left": EVERYONE,
     "call_ended": EVERYONE,
     "text": EVERYONE,

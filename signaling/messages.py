@@ -17,6 +17,7 @@ from signaling.values import (
     Count,
     Language,
     Number,
+    Permille,
     PersonRole,
     Strict,
     WireCaseId,
@@ -30,6 +31,8 @@ from signaling.values import (
 MAX_CLIENT_MESSAGE_BYTES = 64 * 1024
 MAX_TOKEN_CHARACTERS = 4_096  # a JWT of ours has about 300
 
+# What a page may claim to have played since it last said so: six hours of sound of four people at 48 kHz.
+WirePlayed = Annotated[int, Field(ge=0, le=2**32)]
 WireSlotNumber = Annotated[int, Field(ge=0, le=15)]
 WireMid = Annotated[str, Field(min_length=1, max_length=16)]
 
@@ -63,21 +66,34 @@ class CommandMessage(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Muted(Strict):
-    """What the sender has switched off."""
+    """What the sender has switched off; `hidden`: the page is in the background, where pictures may stop."""
 
-    kind: Literal["muted"]
     audio: bool
     video: bool
+    hidden: bool = False
+    kind: Literal["muted"] = "muted"
 
 
-Signal = Muted
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Playback(Strict):
+    """What the sender's page played since it last said so, over all that it receives."""
+
+    frames: WirePlayed
+    freezes: WirePlayed
+    frozen_ms: WirePlayed
+    audio_samples: WirePlayed
+    concealed_samples: WirePlayed
+    kind: Literal["playback"] = "playback"
+
+
+Signal = Muted | Playback
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SignalMessage(Strict):
     """Passes by: neither answered nor kept in the log."""
 
-    signal: Signal
+    signal: Annotated[Signal, Field(discriminator="kind")]
     type: Literal["signal"] = "signal"
 
 
@@ -209,7 +225,54 @@ class Presence(Strict):
     kind: Literal["presence"] = "presence"
 
 
-Event = Slots | Presence
+Level = Literal["good", "fair", "weak"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WayNumbers(Strict):
+    """One way, as last measured; loss before repair."""
+
+    bitrate_bps: Count
+    loss_permille: Permille
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackNumbers(Strict):
+    """What their page claims of their stay: freezes since they joined, concealment lately."""
+
+    freezes: Count
+    frozen_ms: Count
+    concealed_permille: Permille
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QualityNumbers(Strict):
+    sent: WayNumbers
+    received: WayNumbers
+    round_trip_ms: Count | None
+    playback: PlaybackNumbers | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PersonQuality(Strict):
+    """A person's own network: `level` is the worse of both ways. Numbers are for QA alone."""
+
+    actor_id: WireLinkId
+    level: Level
+    sent: Level
+    received: Level
+    numbers: QualityNumbers | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quality(Strict):
+    """Everybody in the call who was connected in it, the reader included."""
+
+    people: tuple[PersonQuality, ...]
+    kind: Literal["quality"] = "quality"
+
+
+Event = Slots | Presence | Quality
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ WireCommandId = Annotated[CommandId, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
 WireSha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
 Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
 Number = Annotated[int, Field(ge=1, le=MAX_INTEGER)]  # an entry's place in its case, from 1 without holes
+Permille = Annotated[int, Field(ge=0, le=1000)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)

@@ -41,7 +41,7 @@ LIVES_IN = {
     "uvloop": ("server/main.py",),
 }
 
-# What drives: everything else in media, signaling and server/evidence is pure.
+# What drives: everything else in media, signaling and server/evidence, and a stay in a call, is pure.
 DRIVERS = {
     "media/dtls.py",
     "media/picture_decoder.py",
@@ -100,7 +100,8 @@ def room_of(path: Path) -> str:
 PURE = [
     path
     for path in SOURCES
-    if name_of(path).startswith(("media/", "signaling/", "server/evidence/")) and name_of(path) not in DRIVERS
+    if name_of(path).startswith(("media/", "signaling/", "server/evidence/", "server/stay.py"))
+    and name_of(path) not in DRIVERS
 ]
 
 

@@ -9,6 +9,7 @@
 import { Api } from "./api.js";
 import { Camera } from "./camera.js";
 import { MediaLink } from "./media_link.js";
+import { add, NOTHING_PLAYED } from "./playback.js";
 import { Session } from "./session.js";
 import { inCall, intentions } from "./state.js";
 import { remember, remembered } from "./token.js";
@@ -24,6 +25,8 @@ export class Participation {
   #silent = { audio: null, video: null };
   #audio_muted = false;
   #signalled = "";
+  /** Not told yet. @type {import("./playback.js").Played} */
+  #played = NOTHING_PLAYED;
   #closed = new AbortController();
 
   /**
@@ -45,7 +48,7 @@ export class Participation {
       signal,
       onState: (state) => this.session.dispatch({ type: "media", state }),
       onSlots,
-      onQuality: (quality) => this.session.dispatch({ type: "quality", quality }),
+      onPlayed: (played) => this.#tellPlayed(played),
     });
     this.camera = new Camera({
       facing,
@@ -150,14 +153,28 @@ export class Participation {
   /** Tells the others what is switched off, and the own page too. */
   #signal() {
     const audio = this.#audio_muted || this.#own.audio === null;
-    const video = this.#own.video === null || document.visibilityState !== "visible";
+    const hidden = this.#own.video !== null && document.visibilityState !== "visible";
+    const video = this.#own.video === null || hidden;
     const { state } = this;
     if (state.audio_muted !== this.#audio_muted || state.video_muted !== video) {
       this.session.dispatch({ type: "muted", audio: this.#audio_muted, video });
     }
     // The server forgets it with the socket; on the same socket once is enough.
-    if (this.#signalled === `${audio} ${video}` || state.socket !== "live") return;
-    this.#signalled = `${audio} ${video}`;
-    this.session.signal({ kind: "muted", audio, video });
+    const said = `${audio} ${video} ${hidden}`;
+    if (this.#signalled === said || state.socket !== "live") return;
+    this.#signalled = said;
+    this.session.signal({ kind: "muted", audio, video, hidden });
+  }
+
+  /** Only this page knows how it played what came. @param {import("./playback.js").Played} played */
+  #tellPlayed(played) {
+    if (!inCall(this.state)) {
+      this.#played = NOTHING_PLAYED;
+      return;
+    }
+    this.#played = add(this.#played, played);
+    if (this.state.socket !== "live") return;
+    this.session.signal({ kind: "playback", ...this.#played });
+    this.#played = NOTHING_PLAYED;
   }
 }

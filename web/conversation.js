@@ -11,10 +11,13 @@ import { clockTime } from "./words.js";
 const MAX_TEXT_CHARACTERS = 2000; // PROTOCOL.md
 const SHOWN = 200; // what a thumb scrolls back to; the whole log is at the desk
 
+/** What a phone leaves to the desk. */
+const NOT_TOLD = ["call_started", "call_quality"];
+
 /** Entries that tell people something, newest last. @param {State} state */
 function told(state) {
   return state.entries
-    .filter(({ body, envelope }) => body !== null && envelope.kind !== "call_started")
+    .filter(({ body, envelope }) => body !== null && !NOT_TOLD.includes(envelope.kind))
     .slice(-SHOWN);
 }
 

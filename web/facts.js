@@ -3,8 +3,9 @@
 
 import { h, icon, keyed, set, show, text } from "./dom.js";
 import { blobOf, proofSteps, stepsOf } from "./evidence.js";
-import { nameOf, sentenceOf } from "./sentences.js";
-import { fullTime, shortHash } from "./words.js";
+import { NetworkTable } from "./network_table.js";
+import { duration, nameOf, sentenceOf } from "./sentences.js";
+import { fullTime, megabytes, percent, shortHash } from "./words.js";
 
 /** @typedef {import("./protocol.js").Entry} Entry */
 /** @typedef {import("./state.js").State} State */
@@ -57,6 +58,7 @@ export class Facts {
     };
     this.peopleTitle = h("h2");
     this.people = h("ul", { class: "people" });
+    this.network = new NetworkTable();
     this.title = h("h2");
     this.hint = h("p", { class: "quiet" });
     this.sentence = h("p", { class: "facts-sentence" });
@@ -89,7 +91,14 @@ export class Facts {
       this.list,
       this.proof,
     );
-    this.element = h("aside", { class: "desk-facts" }, this.peopleTitle, this.people, this.chosen);
+    this.element = h(
+      "aside",
+      { class: "desk-facts" },
+      this.peopleTitle,
+      this.people,
+      this.network.element,
+      this.chosen,
+    );
   }
 
   get entry() {
@@ -164,12 +173,10 @@ export class Facts {
             : `${words.role[known.role]} ${known.name ?? ""}`,
         );
         const where = person?.in_call ? desk.live : present ? desk.online : desk.away;
-        text(
-          note,
-          person?.in_call && person.connection !== "connected" ? words.connection.reconnecting : where,
-        );
+        text(note, person?.in_call && person.connection !== "connected" ? words.network.silent : where);
       },
     );
+    this.network.update(state, words);
     const entry = this.#entry;
     show(this.hint, entry === null);
     text(this.hint, desk.nothing_chosen);
@@ -218,6 +225,12 @@ export class Facts {
         false,
       ]);
     }
+    if (body?.began_at) rows.push(["began_at", desk.began_at, fullTime(body.began_at), body.began_at, false]);
+    if (envelope.kind === "gap_ended" && body) {
+      const lasted = body.duration_ms === null ? words.unknown_time : duration(body.duration_ms, words);
+      rows.push(["lasted", desk.lasted, `${lasted} · ${words.number(body.number)}`, "", false]);
+    }
+    if (envelope.kind === "call_quality" && body) rows.push(...qualityRows(body, words));
     if (blob && body) {
       rows.push(["size", desk.size, `${body.width} × ${body.height} · ${body.codec}`, "", false]);
       const { count, first_sequence_number, last_sequence_number } = body.packets ?? {};
@@ -300,4 +313,43 @@ export class Facts {
       },
     );
   }
+}
+
+/**
+ * @param {import("./protocol.js").Body} body of `call_quality`
+ * @param {Words} words
+ * @returns {[string, string, string, string, boolean][]}
+ */
+function qualityRows(body, words) {
+  const { desk } = words;
+  const { round_trip, gaps, playback_claim: claim } = body;
+  /** @param {any} way */
+  const told = ({ packets, bytes, lost_packets, repaired_packets, loss_permille }) =>
+    desk.way_text(packets, megabytes(bytes), percent(loss_permille), repaired_packets, lost_packets);
+  /** @type {[string, string, string, string, boolean][]} */
+  const rows = [
+    ["sent", desk.way_sent, told(body.sent), "", false],
+    ["received", desk.way_received, told(body.received), "", false],
+    ["gaps", desk.gaps, desk.gaps_text(gaps.count, duration(gaps.total_ms, words)), "", false],
+  ];
+  if (round_trip)
+    rows.push([
+      "round_trip",
+      desk.round_trip,
+      desk.round_trip_text(round_trip.median_ms, round_trip.max_ms),
+      "",
+      false,
+    ]);
+  if (claim) {
+    const concealed = Math.round((1000 * claim.concealed_samples) / Math.max(1, claim.audio_samples));
+    const frozen = desk.freezes_text(claim.freezes, claim.frozen_ms / 1000);
+    rows.push([
+      "claim",
+      desk.claim,
+      desk.claim_text(claim.frames, frozen, percent(Math.min(1000, concealed))),
+      "",
+      false,
+    ]);
+  }
+  return rows;
 }

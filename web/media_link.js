@@ -12,11 +12,11 @@
 
 import { fragmentOf, patchAnswer } from "./ice.js";
 import { MediaLife } from "./media_life.js";
+import { Playback, readPlayed } from "./playback.js";
 import { markOf, Pulse } from "./pulse.js";
-import { readStatistics, SteadyQuality } from "./quality.js";
 
 const SLOTS = 3; // a call of four: three others
-const QUALITY_EVERY_MS = 2000;
+const PLAYBACK_EVERY_MS = 2000; // the service reads once a second; a phone's battery prefers half of that
 const PULSE_EVERY_MS = 500; // silence is told within three seconds, and lasts 1.5 s before it is one
 const PULSE_IN_TROUBLE_MS = 100; // the first sign of life ends the words about a lost connection
 const RESTART_TIMEOUT_MS = 3000; // a request on a dead network would hang for a minute
@@ -52,14 +52,15 @@ export class MediaLink {
    *   api: import("./api.js").Api, case_id: string, signal: AbortSignal,
    *   onState: (state: import("./media_life.js").MediaState) => void,
    *   onSlots: (received: Received[]) => void,
-   *   onQuality: (quality: import("./quality.js").Quality) => void,
+   *   onPlayed: (played: import("./playback.js").Played) => void,
    * }} options
    *   onSlots: the streams of the receive slots, anew for every connection; there before any media
+   *   onPlayed: what was played since it was last called, while connected
    */
-  constructor({ api, case_id, signal, onState, onSlots, onQuality }) {
+  constructor({ api, case_id, signal, onState, onSlots, onPlayed }) {
     this.#api = api;
     this.#case_id = case_id;
-    this.#on = { onState, onSlots, onQuality };
+    this.#on = { onState, onSlots, onPlayed };
     const wake = () => document.visibilityState === "visible" && this.#do(this.#life.handleWake(now()));
     const change = () => this.#do(this.#life.handleNetworkChange(now()));
     addEventListener("online", change, { signal });
@@ -163,13 +164,13 @@ export class MediaLink {
     }
     this.#pulse = new Pulse();
     this.#listen(peer);
-    const steady = new SteadyQuality();
+    const playback = new Playback();
     clearInterval(this.#reader);
     this.#reader = setInterval(async () => {
       if (peer.connectionState !== "connected") return;
       const report = await peer.getStats();
-      if (this.#peer === peer) this.#on.onQuality(steady.handleReading(readStatistics(report.values())));
-    }, QUALITY_EVERY_MS);
+      if (this.#peer === peer) this.#on.onPlayed(playback.handleReading(readPlayed(report.values())));
+    }, PLAYBACK_EVERY_MS);
   }
 
   /** New ways for the same connection: through other networks, and by a relay if there is one. */

@@ -14,6 +14,7 @@ import { draw, h, icon, keyed, motionAllowed, set, show, text } from "./dom.js";
 import { blobOf } from "./evidence.js";
 import { PageLanguage } from "./language.js";
 import { Lightbox } from "./lightbox.js";
+import { networkBars, networkSentence } from "./network.js";
 import { Pictures } from "./pictures.js";
 import { duration, nameOf } from "./sentences.js";
 import { glimpse, Stage } from "./stage.js";
@@ -133,12 +134,7 @@ const stage = new Stage({ onTarget: () => update(), roomy: false });
 const strip = h("ol", { class: "strip", testid: "strip" });
 const refusalCall = h("p", { class: "refusal", role: "alert", testid: "refusal", hidden: true });
 const qualityWord = h("span");
-const quality = h(
-  "p",
-  { class: "quality", testid: "quality" },
-  h("span", { class: "bars" }, h("i"), h("i"), h("i")),
-  qualityWord,
-);
+const quality = h("p", { class: "network", testid: "quality", role: "status" }, networkBars(), qualityWord);
 const lastSaid = h("span", { class: "last-text" });
 const sheetToggle = h("button", { class: "last", type: "button", testid: "sheet-toggle" }, lastSaid);
 
@@ -351,10 +347,11 @@ function updateCall(state) {
   text(flip.label, words.flip);
   text(write.label, words.write);
   text(hangup.label, words.hang_up);
-  const weak = state.quality;
-  set(quality, "data-state", weak);
-  text(qualityWord, words.quality[weak]);
-  show(quality, connection(state) === "connected");
+  const told = connection(state) === "connected" ? networkSentence(state, words) : null;
+  show(quality, told !== null);
+  set(quality, "data-state", told?.network);
+  set(quality, "data-of", told?.of);
+  text(qualityWord, told?.sentence ?? "");
   text(lastSaid, lastLine(state, words));
   conversation.update(state, words);
   updateRefusal(refusalCall, state);

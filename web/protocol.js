@@ -44,7 +44,24 @@ export const PROTOCOL_VERSION = 1;
  *   | {kind: "end_case"}} Command
  */
 
-/** @typedef {{kind: "muted", audio: boolean, video: boolean}} Signal */
+/** @typedef {"good" | "fair" | "weak"} Level */
+
+/** @typedef {{bitrate_bps: number, loss_permille: number}} WayNumbers loss before repair */
+
+/**
+ * @typedef {{
+ *   actor_id: string, level: Level, sent: Level, received: Level,
+ *   numbers: {
+ *     sent: WayNumbers, received: WayNumbers, round_trip_ms: number | null,
+ *     playback: {freezes: number, frozen_ms: number, concealed_permille: number} | null,
+ *   } | null,
+ * }} PersonQuality numbers: for QA alone
+ */
+
+/**
+ * @typedef {{kind: "muted", audio: boolean, video: boolean, hidden: boolean}
+ *   | {kind: "playback"} & import("./playback.js").Played} Signal
+ */
 
 /**
  * @typedef {{type: "hello", version: number, token: string, after: number, hash: string | null}
@@ -62,7 +79,8 @@ export const PROTOCOL_VERSION = 1;
  *   | {type: "synced", number: number}
  *   | {type: "ack", id: string, number: number | null}
  *   | {type: "nack", id: string, code: string, message: string}
- *   | {type: "event", event: {kind: "slots", slots: Slot[]} | {kind: "presence", people: Person[]}}
+ *   | {type: "event", event: {kind: "slots", slots: Slot[]} | {kind: "presence", people: Person[]}
+ *       | {kind: "quality", people: PersonQuality[]}}
  *   | {type: "resync", code: string, message: string}
  *   | {type: "pong"}} ServerMessage
  */
@@ -157,7 +175,9 @@ export function parseServerMessage(text) {
     throw new MalformedMessage("entry: entry.body is not an object");
   }
   if (message.type === "event") {
-    const list = { slots: "slots", presence: "people" }[/** @type {string} */ (message.event.kind)];
+    const list = { slots: "slots", presence: "people", quality: "people" }[
+      /** @type {string} */ (message.event.kind)
+    ];
     if (list !== undefined && !fits(message.event[list], "array")) {
       throw new MalformedMessage(`event: event.${list} is not a list`);
     }

@@ -1,6 +1,8 @@
 // @ts-check
 /** An entry of the log as a line that people read. Pure. */
 
+import { percent } from "./words.js";
+
 /** @typedef {import("./protocol.js").Entry} Entry */
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./words.js").Words} Words */
@@ -52,6 +54,23 @@ export function sentenceOf(entry, state, words) {
       return words.entry.call_started(body.call_number);
     case "joined":
       return words.entry.joined(name);
+    case "gap_started":
+      return (
+        words.entry.gap_started[/** @type {"network"} */ (body.cause)] ?? words.entry.gap_started.network
+      )(name);
+    case "gap_ended": {
+      const lasted = body.duration_ms === null ? words.unknown_time : duration(body.duration_ms, words);
+      const over =
+        words.entry.gap_ended[/** @type {"network"} */ (body.cause)] ?? words.entry.gap_ended.network;
+      return over(name, lasted);
+    }
+    case "call_quality":
+      return words.entry.call_quality(
+        name,
+        percent(body.sent.loss_permille),
+        percent(body.received.loss_permille),
+        body.gaps.count,
+      );
     case "left":
       return (words.entry.left[/** @type {"left"} */ (body.reason)] ?? words.entry.left.left)(name);
     case "call_ended":

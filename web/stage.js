@@ -7,13 +7,14 @@
  */
 
 import { h, icon, set, show, text } from "./dom.js";
+import { networkBars, networkOf } from "./network.js";
 import { nameOf } from "./sentences.js";
 import { inCall, others, targetOf } from "./state.js";
 import { markFirstFrame } from "./timings.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./words.js").Words} Words */
-/** @typedef {{tile: HTMLElement, video: HTMLVideoElement, caption: HTMLElement, note: HTMLElement}} Tile */
+/** @typedef {{tile: HTMLElement, video: HTMLVideoElement, caption: HTMLElement, note: HTMLElement, network: HTMLElement}} Tile */
 
 const SLOTS = 3;
 
@@ -155,7 +156,7 @@ export class Stage {
         (large || this.#roomy) && role && name !== words.role[role] ? `${words.role[role]} ${name}` : name,
       );
       set(seat.tile, "data-muted", person?.audio_muted ?? false);
-      set(seat.tile, "aria-label", words.show_large(name));
+      this.#network(seat, seated, words.show_large(name), words);
       const silent = person?.connection === "silent" || person?.connection === "none";
       set(seat.tile, "data-off", !silent && (person?.video_muted ?? false));
       text(
@@ -174,11 +175,21 @@ export class Stage {
     set(this.#own.tile, "data-muted", state.audio_muted);
     text(this.#own.caption, words.you);
     text(this.#own.note, state.has_video ? "" : words.no_picture);
-    set(this.#own.tile, "aria-label", words.show_large(words.you));
+    this.#network(this.#own, me, words.show_large(words.you), words);
     this.#place(this.#own.tile, me !== null && me === target, 0);
     text(this.sound, words.tap_for_sound);
     text(this.empty, waiting);
     show(this.empty, present.length === 0 && target !== me);
+  }
+
+  /** @param {Tile} seat @param {string | null} actor_id @param {string} label @param {Words} words */
+  #network({ tile, network }, actor_id, label, words) {
+    const level = this.#state && actor_id !== null ? networkOf(this.#state, actor_id) : null;
+    show(network, level !== null);
+    set(network, "data-state", level);
+    const word = level === null ? "" : words.network[level];
+    text(/** @type {Element} */ (network.lastElementChild), word);
+    set(tile, "aria-label", level === null ? label : `${label} · ${words.network_is(word)}`);
   }
 
   /** @param {HTMLElement} tile @param {boolean} large @param {number} place */
@@ -193,6 +204,12 @@ export class Stage {
     video.muted = true;
     const caption = h("span");
     const note = h("span", { class: "tile-note" });
+    const network = h(
+      "span",
+      { class: "network", testid: "network", hidden: true },
+      networkBars(),
+      h("span"),
+    );
     const tile = h(
       "button",
       {
@@ -206,9 +223,14 @@ export class Stage {
       },
       video,
       note,
-      h("span", { class: "tile-name" }, caption, icon("microphone_off")),
+      h(
+        "span",
+        { class: "tile-name" },
+        h("span", { class: "tile-who" }, caption, icon("microphone_off")),
+        network,
+      ),
     );
-    return { tile, video, caption, note };
+    return { tile, video, caption, note, network };
   }
 
   /** @param {HTMLVideoElement} video */

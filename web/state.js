@@ -13,7 +13,6 @@
 /** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
 /** @typedef {import("./synchronisation.js").FinalReason} FinalReason */
 /** @typedef {import("./media_life.js").MediaState} MediaState */
-/** @typedef {import("./quality.js").Quality} Quality */
 /** @typedef {import("./camera.js").CameraProblem} CameraProblem */
 
 /** @typedef {{id: string, command: Command}} Waiting */
@@ -38,6 +37,7 @@
  *   refusal: Refusal | null,
  *   people: readonly import("./protocol.js").Person[],
  *   slots: readonly import("./protocol.js").Slot[],
+ *   qualities: readonly import("./protocol.js").PersonQuality[],
  *   known: Readonly<Record<string, Known>>,
  *   consented: readonly string[],
  *   call: Call | null,
@@ -46,7 +46,6 @@
  *   was_in_call: boolean,
  *   hung_up: boolean,
  *   media: MediaState,
- *   quality: Quality,
  *   camera: CameraState,
  *   camera_problem: CameraProblem | null,
  *   has_video: boolean,
@@ -64,7 +63,6 @@
  *   | {type: "commanded", id: string, command: Command}
  *   | {type: "wish", wants_call: boolean}
  *   | {type: "media", state: MediaState}
- *   | {type: "quality", quality: Quality}
  *   | {type: "camera", state: CameraState, problem?: CameraProblem, has_video?: boolean, has_audio?: boolean}
  *   | {type: "muted", audio: boolean, video: boolean}
  *   | {type: "clock", offset_ms: number}
@@ -84,6 +82,7 @@ export const INITIAL = Object.freeze({
   refusal: null,
   people: [],
   slots: [],
+  qualities: [],
   known: {},
   consented: [],
   call: null,
@@ -92,7 +91,6 @@ export const INITIAL = Object.freeze({
   was_in_call: false,
   hung_up: false,
   media: "none",
-  quality: "good",
   camera: "none",
   camera_problem: null,
   has_video: false,
@@ -117,6 +115,7 @@ export function reduce(state, event) {
             ...state,
             socket: event.state,
             people: state.people.map((person) => ({ ...person, online: false })),
+            qualities: [],
           };
     case "received":
       return receive(state, event.message, event.at);
@@ -147,9 +146,7 @@ export function reduce(state, event) {
         hung_up: !event.wants_call,
       };
     case "media":
-      return { ...state, media: event.state, quality: event.state === "connected" ? state.quality : "good" };
-    case "quality":
-      return { ...state, quality: event.quality };
+      return { ...state, media: event.state };
     case "camera":
       return {
         ...state,
@@ -214,6 +211,8 @@ function receive(state, message, at) {
             known = know(known, person.actor_id, person.role, person.name);
           return { ...state, people: message.event.people, known };
         }
+        case "quality":
+          return { ...state, qualities: message.event.people };
         default:
           return state;
       }

@@ -63,7 +63,19 @@ const en = {
     replaced: "Open on another screen",
     outdated: "This page is out of date",
   },
-  quality: { good: "Good", fair: "Fair", weak: "Your network is weak. Sound goes on." },
+  network: { good: "Good", fair: "Fair", weak: "Weak", silent: "No signal" },
+  network_is: (/** @type {string} */ word) => `Network: ${word}`,
+  own_network: {
+    good: "Your network is good",
+    fair: "Your network is fair",
+    weak: "Your network is weak. Sound goes on.",
+    silent: "Nothing of yours gets through. Coming back…",
+  },
+  whose: { customer: "The customer's", courier: "The courier's", qa: "Quality check's" },
+  their_network: {
+    weak: (/** @type {string} */ whose) => `${whose} network is weak. Sound goes on.`,
+    silent: (/** @type {string} */ whose) => `${whose} network is gone. Coming back…`,
+  },
   alone_customer: "Waiting for the courier…",
   alone_courier: "Waiting for the customer…",
   their_connection_silent: (/** @type {string} */ name) => `${name} has no signal. Coming back…`,
@@ -102,6 +114,7 @@ const en = {
 
   minutes: (/** @type {number} */ minutes, /** @type {number} */ seconds) =>
     minutes > 0 ? `${minutes} min ${seconds} s` : `${seconds} s`,
+  unknown_time: "an unknown time",
 
   notice: {
     bad_link: {
@@ -178,6 +191,28 @@ const en = {
     consented: (/** @type {string} */ name) => `${name} agreed`,
     call_started: (/** @type {number} */ call) => `Call ${call} began`,
     joined: (/** @type {string} */ name) => `${name} joined`,
+    gap_started: {
+      network: (/** @type {string} */ name) => `${name}: no connection`,
+      microphone_off: (/** @type {string} */ name) => `${name}: microphone is off`,
+      camera_off: (/** @type {string} */ name) => `${name}: picture is off`,
+      page_hidden: (/** @type {string} */ name) => `${name}: page is in the background`,
+    },
+    gap_ended: {
+      network: (/** @type {string} */ name, /** @type {string} */ lasted) =>
+        `${name}: was without connection for ${lasted}`,
+      microphone_off: (/** @type {string} */ name, /** @type {string} */ lasted) =>
+        `${name}: microphone was off for ${lasted}`,
+      camera_off: (/** @type {string} */ name, /** @type {string} */ lasted) =>
+        `${name}: picture was off for ${lasted}`,
+      page_hidden: (/** @type {string} */ name, /** @type {string} */ lasted) =>
+        `${name}: page was in the background for ${lasted}`,
+    },
+    call_quality: (
+      /** @type {string} */ name,
+      /** @type {string} */ sent,
+      /** @type {string} */ received,
+      /** @type {number} */ gaps,
+    ) => `${name}: network lost ${sent} out, ${received} in · ${gaps === 1 ? "1 gap" : `${gaps} gaps`}`,
     left: {
       left: (/** @type {string} */ name) => `${name} left`,
       lost: (/** @type {string} */ name) => `${name} lost the connection`,
@@ -273,6 +308,36 @@ const en = {
     traffic: "Traffic",
     traffic_text: (/** @type {number} */ sent, /** @type {number} */ received, /** @type {number} */ lost) =>
       `${sent} packets sent, ${received} received, ${lost} lost`,
+    network: "Network",
+    rate: "kbit/s",
+    loss: "Loss",
+    round_trip: "Round trip",
+    freezes: "Freezes",
+    way_sent: "Sends",
+    way_received: "Receives",
+    freezes_text: (/** @type {number} */ count, /** @type {number} */ seconds) =>
+      count === 0 ? "0" : `${count} · ${seconds.toFixed(1)} s`,
+    began_at: "Began",
+    lasted: "Lasted",
+    gaps: "Gaps",
+    gaps_text: (/** @type {number} */ count, /** @type {string} */ lasted) =>
+      count === 0 ? "none" : `${count} · ${lasted}`,
+    round_trip_text: (/** @type {number} */ median, /** @type {number} */ max) =>
+      `${median} ms median, ${max} ms at most`,
+    way_text: (
+      /** @type {number} */ packets,
+      /** @type {string} */ size,
+      /** @type {string} */ loss,
+      /** @type {number} */ repaired,
+      /** @type {number} */ lost,
+    ) => `${packets} packets, ${size} · ${loss} lost on the way: ${repaired} repaired, ${lost} not`,
+    claim: "Page's word",
+    claim_text: (
+      /** @type {number} */ frames,
+      /** @type {string} */ frozen,
+      /** @type {string} */ concealed,
+    ) =>
+      `${frames} pictures shown · freezes: ${frozen} · ${concealed} of the sound made up. Not checked by anybody.`,
     picture_loading: "Loading the picture…",
     picture_failed: "The picture could not be loaded. Choose the entry again to try once more.",
     hash_hint: "Show the whole hash",
@@ -355,7 +420,19 @@ const zh = {
     replaced: "已在别处打开",
     outdated: "页面版本过旧",
   },
-  quality: { good: "良好", fair: "一般", weak: "网络较弱，声音不会断。" },
+  network: { good: "良好", fair: "一般", weak: "较弱", silent: "无信号" },
+  network_is: (word) => `网络${word}`,
+  own_network: {
+    good: "您的网络良好",
+    fair: "您的网络一般",
+    weak: "您的网络较弱，声音不会断。",
+    silent: "您的画面和声音暂时传不出去，正在恢复…",
+  },
+  whose: { customer: "客户的", courier: "快递员的", qa: "质检的" },
+  their_network: {
+    weak: (whose) => `${whose}网络较弱，声音不会断。`,
+    silent: (whose) => `${whose}网络中断，正在恢复…`,
+  },
   alone_customer: "等待快递员加入…",
   alone_courier: "等待客户加入…",
   their_connection_silent: (name) => `${name}信号中断，正在恢复…`,
@@ -393,6 +470,7 @@ const zh = {
   ended_hint: "不能再添加内容，已封存的内容会一直保留。",
 
   minutes: (minutes, seconds) => (minutes > 0 ? `${minutes} 分 ${seconds} 秒` : `${seconds} 秒`),
+  unknown_time: "时长不明",
 
   notice: {
     bad_link: {
@@ -456,6 +534,20 @@ const zh = {
     consented: (name) => `${name}已同意`,
     call_started: (call) => `第 ${call} 次通话开始`,
     joined: (name) => `${name}加入通话`,
+    gap_started: {
+      network: (name) => `${name}：连接中断`,
+      microphone_off: (name) => `${name}：麦克风已关`,
+      camera_off: (name) => `${name}：画面已关`,
+      page_hidden: (name) => `${name}：页面在后台`,
+    },
+    gap_ended: {
+      network: (name, lasted) => `${name}：曾断线，${lasted}`,
+      microphone_off: (name, lasted) => `${name}：麦克风曾关闭，${lasted}`,
+      camera_off: (name, lasted) => `${name}：画面曾关闭，${lasted}`,
+      page_hidden: (name, lasted) => `${name}：页面曾在后台，${lasted}`,
+    },
+    call_quality: (name, sent, received, gaps) =>
+      `${name}：网络丢包 上行 ${sent}，下行 ${received} · 中断 ${gaps} 次`,
     left: {
       left: (name) => `${name}离开通话`,
       lost: (name) => `${name}连接中断`,
@@ -548,6 +640,24 @@ const zh = {
     text: "文字",
     traffic: "流量",
     traffic_text: (sent, received, lost) => `发送 ${sent} 包，接收 ${received} 包，丢失 ${lost} 包`,
+    network: "网络",
+    rate: "千比特/秒",
+    loss: "丢包",
+    round_trip: "往返",
+    freezes: "卡顿",
+    way_sent: "上行",
+    way_received: "下行",
+    freezes_text: (count, seconds) => (count === 0 ? "0" : `${count} · ${seconds.toFixed(1)} 秒`),
+    began_at: "开始",
+    lasted: "持续",
+    gaps: "中断",
+    gaps_text: (count, lasted) => (count === 0 ? "没有" : `${count} 次 · ${lasted}`),
+    round_trip_text: (median, max) => `中位 ${median} 毫秒，最长 ${max} 毫秒`,
+    way_text: (packets, size, loss, repaired, lost) =>
+      `${packets} 包，${size} · 途中丢失 ${loss}：补回 ${repaired} 包，未补回 ${lost} 包`,
+    claim: "页面自述",
+    claim_text: (frames, frozen, concealed) =>
+      `显示画面 ${frames} 帧 · 卡顿 ${frozen} · 声音补全 ${concealed}。未经核实。`,
     picture_loading: "正在载入照片…",
     picture_failed: "照片没有载入。请重新选择这一条再试。",
     hash_hint: "显示完整哈希",
@@ -610,6 +720,21 @@ export function fullTime(time) {
 export function callClock(seconds) {
   const minutes = Math.floor(seconds / 60);
   return `${twoDigits(minutes)}:${twoDigits(seconds % 60)}`;
+}
+
+/** A share as people read it. @param {number} permille */
+export function percent(permille) {
+  return `${(permille / 10).toFixed(1)}\u00a0%`; // never broken before its sign
+}
+
+/** A thousand bits a second, in whole numbers. @param {number} bitrate_bps */
+export function kilobits(bitrate_bps) {
+  return String(Math.round(bitrate_bps / 1000));
+}
+
+/** @param {number} size_bytes */
+export function megabytes(size_bytes) {
+  return `${(size_bytes / 1_000_000).toFixed(1)} MB`;
 }
 
 /** @param {number} value */

@@ -8,7 +8,7 @@ import asyncio
 import logging
 import time
 from collections.abc import Coroutine, Sequence
-from typing import Any
+from typing import Any, assert_never
 
 from aiohttp import WSMsgType, web
 
@@ -29,9 +29,12 @@ from signaling.messages import (
     CommandMessage,
     Event,
     Hello,
+    Muted,
     Nack,
     Ping,
+    Playback,
     Pong,
+    Signal,
     SignalMessage,
     Welcome,
     You,
@@ -128,13 +131,21 @@ class CaseSocket:
         elif case is None:
             self._perform(self._reader.close(CloseCode.ILLEGAL, "hello comes first"))
         elif isinstance(message, SignalMessage):
-            signal = message.signal
-            self._service.calls.mute(case, self.actor, audio=signal.audio, video=signal.video)
+            self._take_signal(case, message.signal)
         elif isinstance(message.command, TakeFrame):
             await self._shutters.acquire()
             self._start(self._press(case, message))
         else:
             await self._carry_out(case, message)
+
+    def _take_signal(self, case: Case, signal: Signal) -> None:
+        match signal:
+            case Muted():
+                self._service.calls.mute(case, self.actor, signal)
+            case Playback():
+                self._service.calls.play(case, self.actor, signal)
+            case _:
+                assert_never(signal)
 
     async def _greet(self, hello: Hello) -> None:
         try:

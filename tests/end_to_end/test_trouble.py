@@ -71,6 +71,8 @@ async def test_a_reload_comes_back_into_the_same_call(
         assert len(await scene.bodies("call_started")) == 1
         assert len(await scene.bodies("joined")) == 2
         assert await scene.bodies("left") == []
+        causes = [gap["cause"] for gap in await scene.bodies("gap_started")]
+        assert "network" in causes, "that the connection was another for a moment is in the log"
 
 
 async def test_a_call_survives_strangers_and_their_datagrams(

@@ -585,7 +585,7 @@ def test_a_newcomer_makes_everybody_send_a_keyframe() -> None:
 
 
 def test_a_newcomer_is_given_the_picture_that_is_shown_now() -> None:
-    """The keyframe and its short tail are at hand: no round trip to the camera, and no larger stream for all."""
+    """The keyframe and its short tail are at hand: no round trip to the camera, no larger stream for all."""
     play(
         Join("a"),
         Admit("a"),

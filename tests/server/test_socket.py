@@ -2,14 +2,18 @@
 
 import asyncio
 import socket as sockets
+from pathlib import Path
 from typing import Any
 
 import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from server import calls, cases
-from signaling import synchronisation
-from tests.conftest import Caller
+from signaling import gaps, synchronisation
+from signaling.case import Actor
+from signaling.commands import StartGap
+from tests.conftest import Caller, calling
+from tests.media.client_peer import ClientPeer
 
 
 async def greet(
@@ -133,6 +137,7 @@ async def test_words_out_of_turn_and_words_of_nobody_close_the_socket(caller: Ca
         ('{"type":"hello"}', 4400),
         ('{"type":"command","id":"k","command":{"kind":"join"}}', 4409),
         ('{"type":"signal","signal":{"kind":"muted","audio":true,"video":true}}', 4409),
+        ('{"type":"signal","signal":{"kind":"playback","frames":-1}}', 4400),
     ):
         socket = await caller.socket(case_id)
         await socket.send_str(text)
@@ -164,6 +169,146 @@ async def test_presence_tells_who_is_here_and_what_they_have_muted(caller: Calle
             names = [person["name"] for person in message["event"]["people"]]
             if names == ["Li"]:
                 break
+
+
+async def in_call(caller: Caller, case_id: str, role: str) -> tuple[ClientWebSocketResponse, ClientPeer, str]:
+    """Somebody who has joined, with media that are connected."""
+    link = await caller.link(case_id, role, role)
+    socket = await greet(caller, case_id, link["token"])
+    peer = await ClientPeer.open()
+    peer.connect(caller.service.relay.connect(case_id, link["link_id"], peer.offer()).answer)
+    await peer.wait_connected()
+    await say(socket, "k1", kind="consent", statement="yes", language="en")
+    await say(socket, "k2", kind="join")
+    return socket, peer, link["link_id"]
+
+
+async def next_quality(socket: ClientWebSocketResponse) -> list[dict[str, Any]]:
+    """The people of the next event of that kind."""
+    while True:
+        message = await socket.receive_json(timeout=5)
+        if message["type"] == "event" and message["event"]["kind"] == "quality":
+            return list(message["event"]["people"])
+
+
+async def log_of(caller: Caller, case_id: str, kind: str) -> list[dict[str, Any]]:
+    _, log = await caller.call("GET", f"/api/cases/{case_id}/entries")
+    return [entry for entry in log["entries"] if entry["envelope"]["kind"] == kind]
+
+
+async def test_levels_are_for_everyone_and_numbers_for_qa(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "READ_EVERY_S", 0.05)
+    case_id = await caller.open_case()
+    qa = await greet(caller, case_id, (await caller.link(case_id, "qa"))["token"])
+    courier, peer, courier_id = await in_call(caller, case_id, "courier")
+    (person,) = await next_quality(courier)
+    assert person == {
+        "actor_id": courier_id, "level": "good", "sent": "good", "received": "good", "numbers": None
+    }  # fmt: skip
+    played = {"frames": 50, "freezes": 2, "frozen_ms": 900, "audio_samples": 1000, "concealed_samples": 10}
+    await courier.send_json({"type": "signal", "signal": {"kind": "playback", **played}})
+    while (told := (await next_quality(qa))[0]["numbers"])["playback"] is None:
+        pass
+    assert told["playback"] == {"freezes": 2, "frozen_ms": 900, "concealed_permille": 10}
+    assert told["round_trip_ms"] is None and told["sent"]["loss_permille"] == 0
+    await courier.send_json({"type": "command", "id": "k3", "command": {"kind": "leave"}})
+    assert await next_quality(courier) == []
+    while await next_quality(qa) != []:
+        pass
+    (summary,) = await log_of(caller, case_id, "call_quality")
+    assert summary["envelope"]["actor_id"] == courier_id
+    assert summary["body"]["playback_claim"]["frames"] == 50
+    peer.close()
+
+
+async def test_a_flood_of_claims_is_told_no_oftener_than_a_reading(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "READ_EVERY_S", 0.2)
+    case_id = await caller.open_case()
+    qa = await greet(caller, case_id, (await caller.link(case_id, "qa"))["token"])
+    courier, peer, _ = await in_call(caller, case_id, "courier")
+    played = {"frames": 1, "freezes": 1, "frozen_ms": 1, "audio_samples": 1, "concealed_samples": 1}
+    for _ in range(500):
+        await courier.send_json({"type": "signal", "signal": {"kind": "playback", **played}})
+    events = 0
+    while True:
+        (person,) = await next_quality(qa)
+        events += 1
+        playback = person["numbers"]["playback"]
+        if playback is not None and playback["freezes"] == 500:
+            break
+    assert events <= 25, "500 signals took far less than 5 s"
+    peer.close()
+
+
+async def test_gaps_of_microphone_and_network_are_in_the_log(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(calls, "READ_EVERY_S", 0.02)
+    monkeypatch.setattr(gaps, "NOTICED_AFTER_S", 0.1)
+    monkeypatch.setattr(gaps, "STEADY_AFTER_S", 0.1)
+    case_id = await caller.open_case()
+    courier, peer, courier_id = await in_call(caller, case_id, "courier")
+
+    async def mute(*, audio: bool) -> None:
+        await courier.send_json(
+            {"type": "signal", "signal": {"kind": "muted", "audio": audio, "video": True}}
+        )
+
+    async def entry(kind: str) -> dict[str, Any]:
+        while True:
+            message = await courier.receive_json(timeout=5)
+            if message["type"] == "entry" and message["entry"]["envelope"]["kind"] == kind:
+                return dict(message["entry"])
+
+    await mute(audio=False)
+    await asyncio.sleep(0.05)
+    await mute(audio=True)
+    started = await entry("gap_started")
+    assert started["envelope"]["actor_id"] == courier_id
+    assert (started["body"]["of"], started["body"]["cause"]) == ("audio", "microphone_off")
+    assert started["body"]["began_at"] <= started["envelope"]["recorded_at"]
+    for _ in range(20):  # a hostile page: now this, now that
+        await mute(audio=False)
+        await mute(audio=True)
+    await mute(audio=False)
+    ended = await entry("gap_ended")
+    assert ended["body"]["number"] == started["envelope"]["number"] == ended["envelope"]["number"] - 1
+    peer.close()
+    assert (await entry("gap_started"))["body"]["cause"] == "network"
+    await say(courier, "k3", kind="leave")
+    _, log = await caller.call("GET", f"/api/cases/{case_id}/entries")
+    last = [entry["envelope"]["kind"] for entry in log["entries"]][-4:]
+    assert last == ["gap_ended", "call_quality", "left", "call_ended"]
+    assert log["entries"][-3]["body"]["gaps"]["count"] == 2
+
+
+async def test_a_call_whose_service_died_within_a_gap_is_ended_and_the_case_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def nothing(*_: object) -> None:
+        return
+
+    async with calling(tmp_path) as caller:
+        case_id = await caller.open_case()
+        socket, peer, _ = await in_call(caller, case_id, "courier")
+        case = await caller.service.cases.get(case_id)
+        assert case.state.call is not None
+        actor_id, session_id = next(iter(case.state.call.in_call.items()))
+        actor = Actor(role="courier", actor_id=actor_id, session_id=session_id)
+        await case.handle(StartGap(cause="network", age_ms=5), actor)
+        monkeypatch.setattr(caller.service.calls, "recover", nothing)  # it says nothing more
+        peer.close()
+        await socket.close()
+    async with calling(tmp_path) as caller:
+        (ended,) = await log_of(caller, case_id, "gap_ended")
+        assert ended["body"]["duration_ms"] is None
+        assert await log_of(caller, case_id, "call_quality") == []
+        (left,) = await log_of(caller, case_id, "left")
+        assert left["body"]["reason"] == "interrupted"
 
 
 async def test_a_log_longer_than_a_page_arrives_whole_while_it_grows(caller: Caller) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 from signaling.case import (
+    NO_QUALITY,
     NO_TRAFFIC,
     Actor,
     Append,
@@ -16,7 +17,16 @@ from signaling.case import (
     new_case,
 )
 from signaling.commands import Command, Consent, IssueLink, Join, OpenCase
-from signaling.entries import Blob, Body, FrameSealed, PacketSpan, Traffic
+from signaling.entries import (
+    Blob,
+    Body,
+    CallQuality,
+    FrameSealed,
+    GapSum,
+    PacketSpan,
+    Traffic,
+    WayQuality,
+)
 from signaling.values import INTEGRATOR, SYSTEM, ActorId, CaseId, PersonRole, SessionId
 
 START_AT = datetime(2026, 11, 22, 14, 3, 22, 123_000, tzinfo=UTC)
@@ -75,6 +85,21 @@ def traffic(packets: int) -> Traffic:
     )
 
 
+def quality(packets: int) -> CallQuality:
+    way = WayQuality(
+        packets=packets, bytes=packets * 1_000, lost_packets=1, repaired_packets=2, loss_permille=3
+    )
+    return CallQuality(
+        call_number=1,
+        duration_ms=1_000,
+        sent=way,
+        received=way,
+        round_trip=None,
+        gaps=GapSum(count=0, total_ms=0),
+        playback_claim=None,
+    )
+
+
 class Log:
     """A case with its log in memory: what the server does, without a disk."""
 
@@ -84,10 +109,14 @@ class Log:
         self.now_at = START_AT
 
     def give(
-        self, actor: Actor, command: Command, counted: Mapping[ActorId, Traffic] = NO_TRAFFIC
+        self,
+        actor: Actor,
+        command: Command,
+        counted: Mapping[ActorId, Traffic] = NO_TRAFFIC,
+        measured: Mapping[ActorId, CallQuality] = NO_QUALITY,
     ) -> list[Body | CaptureFrame]:
         """Decides, appends, evolves; returns the bodies that were appended, or the picture to take."""
-        outputs = decide(self.state, command, actor, self.now_at, counted)
+        outputs = decide(self.state, command, actor, self.now_at, counted, measured)
         given: list[Body | CaptureFrame] = []
         for output in outputs:
             if isinstance(output, Append):

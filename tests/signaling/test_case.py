@@ -1,5 +1,6 @@
 """Who may do what when, what follows from it, and that a replay leads to the same state."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -21,6 +22,7 @@ from signaling.commands import (
     Command,
     Depart,
     EndCase,
+    EndGap,
     FrameCaptured,
     IssueLink,
     Join,
@@ -29,6 +31,7 @@ from signaling.commands import (
     RecordView,
     RevokeLink,
     SendText,
+    StartGap,
     TakeFrame,
 )
 from signaling.entries import (
@@ -40,6 +43,8 @@ from signaling.entries import (
     Envelope,
     Exported,
     FrameFailed,
+    GapEnded,
+    GapStarted,
     Joined,
     Left,
     LinkIssued,
@@ -78,6 +83,7 @@ from tests.signaling.builders import (
     link,
     opened_case,
     person,
+    quality,
     running_call,
     traffic,
 )
@@ -96,6 +102,8 @@ EVERY_COMMAND: list[Command] = [
     link(STRANGER),
     RevokeLink(link_id=COURIER.actor_id),
     Depart(reason="lost"),
+    StartGap(cause="network", age_ms=3_000),
+    EndGap(cause="network", duration_ms=5_000),
     FrameCaptured(frame=frame_of(COURIER)),
     FAILED,
     RecordView(number=99),
@@ -358,6 +366,79 @@ def test_the_table_has_a_row_for_every_command() -> None:
     assert {type(command) for command in EVERY_COMMAND} == set(LEGAL)
 
 
+# Gaps and quality
+
+NETWORK_GAP = GapStarted(call_number=1, of="both", cause="network", began_at=START_AT + timedelta(seconds=7))
+NETWORK_BACK = GapEnded(call_number=1, number=8, of="both", cause="network", duration_ms=5_000)
+
+
+def call_with_a_gap() -> Log:
+    log = running_call(CUSTOMER, COURIER)
+    log.wait(10)
+    assert log.give(COURIER, StartGap(cause="network", age_ms=3_000)) == [
+        replace(NETWORK_GAP, began_at=START_AT + timedelta(seconds=7))
+    ]
+    return log
+
+
+def test_a_gap_is_told_once_and_ends_once() -> None:
+    log = call_with_a_gap()
+    gap = log.entries[-1].number
+    assert log.give(COURIER, StartGap(cause="network", age_ms=0)) == []
+    assert log.give(COURIER, StartGap(cause="camera_off", age_ms=0)) != [], "another cause is another gap"
+    assert log.give(COURIER, EndGap(cause="network", duration_ms=5_000)) == [
+        replace(NETWORK_BACK, number=gap)
+    ]
+    assert log.give(COURIER, EndGap(cause="network", duration_ms=5_000)) == []
+    assert log.give(CUSTOMER, EndGap(cause="camera_off", duration_ms=1)) == [], "it is another person's"
+
+
+def test_who_leaves_within_a_gap_ends_it_and_says_how_their_call_was() -> None:
+    log = call_with_a_gap()
+    gap = log.entries[-1].number
+    log.wait(60)
+    counted, measured = {COURIER.actor_id: traffic(5)}, {COURIER.actor_id: quality(5)}
+    assert log.give(COURIER, Depart(reason="lost"), counted, measured) == [
+        replace(NETWORK_BACK, number=gap, duration_ms=63_000),
+        quality(5),
+        Left(call_number=1, reason="lost", traffic=traffic(5)),
+    ]
+    assert log.state.call is not None and log.state.call.gaps == {}
+    assert {entry.actor_id for entry in log.entries[-3:]} == {COURIER.actor_id}
+
+
+def test_how_long_a_gap_was_is_not_known_to_a_service_that_was_not_there() -> None:
+    log = call_with_a_gap()
+    gap = log.entries[-1].number
+    log.wait(3_600)
+    assert log.give(COURIER, Depart(reason="interrupted")) == [
+        replace(NETWORK_BACK, number=gap, duration_ms=None),
+        Left(call_number=1, reason="interrupted", traffic=None),
+    ]
+
+
+def test_the_end_of_a_case_ends_the_gaps_and_says_how_everybodys_call_was() -> None:
+    log = call_with_a_gap()
+    everybody = (CUSTOMER, COURIER)
+    log.give(
+        API,
+        EndCase(),
+        {actor.actor_id: traffic(5) for actor in everybody},
+        {actor.actor_id: quality(5) for actor in everybody},
+    )
+    late = ["call_quality", "left", "gap_ended", "call_quality", "left", "call_ended", "case_ended"]
+    assert log.kinds()[-len(late) :] == late
+
+
+def test_what_was_noticed_too_late_makes_no_entry() -> None:
+    log = running_call(CUSTOMER, COURIER)
+    log.give(COURIER, Leave())
+    assert log.give(COURIER, StartGap(cause="network", age_ms=0)) == []
+    log.give(API, EndCase())
+    assert log.give(CUSTOMER, StartGap(cause="network", age_ms=0)) == []
+    assert log.give(CUSTOMER, EndGap(cause="network", duration_ms=1)) == []
+
+
 # Replay
 
 
@@ -375,6 +456,9 @@ def test_an_entry_that_does_not_follow_is_refused() -> None:
         CallStarted(call_number=3),
         Joined(call_number=1),
         Left(call_number=1, reason="left", traffic=None),
+        NETWORK_GAP,
+        NETWORK_BACK,
+        quality(7),
         CallEnded(call_number=1, duration_ms=0, participants=()),
         LinkRevoked(link_id=ActorId("l_" + "z" * 20)),
     ],

@@ -1,5 +1,6 @@
 """Whatever people and the server try, in whatever order: what a case never comes to."""
 
+from dataclasses import replace
 from typing import Any
 
 from hypothesis import given, settings
@@ -10,6 +11,7 @@ from signaling.commands import (
     Command,
     Depart,
     EndCase,
+    EndGap,
     FrameCaptured,
     Join,
     Leave,
@@ -17,9 +19,23 @@ from signaling.commands import (
     RecordView,
     RevokeLink,
     SendText,
+    StartGap,
     TakeFrame,
 )
-from signaling.entries import Body, CallEnded, CallStarted, Envelope, Exported, Joined, Left, encode_body
+from signaling.entries import (
+    Body,
+    CallEnded,
+    CallQuality,
+    CallStarted,
+    Envelope,
+    Exported,
+    GapCause,
+    GapEnded,
+    GapStarted,
+    Joined,
+    Left,
+    encode_body,
+)
 from signaling.errors import SignalingError
 from tests.signaling.builders import (
     API,
@@ -33,14 +49,19 @@ from tests.signaling.builders import (
     link,
     opened_case,
     person,
+    quality,
     traffic,
 )
 
 PEOPLE = [CUSTOMER, COURIER, QA, person("qa", "second"), person("courier", "third")]
 
+CAUSES: list[GapCause] = ["network", "microphone_off", "camera_off", "page_hidden"]
+
 COMMANDS = st.one_of(
     st.sampled_from([CONSENT, Join(), Leave(), SendText(text="hello"), RecordExport()]),
     st.sampled_from([CONSENT, Join(), Leave(), Depart(reason="lost"), Depart(reason="interrupted")]),
+    st.builds(StartGap, cause=st.sampled_from(CAUSES), age_ms=st.integers(0, 9_000)),
+    st.builds(EndGap, cause=st.sampled_from(CAUSES), duration_ms=st.integers(0, 9_000)),
     st.builds(TakeFrame, of=st.sampled_from([someone.actor_id for someone in PEOPLE])),
     st.builds(RevokeLink, link_id=st.sampled_from([someone.actor_id for someone in PEOPLE])),
     st.builds(FrameCaptured, frame=st.sampled_from([frame_of(someone) for someone in PEOPLE])),
@@ -57,8 +78,12 @@ def play(steps: list[tuple[Actor, Command]]) -> Log:
     for count, (actor, command) in enumerate(steps):
         before = log.state
         counted = {actor_id: traffic(count) for actor_id in before.in_call[:2]}
+        call_number = before.call.call_number if before.call else 0
+        measured = {
+            actor_id: replace(quality(count), call_number=call_number) for actor_id in before.in_call[:3]
+        }
         try:
-            log.give(actor, command, counted)
+            log.give(actor, command, counted, measured)
         except SignalingError:
             assert log.state == before
         log.wait(1)
@@ -97,6 +122,7 @@ def test_a_call_holds_those_who_consented_and_ends_when_it_is_empty(
     log = play(steps)
     in_call: set[str] = set()
     consented: set[str] = set()
+    gaps: dict[tuple[str, str], int] = {}
     going_on = False
     for entry in log.entries:
         body: Body = entry.body
@@ -108,8 +134,16 @@ def test_a_call_holds_those_who_consented_and_ends_when_it_is_empty(
                 assert going_on and entry.actor_id in consented and entry.actor_id not in in_call
                 in_call.add(entry.actor_id)
                 assert len(in_call) <= MAX_IN_CALL
+            case GapStarted():
+                assert entry.actor_id in in_call and (entry.actor_id, body.cause) not in gaps
+                gaps[entry.actor_id, body.cause] = entry.number
+            case GapEnded():
+                assert gaps.pop((entry.actor_id, body.cause)) == body.number
+            case CallQuality():
+                assert entry.actor_id in in_call
             case Left():
                 in_call.remove(entry.actor_id)
+                assert all(of != entry.actor_id for of, _ in gaps), "nobody leaves with a gap open"
             case CallEnded():
                 assert going_on and not in_call
                 going_on = False

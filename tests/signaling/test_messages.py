@@ -71,6 +71,20 @@ def command(body: dict[str, Any], command_id: str = "k1") -> str:
     return json.dumps({"type": "command", "id": command_id, "command": body})
 
 
+def muted(change: dict[str, Any]) -> str:
+    return json.dumps({"type": "signal", "signal": {"kind": "muted", "audio": True, "video": False} | change})
+
+
+def playback(change: dict[str, Any]) -> str:
+    played = {"frames": 50, "freezes": 0, "frozen_ms": 0, "audio_samples": 96_000, "concealed_samples": 0}
+    return json.dumps({"type": "signal", "signal": {"kind": "playback", **played} | change})
+
+
+def test_a_page_that_does_not_know_of_hidden_is_understood() -> None:
+    assert parse_client_message(muted({})) == parse_client_message(muted({"hidden": False}))
+    assert parse_client_message(playback({"frames": 2**32}))
+
+
 @pytest.mark.parametrize(
     "text",
     [
@@ -83,6 +97,19 @@ def command(body: dict[str, Any], command_id: str = "k1") -> str:
         '{"type":"synced","number":1}',
         '{"type":"ping","extra":1}',
         '{"type":"signal","signal":{"audio":true,"video":true}}',
+        muted({"video": None}),
+        muted({"hidden": 1}),
+        muted({"since": 0}),
+        playback({"frames": -1}),
+        playback({"frames": 1.5}),
+        playback({"frames": "50"}),
+        playback({"freezes": True}),
+        playback({"frozen_ms": 2**32 + 1}),
+        playback({"audio_samples": 2**64}),
+        playback({"concealed_samples": None}),
+        playback({"of": "l_" + "2" * 20}),
+        '{"type":"signal","signal":{"kind":"playback","frames":1}}',
+        '{"type":"signal","signal":{"kind":"quality","people":[]}}',
         '{"type":"hello","version":2,"token":"t","after":0,"hash":null}',
         '{"type":"hello","version":1,"token":"","after":0,"hash":null}',
         '{"type":"hello","version":1,"token":"t","after":1,"hash":null}',

@@ -2,7 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Backoff } from "../../web/backoff.js";
-import { qualityOf, readStatistics, SteadyQuality } from "../../web/quality.js";
+import { add, NOTHING_PLAYED, Playback, readPlayed } from "../../web/playback.js";
 import { readToken } from "../../web/token.js";
 import { windowOf } from "../../web/windowed_list.js";
 
@@ -41,31 +41,39 @@ test("a crowd does not come back in step", () => {
   assert.ok(late.next() > early.next());
 });
 
-test("the network falls at once and rises after two good readings", () => {
-  const steady = new SteadyQuality();
-  const reading = { received: 100, lost: 0, their_loss: 0, round_trip_s: 0.05 };
-  assert.equal(steady.handleReading(reading), "good");
-  assert.equal(steady.handleReading({ ...reading, received: 180, lost: 20 }), "weak");
-  assert.equal(steady.handleReading({ ...reading, received: 280, lost: 20 }), "weak");
-  assert.equal(steady.handleReading({ ...reading, received: 380, lost: 20 }), "good");
-});
-
-test("quality is the worse of loss and delay", () => {
-  const reading = { received: 100, lost: 0, their_loss: 0, round_trip_s: 0 };
-  assert.equal(qualityOf(null, { ...reading, round_trip_s: 0.4 }), "fair");
-  assert.equal(qualityOf(null, { ...reading, their_loss: 0.2 }), "weak");
-  assert.equal(qualityOf(null, { ...reading, lost: 5 }), "fair");
-});
-
-test("statistics of all streams are summed", () => {
+test("what was played is summed over all that is received, in whole numbers", () => {
   const report = [
-    { type: "inbound-rtp", packetsReceived: 10, packetsLost: 1 },
-    { type: "inbound-rtp", packetsReceived: 5, packetsLost: -2 },
-    { type: "remote-inbound-rtp", fractionLost: 0.25 },
-    { type: "candidate-pair", nominated: true, currentRoundTripTime: 0.08 },
+    {
+      type: "inbound-rtp",
+      framesDecoded: 50,
+      freezeCount: 1,
+      totalFreezesDuration: 0.3204,
+      totalSamplesReceived: 0,
+    },
+    {
+      type: "inbound-rtp",
+      totalSamplesReceived: 96_000,
+      concealedSamples: 1500,
+      silentConcealedSamples: 540,
+    },
+    { type: "inbound-rtp" }, // Firefox counts no freezes
+    { type: "outbound-rtp", framesEncoded: 50 },
     { type: "codec" },
   ];
-  assert.deepEqual(readStatistics(report), { received: 15, lost: 1, their_loss: 0.25, round_trip_s: 0.08 });
+  const played = { frames: 50, freezes: 1, frozen_ms: 320, audio_samples: 96_000, concealed_samples: 960 };
+  assert.deepEqual(readPlayed(report), played);
+  assert.deepEqual(readPlayed([]), NOTHING_PLAYED);
+});
+
+test("a connection tells what it has played since it last told", () => {
+  const playback = new Playback();
+  const first = { ...NOTHING_PLAYED, frames: 40, concealed_samples: 100 };
+  assert.deepEqual(playback.handleReading(first), first);
+  const second = playback.handleReading({ ...first, frames: 90, concealed_samples: 80 });
+  assert.deepEqual(second, { ...NOTHING_PLAYED, frames: 50 }, "never less than nothing");
+  assert.deepEqual(add(first, second), { ...first, frames: 90 });
+  const odd = playback.handleReading({ ...first, frames: 2 ** 40, freezes: Number.NaN });
+  assert.deepEqual([odd.frames, odd.freezes], [2 ** 32, 0], "nothing that the service would refuse");
 });
 
 test("of a long list only the rows in sight exist", () => {

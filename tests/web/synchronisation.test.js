@@ -220,5 +220,8 @@ test("malformed text from the server ends the connection, not the page", () => {
 
 test("signals are dropped while offline", () => {
   const synchronisation = machine();
-  assert.deepEqual(synchronisation.handleSignal({ kind: "muted", audio: true, video: false }), []);
+  assert.deepEqual(
+    synchronisation.handleSignal({ kind: "muted", audio: true, video: false, hidden: false }),
+    [],
+  );
 });

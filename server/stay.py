@@ -1,0 +1,322 @@
+"""One person's stay in a call as it was measured: levels and numbers while it lasts, a summary at its end.
+
+    streams of their connection, one reading a second ──┐          ┌─> PersonQuality (an event)
+    what their page played: its claim ──────────────────┼─> Stay ──┼─> StartGap, EndGap (commands)
+    what is there of them and what is not ──────────────┘          └─> CallQuality (an entry)
+
+A connection may be replaced during a stay, and its counters begin anew: only what they grew by is taken.
+Pure: no clock, no socket.
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from media.network_grade import GradeReading, Level, NetworkGrade, own_loss, worst
+from media.relay import ConnectionState
+from media.router import ASSUMED_ROUND_TRIP_S, SlotAssignment, StreamQuality
+from signaling.commands import EndGap, StartGap
+from signaling.entries import CallQuality, GapCause, GapSum, PlaybackClaim, RoundTrip, Traffic, WayQuality
+from signaling.gaps import GapBegan, Gaps
+from signaling.messages import (
+    Muted,
+    PersonQuality,
+    Playback,
+    PlaybackNumbers,
+    QualityNumbers,
+    WayNumbers,
+)
+from signaling.values import MAX_INTEGER, ActorId
+
+MIN_PACKETS = 10  # of a reading, to say anything of loss: silence by DTX sends two or three a second
+MAX_ROUND_TRIP_MS = 10_000  # longer is counted as this: the median then has a bounded memory
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counted:
+    """One way's counters, over all of its streams."""
+
+    packets: int = 0
+    bytes: int = 0
+    lost_packets: int = 0
+    repaired_packets: int = 0
+
+    def grown_from(self, before: "Counted") -> "Counted":
+        """By how much; a counter that began anew has not grown."""
+        return Counted(
+            packets=max(0, self.packets - before.packets),
+            bytes=max(0, self.bytes - before.bytes),
+            lost_packets=max(0, self.lost_packets - before.lost_packets),
+            repaired_packets=max(0, self.repaired_packets - before.repaired_packets),
+        )
+
+    def plus(self, more: "Counted") -> "Counted":
+        return Counted(
+            packets=self.packets + more.packets,
+            bytes=self.bytes + more.bytes,
+            lost_packets=self.lost_packets + more.lost_packets,
+            repaired_packets=self.repaired_packets + more.repaired_packets,
+        )
+
+
+NOTHING = Counted()
+
+
+def count(streams: Iterable[StreamQuality]) -> Counted:
+    """Their sum. RFC 3550 lets the number of lost packets be negative: duplicates."""
+    one_by_one = list(streams)
+    return Counted(
+        packets=sum(stream.packets for stream in one_by_one),
+        bytes=sum(stream.bytes for stream in one_by_one),
+        lost_packets=max(0, sum(stream.lost_packets for stream in one_by_one)),
+        repaired_packets=sum(stream.repaired_packets for stream in one_by_one),
+    )
+
+
+class Way:
+    """Sent or received."""
+
+    def __init__(self) -> None:
+        self.sum = NOTHING
+        self.bitrate_bps = 0
+        self.loss = 0.0
+        self._grade = NetworkGrade()
+        self._counted = NOTHING
+        self._read_bytes = 0
+        self._read_packets: Mapping[tuple[str, str], int] = {}
+
+    @property
+    def level(self) -> Level:
+        return self._grade.level
+
+    def begin(self, streams: Sequence[StreamQuality]) -> None:
+        """What these have counted until now belongs to no reading."""
+        self._counted = count(streams)
+        self._read_packets = _packets(streams)
+
+    def handle_counters(self, streams: Sequence[StreamQuality]) -> None:
+        """Adds what they grew by."""
+        counted = count(streams)
+        self.sum = self.sum.plus(counted.grown_from(self._counted))
+        self._counted = counted
+
+    def handle_reading(
+        self,
+        streams: Sequence[StreamQuality],
+        sources: Mapping[tuple[str, str], StreamQuality],
+        round_trip_s: float | None,
+        *,
+        silent: bool,
+        elapsed_s: float,
+    ) -> None:
+        """After `handle_counters`, about once a second. `sources`: of what is received, by mid and kind, the
+        stream of its sender to the relay.
+        """
+        self.bitrate_bps = round((self.sum.bytes - self._read_bytes) * 8 / elapsed_s) if elapsed_s > 0 else 0
+        self._read_bytes = self.sum.bytes
+        lost, jitter_s, packets = 0.0, 0.0, 0
+        for stream in streams:
+            fresh = max(0, stream.packets - self._read_packets.get((stream.mid, stream.kind), 0))
+            if fresh == 0:
+                continue  # its last report speaks of another time
+            source = sources.get((stream.mid, stream.kind))
+            loss, late_s = stream.fraction_lost, stream.jitter_s
+            if source is not None:
+                loss, late_s = own_loss(loss, source.fraction_lost), late_s - source.jitter_s
+            lost += fresh * loss
+            packets += fresh
+            jitter_s = max(jitter_s, late_s)
+        self._read_packets = _packets(streams)
+        known = packets >= MIN_PACKETS
+        self.loss = min(1.0, lost / packets) if known else 0.0
+        self._grade.handle_reading(
+            GradeReading(
+                loss=self.loss if known else None,
+                round_trip_s=round_trip_s,
+                jitter_s=jitter_s if known else 0.0,
+                silent=silent,
+            )
+        )
+
+    def numbers(self) -> WayNumbers:
+        return WayNumbers(bitrate_bps=self.bitrate_bps, loss_permille=round(self.loss * 1000))
+
+    def quality(self, packets: int, size_bytes: int) -> WayQuality:
+        """Packets and bytes as the relay counted them for `left`; of losses what was measured."""
+        lost = self.sum.lost_packets + self.sum.repaired_packets
+        sent = self.sum.packets + self.sum.lost_packets
+        return WayQuality(
+            packets=packets,
+            bytes=size_bytes,
+            lost_packets=self.sum.lost_packets,
+            repaired_packets=self.sum.repaired_packets,
+            loss_permille=min(1000, lost * 1000 // sent) if sent else 0,
+        )
+
+
+class Stay:
+    """From `joined` to `left`."""
+
+    def __init__(self, actor_id: ActorId, now: float) -> None:
+        self._actor_id = actor_id
+        self._joined = now
+        self._read = now
+        self._session_id: str | None = None
+        self._begun = False
+        self._connected = False
+        self._round_trips: Counter[int] = Counter()
+        self._round_trip_ms: int | None = None
+        self._sent = Way()
+        self._received = Way()
+        self._claim: PlaybackClaim | None = None
+        self._concealed_permille = 0
+        self._gaps = Gaps()
+
+    def handle_counters(self, session_id: str | None, streams: Sequence[StreamQuality]) -> None:
+        """At any time. `session_id` is that of the connection, None where there is none."""
+        for way, by_peer in ((self._sent, True), (self._received, False)):
+            its = [stream for stream in streams if stream.sent_by_peer == by_peer]
+            if session_id != self._session_id or not self._begun:
+                # A connection that is older than the stay has counted before it; a newer one from zero.
+                way.begin(() if self._begun else its)
+            way.handle_counters(its)
+        self._session_id, self._begun = session_id, True
+
+    def handle_reading(
+        self,
+        state: ConnectionState,
+        streams: Sequence[StreamQuality],
+        sources: Mapping[tuple[str, str], StreamQuality],
+        now: float,
+    ) -> None:
+        """After `handle_counters`, about once a second."""
+        elapsed_s, self._read = now - self._read, now
+        self._connected = self._connected or state in ("connected", "silent")
+        sent = [stream for stream in streams if stream.sent_by_peer]
+        received = [stream for stream in streams if not stream.sent_by_peer]
+        round_trip_s = _round_trip(received)
+        self._round_trip_ms = None
+        if round_trip_s is not None and state == "connected":
+            self._round_trip_ms = min(MAX_ROUND_TRIP_MS, round(round_trip_s * 1000))
+            self._round_trips[self._round_trip_ms] += 1
+        if not self._connected:
+            return
+        silent = state != "connected"
+        self._sent.handle_reading(sent, {}, round_trip_s, silent=silent, elapsed_s=elapsed_s)
+        self._received.handle_reading(received, sources, round_trip_s, silent=silent, elapsed_s=elapsed_s)
+
+    def handle_presence(
+        self, state: ConnectionState, muted: Muted | None, now: float, last_seen: float | None = None
+    ) -> list[StartGap | EndGap]:
+        """What is there of the person and what is not; what that means for the log."""
+        missing: dict[GapCause, bool] = {"network": state != "connected"}
+        if muted is not None:
+            missing["microphone_off"] = muted.audio
+            missing["camera_off"] = muted.video and not muted.hidden
+            missing["page_hidden"] = muted.hidden
+        outputs = self._gaps.handle_reading(
+            present={cause for cause, absent in missing.items() if not absent},
+            absent={cause for cause, absent in missing.items() if absent},
+            now=now,
+            since=last_seen if state == "silent" else None,
+        )
+        return [
+            StartGap(cause=output.cause, age_ms=_ms(now - output.began))
+            if isinstance(output, GapBegan)
+            else EndGap(cause=output.cause, duration_ms=_ms(output.ended - output.began))
+            for output in outputs
+        ]
+
+    def handle_playback(self, playback: Playback) -> None:
+        """Adds what their page says it has played since it last said so."""
+        before = self._claim or PlaybackClaim(
+            frames=0, freezes=0, frozen_ms=0, audio_samples=0, concealed_samples=0
+        )
+        self._claim = PlaybackClaim(
+            frames=min(MAX_INTEGER, before.frames + playback.frames),
+            freezes=min(MAX_INTEGER, before.freezes + playback.freezes),
+            frozen_ms=min(MAX_INTEGER, before.frozen_ms + playback.frozen_ms),
+            audio_samples=min(MAX_INTEGER, before.audio_samples + playback.audio_samples),
+            concealed_samples=min(MAX_INTEGER, before.concealed_samples + playback.concealed_samples),
+        )
+        heard = max(1, playback.audio_samples)
+        self._concealed_permille = min(1000, playback.concealed_samples * 1000 // heard)
+
+    def quality(self) -> PersonQuality | None:
+        """As it is now; None for who was never connected in this stay."""
+        if not self._connected:
+            return None
+        claim = self._claim
+        return PersonQuality(
+            actor_id=self._actor_id,
+            level=worst(self._sent.level, self._received.level),
+            sent=self._sent.level,
+            received=self._received.level,
+            numbers=QualityNumbers(
+                sent=self._sent.numbers(),
+                received=self._received.numbers(),
+                round_trip_ms=self._round_trip_ms,
+                playback=None
+                if claim is None
+                else PlaybackNumbers(
+                    freezes=claim.freezes,
+                    frozen_ms=claim.frozen_ms,
+                    concealed_permille=self._concealed_permille,
+                ),
+            ),
+        )
+
+    def summary(self, call_number: int, traffic: Traffic, now: float) -> CallQuality:
+        """Of the whole stay, if it ended now."""
+        gaps, missing_s = self._gaps.sum(now)
+        return CallQuality(
+            call_number=call_number,
+            duration_ms=_ms(now - self._joined),
+            sent=self._sent.quality(traffic.sent_packets, traffic.sent_bytes),
+            received=self._received.quality(traffic.received_packets, traffic.received_bytes),
+            round_trip=self._round_trip(),
+            gaps=GapSum(count=gaps, total_ms=_ms(missing_s)),
+            playback_claim=self._claim,
+        )
+
+    def _round_trip(self) -> RoundTrip | None:
+        if not self._round_trips:
+            return None
+        seen, half = 0, (self._round_trips.total() + 1) // 2
+        median_ms = 0
+        for median_ms in sorted(self._round_trips):
+            seen += self._round_trips[median_ms]
+            if seen >= half:
+                break
+        return RoundTrip(median_ms=median_ms, max_ms=max(self._round_trips))
+
+
+def sources_of(
+    slots: Iterable[SlotAssignment], streams: Mapping[str, Sequence[StreamQuality]]
+) -> dict[tuple[str, str], StreamQuality]:
+    """Of each section that somebody receives, by mid and kind: the stream of its sender to the relay, the
+    busiest of its kind. `streams` are everybody's.
+    """
+    found: dict[tuple[str, str], StreamQuality] = {}
+    for slot in slots:
+        for kind, mid in (("audio", slot.audio_mid), ("video", slot.video_mid)):
+            sent = [one for one in streams.get(slot.peer_id, ()) if one.sent_by_peer and one.kind == kind]
+            if mid is not None and sent:
+                found[mid, kind] = max(sent, key=lambda one: one.packets)
+    return found
+
+
+def _packets(streams: Sequence[StreamQuality]) -> dict[tuple[str, str], int]:
+    return {(stream.mid, stream.kind): stream.packets for stream in streams}
+
+
+def _round_trip(received: Sequence[StreamQuality]) -> float | None:
+    """The router assumes one until a receiver's report tells better: then nobody has measured any."""
+    for stream in received:
+        if stream.round_trip_s != ASSUMED_ROUND_TRIP_S:
+            return stream.round_trip_s
+    return None
+
+
+def _ms(seconds: float) -> int:
+    return max(0, round(seconds * 1000))

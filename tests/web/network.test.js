@@ -1,0 +1,103 @@
+// @ts-check
+/** Whose network is told, in which words, and when nothing can be said. */
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { networkOf, networkSentence } from "../../web/network.js";
+import { INITIAL, reduce } from "../../web/state.js";
+import { WORDS } from "../../web/words.js";
+
+const [ME, COURIER, QA] = ["l_me", "l_courier", "l_qa"];
+
+/**
+ * @param {Record<string, import("../../web/protocol.js").Level>} levels
+ * @param {Record<string, import("../../web/protocol.js").MediaConnection>} [connections]
+ * @returns {import("../../web/state.js").State}
+ */
+function call(levels, connections = {}) {
+  const roles = /** @type {const} */ ({ [ME]: "customer", [COURIER]: "courier", [QA]: "qa" });
+  const people = [ME, COURIER, QA].map((actor_id) => ({
+    actor_id,
+    role: roles[actor_id] ?? "qa",
+    name: actor_id,
+    online: true,
+    in_call: true,
+    connection: connections[actor_id] ?? /** @type {const} */ ("connected"),
+    audio_muted: false,
+    video_muted: false,
+  }));
+  const qualities = Object.entries(levels).map(([actor_id, level]) => ({
+    actor_id,
+    level,
+    sent: level,
+    received: level,
+    numbers: null,
+  }));
+  /** @type {import("../../web/state.js").State} */
+  let state = {
+    ...INITIAL,
+    socket: "live",
+    media: "connected",
+    you: { actor_id: ME, role: "customer", name: "me", session_id: "s" },
+    call: { call_number: 1, started_at: "2026-11-22T14:03:22.123Z", in_call: [ME, COURIER, QA] },
+  };
+  for (const event of /** @type {const} */ ([
+    { kind: "presence", people },
+    { kind: "quality", people: qualities },
+  ])) {
+    state = reduce(state, { type: "received", message: { type: "event", event }, at: 0 });
+  }
+  return state;
+}
+
+/** @param {import("../../web/state.js").State} state */
+function told(state) {
+  const one = networkSentence(state, WORDS.en);
+  return one && [one.network, one.of, one.sentence];
+}
+
+test("one's own network comes first, then the worst of the others'", () => {
+  const good = { [ME]: "good", [COURIER]: "good", [QA]: "good" };
+  /** @type {[any, any, any][]} */
+  const table = [
+    [good, {}, ["good", ME, "Your network is good"]],
+    [{ ...good, [ME]: "fair" }, {}, ["fair", ME, "Your network is fair"]],
+    [{ ...good, [COURIER]: "fair" }, {}, ["good", ME, "Your network is good"]],
+    [{ ...good, [COURIER]: "weak" }, {}, ["weak", COURIER, "The courier's network is weak. Sound goes on."]],
+    [{ ...good, [QA]: "weak" }, {}, ["weak", QA, "Quality check's network is weak. Sound goes on."]],
+    [{ ...good, [ME]: "weak", [COURIER]: "weak" }, {}, ["weak", ME, "Your network is weak. Sound goes on."]],
+    [
+      { ...good, [QA]: "weak" },
+      { [COURIER]: "silent" },
+      ["silent", COURIER, "The courier's network is gone. Coming back…"],
+    ],
+    [
+      { ...good, [COURIER]: "weak" },
+      { [ME]: "silent" },
+      ["silent", ME, "Nothing of yours gets through. Coming back…"],
+    ],
+    [{}, {}, null],
+  ];
+  for (const [levels, connections, sentence] of table) {
+    assert.deepEqual(told(call(levels, connections)), sentence);
+  }
+});
+
+test("the customer is 您, the others are told by their role", () => {
+  const words = WORDS.zh;
+  assert.equal(networkSentence(call({ [ME]: "weak" }), words)?.sentence, "您的网络较弱，声音不会断。");
+  assert.equal(
+    networkSentence(call({ [ME]: "good", [COURIER]: "weak" }), words)?.sentence,
+    "快递员的网络较弱，声音不会断。",
+  );
+});
+
+test("what nobody can know is not told", () => {
+  const state = call({ [ME]: "good", [COURIER]: "weak" });
+  assert.equal(networkOf({ ...state, media: "reconnecting" }, ME), null, "the page says that elsewhere");
+  assert.equal(networkOf(state, "l_nobody"), null);
+  const offline = reduce(state, { type: "socket", state: "offline" });
+  assert.deepEqual(offline.qualities, [], "without a socket nobody can say");
+  const left = { ...state, people: state.people.map((person) => ({ ...person, in_call: false })) };
+  assert.equal(networkOf(left, COURIER), null);
+});
