@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 from media.network_grade import GradeReading, Level, NetworkGrade, own_loss, worst
 from media.relay import ConnectionState
+from media.repair_time import RepairTime
 from media.router import ASSUMED_ROUND_TRIP_S, SlotAssignment, StreamQuality
 from signaling.commands import EndGap, StartGap
 from signaling.entries import CallQuality, GapCause, GapSum, PlaybackClaim, RoundTrip, Traffic, WayQuality
@@ -81,6 +82,7 @@ class Way:
         self.bitrate_bps = 0
         self.loss = 0.0
         self._grade = NetworkGrade()
+        self._repair_time = RepairTime()
         self._counted = NOTHING
         self._read_bytes = 0
         self._read_packets: Mapping[tuple[str, str], int] = {}
@@ -88,6 +90,11 @@ class Way:
     @property
     def level(self) -> Level:
         return self._grade.level
+
+    @property
+    def repair_ms(self) -> int:
+        """How much later repaired packets come on this way."""
+        return self._repair_time.wait_ms
 
     def begin(self, streams: Sequence[StreamQuality]) -> None:
         """What these have counted until now belongs to no reading."""
@@ -129,6 +136,9 @@ class Way:
         self._read_packets = _packets(streams)
         known = packets >= MIN_PACKETS
         self.loss = min(1.0, lost / packets) if known else 0.0
+        self._repair_time.handle_reading(
+            self.loss, ASSUMED_ROUND_TRIP_S if round_trip_s is None else round_trip_s
+        )
         self._grade.handle_reading(
             GradeReading(
                 loss=self.loss if known else None,
@@ -252,6 +262,8 @@ class Stay:
             level=worst(self._sent.level, self._received.level),
             sent=self._sent.level,
             received=self._received.level,
+            sent_repair_ms=self._sent.repair_ms,
+            received_repair_ms=self._received.repair_ms,
             numbers=QualityNumbers(
                 sent=self._sent.numbers(),
                 received=self._received.numbers(),

@@ -255,12 +255,16 @@ class QualityNumbers(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonQuality(Strict):
-    """A person's own network: `level` is the worse of both ways. Numbers are for QA alone."""
+    """A person's own network: `level` is the worse of both ways. `…_repair_ms`: how much later packets come
+    that were lost on that way and sent again. Numbers are for QA alone.
+    """
 
     actor_id: WireLinkId
     level: Level
     sent: Level
     received: Level
+    sent_repair_ms: Count
+    received_repair_ms: Count
     numbers: QualityNumbers | None
 
 

@@ -9,6 +9,7 @@
 import { Api } from "./api.js";
 import { Camera } from "./camera.js";
 import { MediaLink } from "./media_link.js";
+import { patience } from "./network.js";
 import { add, NOTHING_PLAYED } from "./playback.js";
 import { Session } from "./session.js";
 import { inCall, intentions } from "./state.js";
@@ -130,6 +131,9 @@ export class Participation {
     }
     const me = state.people.find((person) => person.actor_id === state.you?.actor_id);
     if (me && state.people !== before.people) this.media.handleServerView(me.connection);
+    if (state.qualities !== before.qualities || state.slots !== before.slots) {
+      this.media.wait(patience(state));
+    }
     if (state.case?.state === "ended" && before.case?.state !== "ended") {
       this.media.stop();
       this.camera.stop();

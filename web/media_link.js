@@ -40,6 +40,8 @@ export class MediaLink {
   #pulse = new Pulse();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #listening;
+  /** @type {Map<string, number>} */
+  #waits = new Map();
   /** @type {Tracks} */
   #tracks = { audio: null, video: null };
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -100,6 +102,17 @@ export class MediaLink {
     video?.sender.replaceTrack(tracks.video).catch(() => {});
   }
 
+  /** How long each receive slot waits for repairs, in milliseconds by mid. @param {Map<string, number>} waits */
+  wait(waits) {
+    this.#waits = waits;
+    for (const { mid, receiver } of this.#peer?.getTransceivers() ?? []) {
+      // Browsers that lack the setting find out by themselves, and later.
+      if (mid === null || !("jitterBufferTarget" in receiver)) continue;
+      const wait_ms = waits.get(mid) || null;
+      if (receiver.jitterBufferTarget !== wait_ms) receiver.jitterBufferTarget = wait_ms;
+    }
+  }
+
   /** @param {import("./media_life.js").Output[]} outputs */
   #do(outputs) {
     for (const output of outputs) {
@@ -147,6 +160,7 @@ export class MediaLink {
           stream: new MediaStream(pair.map((transceiver) => transceiver.receiver.track)),
         })),
       );
+      this.wait(this.#waits);
       const { status, answer, location, relays } = await answered;
       if (this.#peer !== peer) {
         if (this.#peer === null && location !== null) this.#api.deleteMedia(location);

@@ -50,6 +50,24 @@ export function networkSentence(state, words) {
   return mine === null ? null : { network: mine, of: me, sentence: words.own_network[mine] };
 }
 
+/**
+ * How long to wait, in each receive slot, for what was lost and is sent again: first on the way from whoever sits
+ * there, then on the way to the reader. A shorter buffer shows a picture that stands still.
+ * @param {State} state
+ * @returns {Map<string, number>} milliseconds by mid
+ */
+export function patience(state) {
+  const of = (/** @type {string | undefined} */ actor_id) =>
+    state.qualities.find((quality) => quality.actor_id === actor_id);
+  const own_ms = of(state.you?.actor_id)?.received_repair_ms ?? 0;
+  return new Map(
+    state.slots.flatMap(({ actor_id, audio_mid, video_mid }) => {
+      const wait_ms = own_ms + (of(actor_id)?.sent_repair_ms ?? 0);
+      return [audio_mid, video_mid].flatMap((mid) => (mid === null ? [] : [[mid, wait_ms]]));
+    }),
+  );
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /** Three bars; the sheet fills as many as the level has, and strikes them out for silence. */

@@ -51,6 +51,7 @@ export const PROTOCOL_VERSION = 1;
 /**
  * @typedef {{
  *   actor_id: string, level: Level, sent: Level, received: Level,
+ *   sent_repair_ms: number, received_repair_ms: number,
  *   numbers: {
  *     sent: WayNumbers, received: WayNumbers, round_trip_ms: number | null,
  *     playback: {freezes: number, frozen_ms: number, concealed_permille: number} | null,

@@ -205,7 +205,8 @@ async def test_levels_are_for_everyone_and_numbers_for_qa(
     courier, peer, courier_id = await in_call(caller, case_id, "courier")
     (person,) = await next_quality(courier)
     assert person == {
-        "actor_id": courier_id, "level": "good", "sent": "good", "received": "good", "numbers": None
+        "actor_id": courier_id, "level": "good", "sent": "good", "received": "good",
+        "sent_repair_ms": 0, "received_repair_ms": 0, "numbers": None,
     }  # fmt: skip
     played = {"frames": 50, "freezes": 2, "frozen_ms": 900, "audio_samples": 1000, "concealed_samples": 10}
     await courier.send_json({"type": "signal", "signal": {"kind": "playback", **played}})

@@ -31,6 +31,8 @@ function call(levels, connections = {}) {
     level,
     sent: level,
     received: level,
+    sent_repair_ms: 0,
+    received_repair_ms: 0,
     numbers: null,
   }));
   /** @type {import("../../web/state.js").State} */
