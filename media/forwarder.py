@@ -57,7 +57,7 @@ RESEND_BURST_BYTES = 128 << 10  # a second of 1 Mbit/s after an outage
 # p^(n+1).
 REDUNDANCY = ((0.25, 3), (0.1, 2), (0.015, 1))
 REDUNDANT_BYTES = 400  # of payload: beyond speech's 80 a packet; keeps RED within a datagram
-LOSS_MEMORY = 0.7  # weight of what was reported before when the new report says less: loss comes back
+LOSS_HALF_LIFE_S = 4.0  # how fast loss that is no longer reported is forgotten: it comes in waves
 
 pack_header = HEADER.pack
 unpack_header = HEADER.unpack_from
@@ -79,6 +79,7 @@ class Forwarder:
         "_repair_sequence_number",
         "_report_times",
         "_reported_asked",
+        "_reported_at",
         "_reported_packets",
         "_resend_allowance",
         "_resent_at",
@@ -88,6 +89,7 @@ class Forwarder:
         "_sequence_offset",
         "_source",
         "_timestamp_offset",
+        "expected_loss",
         "fraction_lost",
         "jitter_s",
         "lost",
@@ -126,6 +128,7 @@ class Forwarder:
         self.resent_bytes = 0
         self.lost = 0
         self.fraction_lost = 0.0  # on the way, before repair, as far as the receiver's reports and NACKs tell
+        self.expected_loss = 0.0  # the same, as it is likely to come: what repair is measured by
         self.jitter_s = 0.0
         self.redundancy = 0  # how many packets of sound before it each one carries
         self.waiting = True  # for the packet that a new source can begin with
@@ -145,6 +148,7 @@ class Forwarder:
         self._resend_allowance = RESEND_BURST_BYTES
         self._asked = 0  # different packets that NACKs have named
         self._reported_asked = 0
+        self._reported_at = 0.0
         self._reported_packets = 0
         self._report_times: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_REPORTS)
 
@@ -307,7 +311,7 @@ class Forwarder:
             if allowance < len(part[1]):
                 break
             self._resent_at[index] = now
-            copies = 2 if self.repair_ssrc is not None and self.fraction_lost >= TWICE_FROM else 1
+            copies = 2 if self.repair_ssrc is not None and self.expected_loss >= TWICE_FROM else 1
             for _ in range(copies):
                 repair = self._as_repair(part)
                 self._count_resent(repair)
@@ -402,8 +406,10 @@ class Forwarder:
         asked, sent = self._asked - self._reported_asked, self.packets - self._reported_packets
         self._reported_asked, self._reported_packets = self._asked, self.packets
         now_lost = max(block.fraction_lost / 256, min(1.0, asked / sent) if sent > 0 else 0.0)
-        remembered = LOSS_MEMORY * self.fraction_lost + (1 - LOSS_MEMORY) * now_lost
-        self.fraction_lost = max(now_lost, remembered)
+        self.fraction_lost = now_lost
+        remembered = self.expected_loss * 0.5 ** ((now - self._reported_at) / LOSS_HALF_LIFE_S)
+        self.expected_loss = max(now_lost, remembered)
+        self._reported_at = now
         for last_sender_report, sent_at in self._report_times:
             if last_sender_report == block.last_sender_report:
                 return max(0.0, now - sent_at - block.delay_since_last_sender_report / 0x1_0000)

@@ -831,7 +831,7 @@ def _handle_blocks(peer: Peer, blocks: Iterable[ReportBlock], now: float) -> Non
 
 def _spread_sound(peer: Peer) -> None:
     """As much redundancy for the sound as the worst of the streams on this leg says is needed."""
-    lost = max((forwarder.fraction_lost for _, _, forwarder in peer.forwarders.values()), default=0.0)
+    lost = max((forwarder.expected_loss for _, _, forwarder in peer.forwarders.values()), default=0.0)
     redundancy = next((count for from_loss, count in REDUNDANCY if lost >= from_loss), 0)
     for _, kind, forwarder in peer.forwarders.values():
         if kind == "audio":
