@@ -33,12 +33,15 @@ import ifaddr
 
 from media import dtls, ice, stun
 from media.errors import IllegalCheck, MalformedStun, UnknownUfrag
+from media.gathering import Gathering
 from media.sdp import Fingerprint, Offer
 from media.stun import Address, TcpAddress
 from media.tcp import TcpPort
 
 MAX_DATAGRAM_BYTES = 2_048  # nothing longer than an Ethernet frame is ours; what is cut does not authenticate
 MAX_DATAGRAMS_A_WAKEUP = 64  # about 2 ms of work, then timers and other sockets have their turn
+BUSY_DATAGRAMS_A_SECOND = 2_000  # six calls: from here on waking up costs as much as what there is to do
+BUSY_PAUSE_S = 0.002  # what gathering may add to a packet's delay; a picture's packets come within it
 SOCKET_BUFFER_BYTES = 4 << 20  # 4 MiB: 200 ms of 160 Mbit/s, while the loop does something else
 SWEEP_S = 0.1  # how often peers are looked over for silence
 SILENT_AFTER_S = 2.8  # with the sweep and the way to the others' screens, within the 3 s that are promised
@@ -139,7 +142,7 @@ class Peer:
         self._silent_after_s = silent_after_s
         self._transport = transport
         self._counters = transport.counters
-        self._sendto: Callable[[Any, Any], int] = transport.socket.sendto
+        self._sendto: Callable[[Any, Any], int] = transport.way_to(None)
         self._checked_at = time.monotonic()  # life is reckoned from birth
         self._media_at = ice.NEVER
         self._address: Address | None = None
@@ -270,8 +273,12 @@ class Peer:
     def select(self, address: Address | None) -> None:
         """From now on everything goes there."""
         self._address = address
-        self._sendto = self._transport.way_to(address)
+        self.handle_pace()
         self._arm()
+
+    def handle_pace(self) -> None:
+        """The way out is another one: the address is, or what is sent is gathered from now on, or no more."""
+        self._sendto = self._transport.way_to(self._address)
 
     def ufrags(self) -> tuple[str, ...]:
         """The user fragments by which checks may name this peer."""
@@ -356,6 +363,10 @@ class UdpTransport:
             on_packet=self.handle_packet, knows=self._routes.__contains__, on_gone=self._handle_gone
         )
         self._loop = asyncio.get_running_loop()
+        self._gathering = Gathering(udp)
+        self._read_datagrams = 0  # since the last sweep
+        self._pause: asyncio.TimerHandle | None = None  # while the port is read by the clock
+        self._sendto: Callable[[Any, Any], int] = udp.sendto
         self._loop.add_reader(udp, self._read)
         self._sweep_timer = self._loop.call_later(SWEEP_S, self._sweep)
 
@@ -459,9 +470,9 @@ class UdpTransport:
             if not namesakes:
                 self._senders.pop(ssrc, None)
 
-    def way_to(self, address: Address | None) -> Callable[[bytes, Any], int]:
+    def way_to(self, address: Address | None) -> Callable[[Any, Any], int]:
         """How to send there, in the form of `socket.sendto`."""
-        return self.tcp.way_to(address) if isinstance(address, TcpAddress) else self.socket.sendto
+        return self.tcp.way_to(address) if isinstance(address, TcpAddress) else self._sendto
 
     def send(self, datagram: bytes, address: Address) -> None:
         """Send a datagram as it is; what the kernel does not take is counted."""
@@ -474,7 +485,10 @@ class UdpTransport:
         """Say goodbye to everybody and release the port."""
         for peer in tuple(self._peers.values()):
             peer.close()
+        self.counters.unsent += self._gathering.flush()
         self._sweep_timer.cancel()
+        if self._pause is not None:
+            self._pause.cancel()
         self.tcp.close()
         self._loop.remove_reader(self.socket)
         self.socket.close()
@@ -485,10 +499,11 @@ class UdpTransport:
         receive = self.socket.recvfrom_into
         routes = self._routes
         monotonic = time.monotonic
-        for _ in range(MAX_DATAGRAMS_A_WAKEUP):
+        for count in range(MAX_DATAGRAMS_A_WAKEUP):
             try:
                 size_bytes, source = receive(memory, MAX_DATAGRAM_BYTES)
             except OSError:  # nothing more, or an ICMP error that speaks of an earlier datagram
+                self._read_datagrams += count
                 return
             now = monotonic()
             peer = routes.get(source)
@@ -511,6 +526,35 @@ class UdpTransport:
             if source != peer._address:
                 peer.handle_move(source, now)
             handle(plaintext, now)
+        self._read_datagrams += MAX_DATAGRAMS_A_WAKEUP
+
+    def _read_and_pause(self) -> None:
+        self._pause = self._loop.call_later(BUSY_PAUSE_S, self._read_and_pause)
+        self._read()
+        self.counters.unsent += self._gathering.flush()
+
+    def _choose_pace(self) -> None:
+        """Under load the port is read by the clock: many packets share what it costs to wake up, and those of
+        a picture leave together. Otherwise each is handled and sent the moment it is there.
+        """
+        # Half as much ends it: a load at the edge does not change the pace with every sweep.
+        many = BUSY_DATAGRAMS_A_SECOND * SWEEP_S / (1 if self._pause is None else 2)
+        is_busy = self._read_datagrams > many
+        self._read_datagrams = 0
+        if is_busy == (self._pause is not None):
+            return
+        if self._pause is None:
+            self._loop.remove_reader(self.socket)
+            self._sendto = self._gathering.send
+            self._read_and_pause()
+        else:
+            self._pause.cancel()
+            self._pause = None
+            self.counters.unsent += self._gathering.flush()
+            self._sendto = self.socket.sendto
+            self._loop.add_reader(self.socket, self._read)
+        for peer in self._peers.values():
+            peer.handle_pace()
 
     def handle_packet(self, packet: bytes, source: TcpAddress, now: float) -> None:
         """A packet that came over TCP. Does what `_read` does in line, where a call a packet would count."""
@@ -621,6 +665,7 @@ class UdpTransport:
     def _sweep(self) -> None:
         self._strange_media = 0
         self._sweep_timer = self._loop.call_later(SWEEP_S, self._sweep)
+        self._choose_pace()
         now = time.monotonic()
         for peer in tuple(self._peers.values()):
             peer.handle_time(now, self._closed_after_s)

@@ -30,7 +30,8 @@ LIVES_IN = {
     "av": ("media/picture_worker.py",),
     "cryptography": ("server/evidence", "server/store", "server/self_signed.py"),
     "cv2": ("media/picture_worker.py",),
-    "ifaddr": ("media/transport.py",),
+    "ifaddr": ("media/gathering.py",
+    "media/transport.py",),
     "jwt": ("server/tokens.py",),
     "numpy": ("media/picture_worker.py",),
     "prometheus_client": ("server/http/health.py",),
@@ -48,6 +49,7 @@ DRIVERS = {
     "media/picture_worker.py",
     "media/relay.py",
     "media/tcp.py",
+    "media/gathering.py",
     "media/transport.py",
     "server/evidence/verify_command.py",
 }

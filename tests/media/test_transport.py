@@ -562,3 +562,28 @@ async def test_a_taken_port_is_refused() -> None:
     async with opened() as transport:
         with pytest.raises(OSError, match="in use"):
             await UdpTransport.open(host="127.0.0.1", port=transport.port, certificate=CERTIFICATE)
+
+
+async def test_under_load_the_port_is_read_by_the_clock_and_nothing_else_changes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(transport_module, "BUSY_DATAGRAMS_A_SECOND", 0)
+    async with opened() as transport:
+        call = await called(transport)
+        await call.connect()
+        await until(lambda: transport._pause is not None)
+        sizes = [900, 900, 900, 300, 80, 901, 901, 1_100]
+        packets = [
+            rtp_packet(ssrc=1, sequence_number=number, size_bytes=size)
+            for number, size in enumerate(sizes, start=1)
+        ]
+        for packet in packets:
+            call.client.send_rtp(packet)
+            call.peer.send_rtp(packet, b"", 0)
+        await until(lambda: len(call.rtp) == len(call.back) == len(sizes))
+        assert call.rtp == call.back == packets
+        assert transport.counters.unsent == 0
+        monkeypatch.setattr(transport_module, "BUSY_DATAGRAMS_A_SECOND", 1_000_000)
+        await until(lambda: transport._pause is None)
+        await call.exchange(100)
+        call.client.close()
