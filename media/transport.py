@@ -529,8 +529,11 @@ class UdpTransport:
         self._read_datagrams += MAX_DATAGRAMS_A_WAKEUP
 
     def _read_and_pause(self) -> None:
-        self._pause = self._loop.call_later(BUSY_PAUSE_S, self._read_and_pause)
+        before = self._read_datagrams
         self._read()
+        # What did not fit into one turn is not made to wait for the next.
+        pause_s = BUSY_PAUSE_S if self._read_datagrams - before < MAX_DATAGRAMS_A_WAKEUP else 0.0
+        self._pause = self._loop.call_later(pause_s, self._read_and_pause)
         self.counters.unsent += self._gathering.flush()
 
     def _choose_pace(self) -> None:

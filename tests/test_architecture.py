@@ -30,8 +30,10 @@ LIVES_IN = {
     "av": ("media/picture_worker.py",),
     "cryptography": ("server/evidence", "server/store", "server/self_signed.py"),
     "cv2": ("media/picture_worker.py",),
-    "ifaddr": ("media/gathering.py",
-    "media/transport.py",),
+    "ifaddr": (
+        "media/gathering.py",
+        "media/transport.py",
+    ),
     "jwt": ("server/tokens.py",),
     "numpy": ("media/picture_worker.py",),
     "prometheus_client": ("server/http/health.py",),

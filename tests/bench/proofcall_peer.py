@@ -92,7 +92,10 @@ class ProofcallPeer:
         self._people: list[Person] = []
 
     async def start(self) -> None:
-        self._http = aiohttp.ClientSession(raise_for_status=True)
+        self._http = aiohttp.ClientSession(
+            raise_for_status=True,
+            connector=aiohttp.TCPConnector(limit=0),  # a person keeps a socket open
+        )
         self.server = Server.start(
             [console_script("proofcall"), "serve"],
             log=self._directory / "log",
