@@ -24,7 +24,6 @@ from collections import deque
 from collections.abc import Iterable
 
 from media import red
-from media.packet_history import AUDIO_WINDOW_S
 from media.reception import Reception
 from media.rtcp import NTP_SECOND, ReportBlock, SenderReport
 from media.rtp import (
@@ -58,10 +57,11 @@ RESEND_BURST_BYTES = 128 << 10  # a second of 1 Mbit/s after an outage
 REDUNDANCY = ((0.25, 3), (0.1, 2), (0.015, 1))
 REDUNDANT_BYTES = 400  # of payload: beyond speech's 80 a packet; keeps RED within a datagram
 LOSS_HALF_LIFE_S = 4.0  # how fast loss that is no longer reported is forgotten: it comes in waves
+LOSS_FORGOTTEN_S = 15.0  # after three reports of libwebrtc's slowest, of sound alone, nobody speaks of it
+MEANINGFUL_PACKETS = 20  # of an interval: that one of three was asked for says nothing of the way
 
 pack_header = HEADER.pack
 unpack_header = HEADER.unpack_from
-patch_header = HEADER.pack_into
 
 Part = tuple[bytes, bytes, int]  # head, packet, start: what leaves is head + packet[start:]
 
@@ -77,11 +77,11 @@ class Forwarder:
         "_payload_types",
         "_red_heads",
         "_repair_sequence_number",
+        "_repeats",
         "_report_times",
         "_reported_asked",
         "_reported_at",
         "_reported_packets",
-        "_resend_allowance",
         "_resent_at",
         "_rewritten",
         "_rtp_timestamp",
@@ -145,10 +145,10 @@ class Forwarder:
         self._repair_sequence_number = sequence_number
         self._red_heads: dict[int, bytes] = {}  # of packets that left as RED, by index
         self._resent_at: dict[int, float] = {}
-        self._resend_allowance = RESEND_BURST_BYTES
         self._asked = 0  # different packets that NACKs have named
-        self._reported_asked = 0
+        self._repeats = 0  # sent again in the stream itself
         self._reported_at = 0.0
+        self._reported_asked = 0
         self._reported_packets = 0
         self._report_times: deque[tuple[int, float]] = deque(maxlen=REMEMBERED_REPORTS)
 
@@ -209,6 +209,8 @@ class Forwarder:
             self._highest_index = index
             self._rtp_timestamp = rtp_timestamp
             self._sent_at = now
+        else:
+            self._resent_at[index] = now  # a repair: whoever asks for it now has not waited for it
         head = pack_header(
             first, numbers[0], (index + self._sequence_offset) & 0xFFFF, rtp_timestamp, self.ssrc
         )
@@ -249,21 +251,24 @@ class Forwarder:
         if red_payload_type is None or head[0] & PADDING:
             return head
         blocks: list[red.Redundant] = []
-        payload_type, room_bytes = head[1] & ~MARKER, REDUNDANT_BYTES
+        room_bytes = REDUNDANT_BYTES
         for before in range(index - 1, max(index - 1 - self.redundancy, self._first_index - 1), -1):
+            # RFC 2198 tells blocks apart by their time alone: what is not here leaves no hole.
             kept = source.history.packets.get(before)
             if kept is None or kept[0][0] & PADDING:
                 continue
-            start = header_size(kept[0])
+            numbers, start = self._payload_types.get(kept[0][1]), header_size(kept[0])
+            if numbers is None or len(kept[0]) == start:
+                continue
             offset = (rtp_timestamp - self._timestamp_offset - unpack_header(kept[0])[3]) & 0xFFFF_FFFF
             room_bytes -= len(kept[0]) - start
             if not 0 < offset <= red.MAX_OFFSET or room_bytes < 0:
                 break
-            blocks.append(red.Redundant(payload_type, offset, kept[0][start:]))
+            blocks.append(red.Redundant(numbers[0] & ~MARKER, offset, kept[0][start:]))
         if not blocks:
             return head
         blocks.reverse()
-        redundancy = red.encode_head(payload_type, blocks)
+        redundancy = red.encode_head(head[1] & ~MARKER, blocks)
         self.octets += len(redundancy)
         red_head = head[:1] + bytes([head[1] & MARKER | red_payload_type]) + head[2:] + redundancy
         self._red_heads[index] = red_head
@@ -273,6 +278,8 @@ class Forwarder:
         """The packet again, where loss is high and the receiver reads no RED: what came before the newest."""
         if not self.redundancy or self.section.redundant_payload_type is not None:
             return None
+        if index + 1 != self._highest_index:
+            return None  # what is here late is a repair itself
         part = self._again(source, index, now)
         if part is not None:
             self._count_resent(part)
@@ -307,11 +314,12 @@ class Forwarder:
                 continue
             if resent_at is None:
                 self._asked += 1
-            allowance = self._resend_allowance + RESEND_SHARE * self.sent_bytes - self.resent_bytes
+            allowance = RESEND_BURST_BYTES + RESEND_SHARE * self.sent_bytes - self.resent_bytes
             if allowance < len(part[1]):
                 break
             self._resent_at[index] = now
-            copies = 2 if self.repair_ssrc is not None and self.expected_loss >= TWICE_FROM else 1
+            in_repair_stream = self._repair_payload_type(part) is not None
+            copies = 2 if in_repair_stream and self.expected_loss >= TWICE_FROM else 1
             for _ in range(copies):
                 repair = self._as_repair(part)
                 self._count_resent(repair)
@@ -341,10 +349,15 @@ class Forwarder:
                 head += self._rewritten_anew(packet, size_bytes)
         return head, packet, size_bytes
 
+    def _repair_payload_type(self, part: Part) -> int | None:
+        """That of retransmissions of this packet; None if it goes out again as it was."""
+        _, repair_payload_type = self._payload_types.get(part[1][1], (0, None))
+        return repair_payload_type if self.repair_ssrc is not None else None
+
     def _as_repair(self, part: Part) -> Part:
         """In the repair stream (RFC 4588 §4), where the receiver has agreed on one; else as it was."""
         head, packet, start = part
-        _, repair_payload_type = self._payload_types.get(packet[1], (0, None))
+        repair_payload_type = self._repair_payload_type(part)
         if self.repair_ssrc is None or repair_payload_type is None:
             return part
         self._repair_sequence_number = (self._repair_sequence_number + 1) & 0xFFFF
@@ -360,18 +373,22 @@ class Forwarder:
 
     def _count_resent(self, part: Part) -> None:
         head, packet, start = part
+        size_bytes = len(head) + len(packet) - start
         self.resent += 1
-        self.resent_bytes += len(head) + len(packet) - start
+        self.resent_bytes += size_bytes
+        if int.from_bytes(head[8:HEADER_BYTES]) == self.ssrc:
+            self._repeats += 1
+            self.octets += size_bytes - start  # the header is as long as the one that came
 
     def prune(self, now: float) -> None:
-        """Forget what was sent again, and how, once it cannot be asked for any more."""
-        oldest = self._highest_index - 4096
-        self._resent_at = {index: at for index, at in self._resent_at.items() if index > oldest}
-        if self._red_heads:
-            oldest = self._highest_index - int(
-                AUDIO_WINDOW_S / 0.01
-            )  # no packet of sound is shorter than 10 ms
-            self._red_heads = {index: head for index, head in self._red_heads.items() if index > oldest}
+        """Forget what was sent again, and how, once it is not at hand any more, and not before: a packet that
+        left as RED must never leave as another. Forget losses of which nobody speaks any more, too.
+        """
+        kept = self._source.history.packets if self._source is not None else {}
+        self._resent_at = {index: at for index, at in self._resent_at.items() if index in kept}
+        self._red_heads = {index: head for index, head in self._red_heads.items() if index in kept}
+        if now - self._reported_at > LOSS_FORGOTTEN_S:
+            self.fraction_lost = self.expected_loss = 0.0
 
     def sender_report(self, now: float, clock_offset: int) -> SenderReport | None:
         """The source's last report, carried on to `now` and into the numbers of this stream; None as long as
@@ -394,7 +411,7 @@ class Forwarder:
                 source.sender_report.rtp_timestamp + self._timestamp_offset + round(passed_s * clock_rate)
             )
             & 0xFFFF_FFFF,
-            packet_count=self.packets + (self.resent if self.repair_ssrc is None else 0),
+            packet_count=self.packets + self._repeats,
             octet_count=self.octets,
         )
 
@@ -402,10 +419,13 @@ class Forwarder:
         """What the receiver says of this stream. The round trip in seconds, if it tells (RFC 3550 §6.4.1)."""
         self.lost = block.packets_lost
         self.jitter_s = block.jitter / self.section.codecs[0].clock_rate
-        # A receiver that counts repairs as received says less than is lost; what it asked for says the rest.
+        # What the receiver asked for of what was sent is what this way lost. Its report also counts the
+        # source's gaps, and may count repairs as received: it speaks for those alone who never ask.
         asked, sent = self._asked - self._reported_asked, self.packets - self._reported_packets
         self._reported_asked, self._reported_packets = self._asked, self.packets
-        now_lost = max(block.fraction_lost / 256, min(1.0, asked / sent) if sent > 0 else 0.0)
+        now_lost = block.fraction_lost / 256
+        if self._asked > 0:
+            now_lost = min(1.0, asked / max(sent, MEANINGFUL_PACKETS))
         self.fraction_lost = now_lost
         remembered = self.expected_loss * 0.5 ** ((now - self._reported_at) / LOSS_HALF_LIFE_S)
         self.expected_loss = max(now_lost, remembered)

@@ -5,10 +5,7 @@
                                     rises after three better ones in a row
 
 A level is shown to people as a word, so it must not flicker: a burst of loss is told at once, and the
-all-clear only once it has lasted.
-
-A stream that is forwarded carries its sender's losses along: a gap in the source stays a gap towards the
-receivers. `own_loss` takes them out, so that nobody's network is blamed for another's. Pure.
+all-clear only once it has lasted. Pure.
 """
 
 from dataclasses import dataclass
@@ -72,10 +69,3 @@ def level_of(reading: GradeReading) -> Level:
 def worst(*levels: Level) -> Level:
     """The worst of them."""
     return max(levels, key=LEVELS.index)
-
-
-def own_loss(seen: float, of_source: float) -> float:
-    """What the way to the receiver lost, of the loss that the receiver saw and that the source came with."""
-    if of_source >= 1.0:
-        return 0.0
-    return max(0.0, 1.0 - (1.0 - seen) / (1.0 - of_source))

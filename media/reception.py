@@ -7,7 +7,7 @@ router reasons with.
 
 from __future__ import annotations
 
-from media.nack import NackGenerator
+from media.nack import MAX_MISSING, NackGenerator
 from media.packet_history import AUDIO_WINDOW_S, VIDEO_WINDOW_S, PacketHistory
 from media.rtcp import ReportBlock, SenderReport
 from media.rtp import Ssrc
@@ -35,6 +35,7 @@ class Reception:
         "_first",
         "_highest",
         "_jitter",
+        "_missing",
         "_reported_expected",
         "_reported_received",
         "_reported_repaired",
@@ -43,7 +44,6 @@ class Reception:
         "fraction_lost",
         "highest_keyframe",
         "history",
-        "is_redundant",
         "kind",
         "nacks",
         "received",
@@ -64,7 +64,6 @@ class Reception:
         is_video = section.kind == "video"
         self.history = PacketHistory(window_s=VIDEO_WINDOW_S if is_video else AUDIO_WINDOW_S)
         self.highest_keyframe = -1  # index of the packet in which the newest keyframe begins
-        self.is_redundant = False  # the sender speaks RED: each packet repairs the one before it
         self.received = 0
         self.received_bytes = 0
         self.repaired = 0  # lost on the way, and had by other means than waiting
@@ -75,6 +74,7 @@ class Reception:
         self._first = 0x1_0000 + sequence_number  # room below for packets that were overtaken
         self._highest = self._first - 1
         self._bad_sequence_number = -1
+        self._missing: set[int] = set()  # below the newest; whatever else comes from there is a copy
         self._jitter = 0.0
         self._rtp_timestamp = -1  # none yet
         self._arrived_at = 0.0
@@ -91,14 +91,18 @@ class Reception:
         elif 1 < step < MAX_DROPOUT:
             self._highest = index = highest + step
             self.nacks.handle_gap(highest + 1, index, now)
+            self._miss(highest + 1, index)
         elif -MAX_MISORDER < step < 0:
             index = highest + step
-            if index in self.history.packets:
+            if index < self._first:
+                self._miss(index + 1, self._first)
+                self._first = index
+            elif index in self._missing:
+                self._missing.remove(index)
+            else:
                 return REFUSED  # a copy: SRTP tells those of one stream, not those of its repair stream
             if self.nacks.handle_arrival(index):
                 self.repaired += 1
-            if index < self._first:
-                self._first = index
             self.received += 1
             return index
         elif step == 0:
@@ -139,6 +143,27 @@ class Reception:
     def index_of(self, sequence_number: int) -> int:
         """The index that this number has, or would have had, near the newest packet."""
         return self._highest + ((sequence_number - self._highest + 0x8000) & 0xFFFF) - 0x8000
+
+    def misses(self, index: int) -> bool:
+        """Whether a later packet has come, and this one has not."""
+        return index in self._missing
+
+    def lacks(self, index: int) -> bool:
+        """Whether a packet of this index would be a new one, and no wild jump."""
+        return (
+            index in self._missing
+            or self._highest < index < self._highest + MAX_DROPOUT
+            or self._first - MAX_MISORDER < index < self._first
+        )
+
+    def _miss(self, first: int, end: int) -> None:
+        """Remember a gap, unless it is one that is never repaired."""
+        if end - first > MAX_MISSING:
+            return
+        self._missing.update(range(first, end))
+        if len(self._missing) > 2 * MAX_MISORDER:
+            oldest = self._highest - MAX_MISORDER
+            self._missing = {index for index in self._missing if index > oldest}
 
     @property
     def expected(self) -> int:

@@ -240,7 +240,7 @@ class Router:
         """They connect. Nothing of theirs is relayed until `admit`. Raises IllegalPeer if they are here."""
         if peer_id in self._peers:
             raise IllegalPeer(f"peer {peer_id} is in this call already")
-        taken = {ssrc for section in offer.sections for ssrc in section.ssrcs} | {0}
+        taken = offer.ssrcs() | {0}
         taken |= {
             ssrc
             for slot in slots
@@ -487,12 +487,24 @@ class Router:
         if media is None:
             self.unbound_packets += 1
             return []
-        reception, codec = media
+        reception, codec, is_signalled = media
         try:
             original = rtx.unwrap(packet, size_bytes, payload_type=codec.payload_type, ssrc=reception.ssrc)
         except MalformedPayload:
             return []
-        return self.handle_rtp(peer.peer_id, original, now)
+        index = reception.index_of(original[2] << 8 | original[3])
+        # What was guessed to belong together does so only where the packet was missing (RFC 4588 §5.3).
+        if not (reception.lacks(index) if is_signalled else reception.misses(index)):
+            return []
+        return self._handle_recovered(peer, reception, original, now)
+
+    def _handle_recovered(self, peer: Peer, reception: Reception, original: bytes, now: float) -> list[Copy]:
+        """A packet that was lost on the way and is here all the same, asked for or not."""
+        received, repaired = reception.received, reception.repaired
+        copies = self.handle_rtp(peer.peer_id, original, now)
+        if reception.received > received and reception.repaired == repaired:
+            reception.repaired += 1
+        return copies
 
     def _handle_redundancy(
         self, peer: Peer, reception: Reception, packet: bytes, size_bytes: int, now: float
@@ -508,18 +520,22 @@ class Router:
             self.malformed_packets += 1
             return []
         copies: list[Copy] = []
-        for before, block in enumerate(reversed(redundancy.blocks), start=1):
+        for before, block in zip(range(len(redundancy.blocks), 0, -1), redundancy.blocks, strict=True):
             number = (sequence_number - before) & 0xFFFF
             index = reception.index_of(number)
-            if index in reception.history.packets or index < reception.first or not block.data:
+            # Each block is taken for a packet, counted back from this one; what is not in its place is not.
+            if (
+                index < reception.first
+                or not reception.lacks(index)
+                or not (block.data and block.offset)
+                or block.payload_type not in reception.codecs
+                or not _follows(reception, index, (rtp_timestamp - block.offset) & 0xFFFF_FFFF)
+            ):
                 continue
-            received, repaired = reception.received, reception.repaired
             head = HEADER.pack(
                 PLAIN, block.payload_type, number, (rtp_timestamp - block.offset) & 0xFFFF_FFFF, ssrc
             )
-            copies += self.handle_rtp(peer.peer_id, head + block.data, now)
-            if reception.received > received and reception.repaired == repaired:
-                reception.repaired += 1  # it was here before it was missed
+            copies += self._handle_recovered(peer, reception, head + block.data, now)
         if redundancy.payload_type not in reception.codecs:
             self.unbound_packets += 1
             return copies
@@ -683,7 +699,8 @@ class Router:
         reception = seat.occupant.tracks[kind].reception if seat.occupant is not None else None
         if reception is not None:
             for index in absent:
-                reception.nacks.handle_wish(index, now)
+                if reception.misses(index):
+                    reception.nacks.handle_wish(index, now)
             self._wake(reception.nacks.next_deadline)
         return [
             SendRtp(peer_id=peer.peer_id, head=head, packet=packet, start=start)
@@ -791,20 +808,40 @@ def _speaks(section: MediaSection, payload_type: int) -> bool:
     )
 
 
-def _repaired_by(peer: Peer, packet: bytes) -> tuple[Reception, Codec] | None:
-    """The stream, and the codec in it, that a packet of an unknown SSRC may repair (RFC 4588 §5.3, §8.2)."""
+def _repaired_by(peer: Peer, packet: bytes) -> tuple[Reception, Codec, bool] | None:
+    """The stream, and the codec in it, that a packet of an unknown SSRC may repair (RFC 4588 §5.3, §8.2), and
+    whether the offer says so.
+    """
     _, second, _, _, ssrc = unpack_header(packet)
-    reception = peer.receptions.get(peer.repairs.get(ssrc, 0))
-    candidates = [reception] if reception is not None else []
-    if not candidates:
-        # Not signalled, as where the same camera is sent anew: the current stream that has this payload type.
-        current = [track.reception for track in peer.tracks.values()]
-        candidates = [one for one in current if one is not None]
+    is_signalled = ssrc in peer.repairs
+    if is_signalled:
+        candidates = [peer.receptions.get(peer.repairs[ssrc])]
+    else:
+        # As where the same camera is sent anew: the current stream that has this payload type.
+        candidates = [track.reception for track in peer.tracks.values()]
     for candidate in candidates:
+        if candidate is None:
+            continue  # a repair that came before its stream
         for codec in candidate.section.codecs:
             if codec.repair_payload_type == second & PAYLOAD_TYPE:
-                return candidate, codec
+                return candidate, codec, is_signalled
     return None
+
+
+def _follows(reception: Reception, index: int, rtp_timestamp: int) -> bool:
+    """Whether a timestamp may be that of a packet of this index: later than the one before it at hand, sooner
+    than the one behind it.
+    """
+    packets = reception.history.packets
+    for step in (-1, 1):
+        near = range(index + step, index + step * (red.MAX_BLOCKS + 1), step)
+        neighbour = next((packets[one][0] for one in near if one in packets), None)
+        if neighbour is None:
+            continue
+        ahead = (rtp_timestamp - int.from_bytes(neighbour[4:8])) * -step & 0xFFFF_FFFF
+        if not 0 < ahead < 0x8000_0000:
+            return False
+    return True
 
 
 def _end_reception(peer: Peer, ssrc: int) -> None:

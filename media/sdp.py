@@ -107,6 +107,11 @@ class Offer:
     fingerprints: tuple[Fingerprint, ...]
     sections: tuple[MediaSection, ...]
 
+    def ssrcs(self) -> set[int]:
+        """All that the offer names, of media and of repair streams."""
+        named = {ssrc for section in self.sections for ssrc in section.ssrcs}
+        return named.union(*(pair for section in self.sections for pair in section.repairs))
+
     def accepted_sections(self) -> tuple[MediaSection, ...]:
         return tuple(section for section in self.sections if section.accepted)
 
@@ -133,7 +138,7 @@ class SlotSsrcs:
 
 def lay_out_slots(offer: Offer, random32: Callable[[], int]) -> tuple[SlotSsrcs, ...]:
     """Pair the receiving sections; every SSRC is new to the peer (RFC 3550 §8: no collision)."""
-    taken = {ssrc for section in offer.sections for ssrc in section.ssrcs} | {0}
+    taken = offer.ssrcs() | {0}
 
     def new_ssrc() -> int:
         while (ssrc := random32()) in taken:
@@ -267,7 +272,7 @@ def _section(block: _Block, session: _Block, bundle: tuple[str, ...] | None) -> 
         protocol=protocol,
         formats=tuple(formats),
         repairs=tuple((media, repair) for media, repair, *_ in groups),
-        redundant_payload_type=_redundant_payload_type(block, codecs),
+        redundant_payload_type=_redundant_payload_type(block, formats, codecs),
     )
 
 
@@ -389,13 +394,13 @@ def _repair_group(value: str) -> list[int]:
     return ssrcs if len(ssrcs) == len(numbers) else []
 
 
-def _redundant_payload_type(block: _Block, codecs: Sequence[Codec]) -> int | None:
+def _redundant_payload_type(block: _Block, formats: Sequence[str], codecs: Sequence[Codec]) -> int | None:
     # RFC 2198 §5: the format parameters of red are the payload types of its blocks.
     opus = {str(codec.payload_type) for codec in codecs if codec.name == "opus"}
     parameters = dict(_numbered(block.all("fmtp")))
     for payload_type, encoding in _numbered(block.all("rtpmap")):
         blocks = set(parameters.get(payload_type, "").split("/"))
-        if encoding.lower() == "red/48000/2" and blocks and blocks <= opus:
+        if encoding.lower() == "red/48000/2" and payload_type in formats and blocks <= opus:
             return _number(payload_type, 127)
     return None
 

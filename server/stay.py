@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-from media.network_grade import GradeReading, Level, NetworkGrade, own_loss, worst
+from media.network_grade import GradeReading, Level, NetworkGrade, worst
 from media.relay import ConnectionState
 from media.repair_time import RepairTime
 from media.router import ASSUMED_ROUND_TRIP_S, SlotAssignment, StreamQuality
@@ -127,12 +127,10 @@ class Way:
             if fresh == 0:
                 continue  # its last report speaks of another time
             source = sources.get((stream.mid, stream.kind))
-            loss, late_s = stream.fraction_lost, stream.jitter_s
-            if source is not None:
-                loss, late_s = own_loss(loss, source.fraction_lost), late_s - source.jitter_s
-            lost += fresh * loss
+            lost += fresh * stream.fraction_lost
             packets += fresh
-            jitter_s = max(jitter_s, late_s)
+            # What came late from its source comes late to everyone: nobody's network is blamed for another's.
+            jitter_s = max(jitter_s, stream.jitter_s - (source.jitter_s if source is not None else 0.0))
         self._read_packets = _packets(streams)
         known = packets >= MIN_PACKETS
         self.loss = min(1.0, lost / packets) if known else 0.0

@@ -47,7 +47,9 @@ SOUND = b"\x78 sound"
 Told = TypeVar("Told", bound=RtcpPacket)
 
 
-def codec(name: str, payload_type: int, feedback: tuple[str, ...]) -> Codec:
+def codec(
+    name: str, payload_type: int, feedback: tuple[str, ...], *, repair_payload_type: int | None = None
+) -> Codec:
     audio = name == "opus"
     return Codec(
         name=name,
@@ -56,11 +58,18 @@ def codec(name: str, payload_type: int, feedback: tuple[str, ...]) -> Codec:
         channels=2 if audio else None,
         parameters=(),
         feedback=feedback,
+        repair_payload_type=repair_payload_type,
     )
 
 
 def audio_section(
-    mid: str, *, sends: bool, receives: bool, payload_type: int = 111, ssrcs: tuple[int, ...] = ()
+    mid: str,
+    *,
+    sends: bool,
+    receives: bool,
+    payload_type: int = 111,
+    ssrcs: tuple[int, ...] = (),
+    red: int | None = None,
 ) -> MediaSection:
     return MediaSection(
         mid=mid,
@@ -74,6 +83,7 @@ def audio_section(
         cname=None,
         protocol="UDP/TLS/RTP/SAVPF",
         formats=(),
+        redundant_payload_type=red,
     )
 
 
@@ -86,19 +96,26 @@ def video_section(
     feedback: tuple[str, ...] = ("nack", "nack pli", "ccm fir"),
     orientation_id: int = 3,
     ssrcs: tuple[int, ...] = (),
+    rtx: bool = False,
+    repairs: tuple[tuple[int, int], ...] = (),
 ) -> MediaSection:
+    """With `rtx`, each codec's retransmissions have the payload type behind its own."""
     return MediaSection(
         mid=mid,
         kind="video",
         accepted=True,
         sends=sends,
         receives=receives,
-        codecs=tuple(codec(name, payload_type, feedback) for name, payload_type in codecs),
+        codecs=tuple(
+            codec(name, payload_type, feedback, repair_payload_type=payload_type + 1 if rtx else None)
+            for name, payload_type in codecs
+        ),
         header_extensions=((EXTENSION_MID, 4), (EXTENSION_VIDEO_ORIENTATION, orientation_id)),
         ssrcs=ssrcs,
         cname=None,
         protocol="UDP/TLS/RTP/SAVPF",
         formats=(),
+        repairs=repairs,
     )
 
 
@@ -106,18 +123,43 @@ def offer_of(*sections: MediaSection) -> Offer:
     return Offer(ice_ufrag="ufrag", ice_pwd="p" * 22, fingerprints=(), sections=sections)
 
 
-def page_offer(*, slots: int = 3, opus: int = 111, vp8: int = 96, orientation_id: int = 3) -> Offer:
-    """What our page offers: a microphone, a camera, and slots for others."""
+def page_offer(
+    *,
+    slots: int = 3,
+    opus: int = 111,
+    vp8: int = 96,
+    orientation_id: int = 3,
+    rtx: bool = False,
+    red: int | None = None,
+    camera: tuple[int, int] | None = None,
+) -> Offer:
+    """What our page offers: a microphone, a camera, and slots for others. `camera` are the SSRCs of pictures
+    and of their retransmissions, where the offer names them.
+    """
     codecs = (("VP8", vp8), ("H264", vp8 + 6))
     sections = [
-        audio_section("0", sends=True, receives=False, payload_type=opus),
-        video_section("1", sends=True, receives=False, codecs=codecs, orientation_id=orientation_id),
+        audio_section("0", sends=True, receives=False, payload_type=opus, red=red),
+        video_section(
+            "1",
+            sends=True,
+            receives=False,
+            codecs=codecs,
+            orientation_id=orientation_id,
+            rtx=rtx,
+            ssrcs=camera[:1] if camera else (),
+            repairs=(camera,) if camera else (),
+        ),
     ]
     for slot in range(slots):
         sections += [
-            audio_section(f"{2 * slot + 2}", sends=False, receives=True, payload_type=opus),
+            audio_section(f"{2 * slot + 2}", sends=False, receives=True, payload_type=opus, red=red),
             video_section(
-                f"{2 * slot + 3}", sends=False, receives=True, codecs=codecs, orientation_id=orientation_id
+                f"{2 * slot + 3}",
+                sends=False,
+                receives=True,
+                codecs=codecs,
+                orientation_id=orientation_id,
+                rtx=rtx,
             ),
         ]
     return offer_of(*sections)

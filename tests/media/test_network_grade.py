@@ -13,7 +13,6 @@ from media.network_grade import (
     Level,
     NetworkGrade,
     level_of,
-    own_loss,
     worst,
 )
 
@@ -83,19 +82,3 @@ def test_a_level_never_rises_within_the_readings_that_it_takes(readings: list[Gr
             assert after == worst(*lately)
     for one, level in zip(readings, shown, strict=True):
         assert LEVELS.index(level) >= LEVELS.index(level_of(one))
-
-
-@pytest.mark.parametrize(
-    ("seen", "of_source", "own"),
-    [
-        (0.0, 0.0, 0.0),
-        (0.2, 0.0, 0.2),
-        (0.2, 0.2, 0.0),
-        (0.1, 0.2, 0.0),  # repaired before it was passed on
-        (0.36, 0.2, 0.2),
-        (1.0, 0.5, 1.0),
-        (1.0, 1.0, 0.0),  # nothing came that could be lost again
-    ],
-)
-def test_nobody_is_blamed_for_what_their_source_lost(seen: float, of_source: float, own: float) -> None:
-    assert own_loss(seen, of_source) == pytest.approx(own)

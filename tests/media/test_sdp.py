@@ -27,6 +27,7 @@ from media.sdp import (
     lay_out_slots,
     parse_offer,
 )
+from tests.media.call_scenario import page_offer
 
 OFFERS = {path.stem: path.read_text() for path in sorted((Path(__file__).parent / "offers").glob("*.sdp"))}
 FINGERPRINT = Fingerprint(algorithm="sha-256", value=":".join(["AB"] * 32))
@@ -386,3 +387,12 @@ def test_any_text_is_answered_or_malformed(sdp: str) -> None:
     lines = answer(offer).split("\r\n")
     assert sum(line.startswith("m=") for line in lines) == len(offer.sections)
     assert all(line[1:2] == "=" and "\r" not in line and "\n" not in line for line in lines[:-1])
+
+
+def test_our_ssrcs_are_none_of_the_offers_repair_streams() -> None:
+    """RFC 3550 §8.2: a collision would bind one's media to the other's stream."""
+    offer = page_offer(rtx=True, camera=(7, 8))
+    assert offer.ssrcs() == {7, 8}
+    numbers = iter([8, 7, 0, *range(100, 200)])
+    slots = lay_out_slots(offer, lambda: next(numbers))
+    assert [slots[0].audio_ssrc, slots[0].video_ssrc, slots[0].repair_ssrc] == [100, 101, 102]

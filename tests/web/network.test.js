@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { networkOf, networkSentence } from "../../web/network.js";
+import { networkOf, networkSentence, patience } from "../../web/network.js";
 import { INITIAL, reduce } from "../../web/state.js";
 import { WORDS } from "../../web/words.js";
 
@@ -102,4 +102,26 @@ test("what nobody can know is not told", () => {
   assert.deepEqual(offline.qualities, [], "without a socket nobody can say");
   const left = { ...state, people: state.people.map((person) => ({ ...person, in_call: false })) };
   assert.equal(networkOf(left, COURIER), null);
+});
+
+test("a slot waits as long as repairs take on both ways to it", () => {
+  const slow = { [ME]: [900, 250], [COURIER]: [350, 900], [QA]: [0, 900] };
+  const state = call({ [ME]: "good", [COURIER]: "good", [QA]: "good" });
+  const qualities = state.qualities.map((quality) => {
+    const [sent_repair_ms = 0, received_repair_ms = 0] = slow[quality.actor_id] ?? [];
+    return { ...quality, sent_repair_ms, received_repair_ms };
+  });
+  const slots = [
+    { slot: 0, actor_id: COURIER, audio_mid: "2", video_mid: "3" },
+    { slot: 1, actor_id: QA, audio_mid: "4", video_mid: null },
+    { slot: 2, actor_id: "l_unmeasured", audio_mid: "6", video_mid: "7" },
+  ];
+  const waits = Object.fromEntries(patience({ ...state, qualities, slots }));
+  assert.deepEqual(waits, { 2: 600, 3: 600, 4: 250, 6: 250, 7: 250 });
+  assert.deepEqual(
+    [...patience({ ...state, qualities: [], slots })].map(([, wait_ms]) => wait_ms),
+    [0, 0, 0, 0, 0],
+    "without a reading nobody waits",
+  );
+  assert.equal(patience({ ...state, qualities, slots: [] }).size, 0);
 });
