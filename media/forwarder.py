@@ -48,9 +48,10 @@ MAX_REPEAT_GATE_S = 0.1  # so that a round trip measured too long never costs a 
 TWICE_FROM = 0.15  # of packets lost: from here on retransmissions go out twice, or rounds grow too many
 
 # Who asks for much gets no more than this beside the media themselves: at 50 % loss twice the stream is
-# needed.
+# needed. What was not asked for in time is not saved up: an hour's share would be 50 times the stream for as
+# long as the sender's history is asked for over and over.
 RESEND_SHARE = 2.0
-RESEND_BURST_BYTES = 128 << 10  # a second of 1 Mbit/s after an outage
+RESEND_BURST_BYTES = 256 << 10  # 256 KiB: two seconds of 1 Mbit/s after an outage, all that is kept
 
 # How many packets of sound before it each one carries, from which loss on. What is left of p after n:
 # p^(n+1).
@@ -71,6 +72,7 @@ class Forwarder:
 
     __slots__ = (
         "_asked",
+        "_credited_bytes",
         "_first_index",
         "_highest_index",
         "_identifiers",
@@ -82,6 +84,7 @@ class Forwarder:
         "_reported_asked",
         "_reported_at",
         "_reported_packets",
+        "_resend_allowance",
         "_resent_at",
         "_rewritten",
         "_rtp_timestamp",
@@ -145,6 +148,8 @@ class Forwarder:
         self._repair_sequence_number = sequence_number
         self._red_heads: dict[int, bytes] = {}  # of packets that left as RED, by index
         self._resent_at: dict[int, float] = {}
+        self._resend_allowance: float = RESEND_BURST_BYTES  # bytes; the share of `_credited_bytes` is in it
+        self._credited_bytes = 0
         self._asked = 0  # different packets that NACKs have named
         self._repeats = 0  # sent again in the stream itself
         self._reported_at = 0.0
@@ -297,8 +302,12 @@ class Forwarder:
         source = self._source
         if source is None or self.waiting:
             return parts, absent
+        earned = RESEND_SHARE * (self.sent_bytes - self._credited_bytes)
+        self._credited_bytes = self.sent_bytes
+        self._resend_allowance = min(RESEND_BURST_BYTES, self._resend_allowance + earned)
         gate_s = min(max(round_trip_s, MIN_REPEAT_GATE_S), MAX_REPEAT_GATE_S)
         newest = (self._highest_index + self._sequence_offset) & 0xFFFF
+        oldest = next(iter(source.history.packets), self._highest_index)  # before it, what came is forgotten
         for sequence_number in sequence_numbers:
             behind = (newest - sequence_number) & 0xFFFF
             index = self._highest_index - behind
@@ -309,13 +318,12 @@ class Forwarder:
                 continue
             part = self._again(source, index, now)
             if part is None:
-                if index not in source.history.packets:
+                if index > oldest and index not in source.history.packets:
                     absent.append(index)
                 continue
             if resent_at is None:
                 self._asked += 1
-            allowance = RESEND_BURST_BYTES + RESEND_SHARE * self.sent_bytes - self.resent_bytes
-            if allowance < len(part[1]):
+            if self._resend_allowance < len(part[1]):
                 break
             self._resent_at[index] = now
             in_repair_stream = self._repair_payload_type(part) is not None
@@ -379,6 +387,7 @@ class Forwarder:
         if int.from_bytes(head[8:HEADER_BYTES]) == self.ssrc:
             self._repeats += 1
             self.octets += size_bytes - start  # the header is as long as the one that came
+        self._resend_allowance -= size_bytes
 
     def prune(self, now: float) -> None:
         """Forget what was sent again, and how, once it is not at hand any more, and not before: a packet that

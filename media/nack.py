@@ -9,6 +9,8 @@ from __future__ import annotations
 
 from math import inf
 
+from media.allowance import Allowance
+
 REORDERING_S = 0.01  # Wi-Fi and LTE swap packets within this; asking earlier asks for what is coming
 RETRY_S = 0.02  # at least between two tries, however short the round trip: libwebrtc's own timer
 ROUND_TRIPS = (
@@ -17,18 +19,22 @@ ROUND_TRIPS = (
 MAX_TRIES = 10  # ten round trips at 30 % loss leave 6 packets in a million unrepaired
 BATCH_S = 0.005  # what falls due within this goes into the same packet
 MAX_MISSING = 512  # 2 s of 2.5 Mbit/s: after a longer outage a keyframe is the quicker repair
+WISHES_AT_ONCE = 64  # a quarter of a second of 2.5 Mbit/s: what was given up here and is missed there
+WISHES_A_SECOND = 32  # a tenth of such a stream, for all receivers: the gaps seen here are asked for anyway
+MAX_MISSING_WITH_WISHES = MAX_MISSING // 2  # the other half is for what is missed here
 
 
 class NackGenerator:
     """The missing packets of one stream. `next_deadline` is when `handle_timeout` has something to do."""
 
-    __slots__ = ("_given_up", "_max_age_s", "_missing", "_wished", "next_deadline")
+    __slots__ = ("_given_up", "_max_age_s", "_missing", "_wished", "_wishes", "next_deadline")
 
     def __init__(self, *, max_age_s: float) -> None:
         self._max_age_s = max_age_s
         self._given_up = 0  # since the last time-out
         self._missing: dict[int, tuple[int, float, float]] = {}  # index: tries, due, noticed
         self._wished: dict[int, None] = {}  # what was asked for anew because a receiver missed it
+        self._wishes = Allowance(burst=WISHES_AT_ONCE, per_second=WISHES_A_SECOND)
         self.next_deadline = inf
 
     def __len__(self) -> int:
@@ -48,8 +54,12 @@ class NackGenerator:
         self.next_deadline = min(self.next_deadline, due)
 
     def handle_wish(self, index: int, now: float) -> None:
-        """A receiver misses a packet that never arrived here: ask at once, also if it was given up. Once."""
-        if index in self._wished or index in self._missing or len(self._missing) == MAX_MISSING:
+        """A receiver misses a packet that never arrived here: ask at once, also if it was given up. Once, and
+        not for so many that what is missed here has no room.
+        """
+        if index in self._wished or index in self._missing or len(self._missing) >= MAX_MISSING_WITH_WISHES:
+            return
+        if not self._wishes.take(1, now):
             return
         if len(self._wished) == MAX_MISSING:
             del self._wished[next(iter(self._wished))]
@@ -81,7 +91,9 @@ class NackGenerator:
                 self._missing[index] = (tries + 1, again, noticed)
         for index in hopeless:
             del self._missing[index]
-        given_up, self._given_up = self._given_up + len(hopeless), 0
+        # A wish in vain is no news: who wished may ask for a keyframe, within the bounds of such wishes.
+        lost = sum(index not in self._wished for index in hopeless)
+        given_up, self._given_up = self._given_up + lost, 0
         self.next_deadline = min((due for _, due, _ in self._missing.values()), default=inf)
         return [index & 0xFFFF for index in sorted(asked)], given_up
 

@@ -31,6 +31,7 @@ LONG_RUN_PICTURES = 150  # the same, in what decoding costs: 1.2 ms a VGA pictur
 PACKET_OVERHEAD_BYTES = 256  # what CPython needs to keep one packet; also keeps a run below 2^15 packets
 MAX_DISORDER_S = 2.0  # as long as the packet history answers a NACK; older loose packets are forgotten
 MAX_JUMP = 3000  # RFC 3550 appendix A.1, MAX_DROPOUT: beyond it the sender has begun to count anew
+MAX_EARLIER_STARTS = 4  # of a keyframe that comes in reverse: H.264 has two parameter sets and a slice
 REPAIR_PATIENCE_S = 0.5  # a gap older than this is not being repaired: a keyframe is quicker
 STALE_S = 2.0  # a stream silent for longer shows the past: cameras send at least a picture a second
 MAX_PICTURE_AGE_S = (
@@ -73,6 +74,7 @@ class PictureBuffer:
         "_candidate_since",
         "_candidate_timestamp",
         "_codec_name",
+        "_earlier_starts",
         "_gap_since",
         "_last_arrival",
         "_last_sequence_number",
@@ -110,6 +112,7 @@ class PictureBuffer:
         self._candidate_next = NO_SEQUENCE
         self._candidate_timestamp = b""  # of its slices, once one of them has come
         self._candidate_since = NEVER
+        self._earlier_starts = 0
 
     def handle_packet(self, packet: bytes, codec_name: str, starts_keyframe: bool, now: float) -> None:
         """Keep one RTP packet of this stream (SRTP taken off, RTX unwrapped, its header checked). Never
@@ -239,8 +242,9 @@ class PictureBuffer:
             newer = (sequence_number - self._candidate) & SEQUENCE_MASK < HALF_SEQUENCE
             same_time = self._packets[sequence_number][0][4:8] == self._packets[self._candidate][0][4:8]
             # H.264 parameter sets may come in several packets of a picture: the first of them begins it.
-            if newer == same_time:
+            if newer == same_time or (same_time and self._earlier_starts == MAX_EARLIER_STARTS):
                 return
+            self._earlier_starts = self._earlier_starts + 1 if same_time else 0
         self._candidate = self._candidate_next = sequence_number
         self._candidate_timestamp = b""
         self._candidate_since = now
@@ -274,13 +278,17 @@ class PictureBuffer:
 
     def _begin_run(self, now: float) -> None:
         """The newer keyframe is complete: what came before it is not needed any more."""
-        start = self._candidate
-        self._packets = packets = {
-            number: kept
-            for number, kept in self._packets.items()
-            if (number - start) & SEQUENCE_MASK < HALF_SEQUENCE
-        }
-        self._size_bytes = sum([len(packet) + PACKET_OVERHEAD_BYTES for packet, _ in packets.values()])
+        start, packets = self._candidate, self._packets
+        advance = (start - self._start) & SEQUENCE_MASK if self._start != NO_SEQUENCE else SEQUENCE_MASK
+        older = (
+            _numbers(self._start, start - 1)  # keyframes in the midst of much that is ahead stay cheap
+            if 0 < advance < len(packets)
+            else [number for number in packets if (number - start) & SEQUENCE_MASK >= HALF_SEQUENCE]
+        )
+        for number in older:
+            kept = packets.pop(number, None)
+            if kept is not None:
+                self._size_bytes -= len(kept[0]) + PACKET_OVERHEAD_BYTES
         self._start = start
         self._next = self._candidate_next
         while self._next in packets:

@@ -7,8 +7,9 @@ Grows with the first reading that asks for it, and shrinks after ten that asked 
 buffer too soon is late again, and each change is seen and heard. Pure.
 """
 
-# From which loss on, how many rounds leave no more than one packet in two hundred behind: p^(n+1).
-ROUNDS = ((0.4, 6), (0.22, 4), (0.12, 3), (0.05, 2), (0.01, 1))
+# From which loss on, how many rounds leave about one packet in ten thousand behind, a picture in a minute:
+# p^(n+1).
+ROUNDS = ((0.4, 6), (0.22, 5), (0.12, 4), (0.05, 3), (0.01, 1))
 NOTICE_S = 0.05  # a gap shows with the next picture, and is given a moment to close by itself
 ROUND_MARGIN_S = 0.02  # for the clocks of both ends, in each round
 STEP_MS = 50  # finer steps are changes that nobody gains from

@@ -23,10 +23,11 @@ from math import inf
 from typing import assert_never
 
 from media import red, rtx
+from media.allowance import Allowance
 from media.depacketizer import MAY_START_KEYFRAME, is_keyframe_start
 from media.errors import IllegalPeer, MalformedPayload, MalformedRtcp, MalformedRtp, UnknownPeer
 from media.forwarder import REDUNDANCY, Forwarder
-from media.keyframes import KeyframeRequests
+from media.keyframes import KeyframeRequests, KeyframeWishes
 from media.picture_buffer import PictureBuffer, PictureRequest
 from media.reception import REFUSED, Reception
 from media.rtcp import (
@@ -47,12 +48,24 @@ from media.rtp import HEADER, HEADER_BYTES, MARKER, PAYLOAD_TYPE, PLAIN, Ssrc, e
 from media.sdp import EXTENSION_MID, Codec, MediaSection, Offer, SlotSsrcs
 
 REPORT_INTERVAL_S = 1.0  # as libwebrtc does for video; RFC 3550 §6.2 allows it at these rates
+MIN_REPORT_INTERVAL_S = (
+    0.2  # a new stream's first report hurries, but a sender may begin any number of streams
+)
 ASSUMED_ROUND_TRIP_S = 0.1  # until a report tells better: a mobile network on a fair day
 TAKE_OVER_S = 1.0  # a stream that was replaced may come back once its successor is silent this long
 MAX_NACKED = 256  # sequence numbers in one packet: 1 kB if no two of them are neighbours
 RELAY_CNAME = "relay"
 MAX_REPLAYED = 80  # packets from a keyframe on that a newcomer is given: more, and a new keyframe is the less
+MAX_BEGUN = 512  # packets behind the first of a stream that go out with it: 2 s of 2.5 Mbit/s, the history
 MAX_RECEPTIONS = 16  # SSRCs of one peer: two, and some for restarts; the longest silent makes room
+
+# What one receiver may have looked up: three streams of 2.5 Mbit/s, each packet named four times a second.
+LOOKUPS_AT_ONCE = 4096
+LOOKUPS_A_SECOND = 4096
+
+# Packets of sound that one sender's redundancy may bring back: each of them, at 10 ms a packet.
+RECOVERED_AT_ONCE = 100
+RECOVERED_A_SECOND = 100
 
 unpack_header = HEADER.unpack_from
 
@@ -141,11 +154,12 @@ class Track:
 class Seat:
     """One receive slot of a peer and who sits in it."""
 
-    __slots__ = ("forwarders", "last_occupant_id", "layout", "occupant")
+    __slots__ = ("forwarders", "keyframe_wishes", "last_occupant_id", "layout", "occupant")
 
     def __init__(self, layout: SlotSsrcs, forwarders: dict[str, Forwarder]) -> None:
         self.layout = layout
         self.forwarders = forwarders  # by kind
+        self.keyframe_wishes = KeyframeWishes()
         self.occupant: Peer | None = None
         self.last_occupant_id = ""
 
@@ -163,12 +177,15 @@ class Peer:
         "fir_count",
         "forwarders",
         "has_round_trip",
+        "lookups",
         "lost_of_ended",
         "mid_identifiers",
         "peer_id",
         "receptions",
+        "recoveries",
         "repairs",
         "report_at",
+        "reported_at",
         "round_trip_s",
         "seats",
         "sending",
@@ -198,6 +215,9 @@ class Peer:
             for kind, forwarder in seat.forwarders.items()
         }
         self.report_at = inf
+        self.reported_at = -inf
+        self.lookups = Allowance(burst=LOOKUPS_AT_ONCE, per_second=LOOKUPS_A_SECOND)
+        self.recoveries = Allowance(burst=RECOVERED_AT_ONCE, per_second=RECOVERED_A_SECOND)
         self.round_trip_s = ASSUMED_ROUND_TRIP_S
         self.has_round_trip = False
         self.clock_offset = 0  # from the peer's NTP clock to the relay's
@@ -532,6 +552,8 @@ class Router:
                 or not _follows(reception, index, (rtp_timestamp - block.offset) & 0xFFFF_FFFF)
             ):
                 continue
+            if not peer.recoveries.take(1, now):  # one packet could hold a hundred
+                continue
             head = HEADER.pack(
                 PLAIN, block.payload_type, number, (rtp_timestamp - block.offset) & 0xFFFF_FFFF, ssrc
             )
@@ -695,7 +717,8 @@ class Router:
         if nack.media_ssrc not in peer.forwarders:
             return []
         seat, kind, forwarder = peer.forwarders[nack.media_ssrc]
-        parts, absent = forwarder.resend(nack.sequence_numbers, now, peer.round_trip_s)
+        granted = peer.lookups.take(len(nack.sequence_numbers), now)
+        parts, absent = forwarder.resend(nack.sequence_numbers[:granted], now, peer.round_trip_s)
         reception = seat.occupant.tracks[kind].reception if seat.occupant is not None else None
         if reception is not None:
             for index in absent:
@@ -716,8 +739,11 @@ class Router:
         if reception.sender_report is None:
             # Receivers play sound and picture together only once they have a report of each.
             for forwarder in peer.tracks[reception.kind].forwarders:
-                self._peers[forwarder.receiver_id].report_at = now
-                self._wake(now)
+                receiver = self._peers[forwarder.receiver_id]
+                receiver.report_at = min(
+                    receiver.report_at, max(now, receiver.reported_at + MIN_REPORT_INTERVAL_S)
+                )
+                self._wake(receiver.report_at)
         reception.handle_sender_report(report, now)
 
     def _wake(self, at: float) -> None:
@@ -763,6 +789,8 @@ def _begin(forwarder: Forwarder, reception: Reception, start: int, now: float) -
     """A stream begins with a packet that is at hand; what came before it and belongs behind it follows."""
     packets = reception.history.packets
     copies: list[Copy] = []
+    if reception.highest - start > MAX_BEGUN:
+        return copies
     for index in sorted(index for index in packets if index >= start):
         packet = packets[index][0]
         first, second, _, rtp_timestamp, _ = unpack_header(packet)
@@ -879,11 +907,15 @@ def _handle_picture_loss(peer: Peer, ssrc: Ssrc, now: float) -> None:
     if ssrc in peer.forwarders:
         seat, kind, _ = peer.forwarders[ssrc]
         if seat.occupant is not None and kind == "video":
-            seat.occupant.tracks[kind].keyframes.handle_request(now)
+            keyframes = seat.occupant.tracks[kind].keyframes
+            # Until the sender has answered, who asks again asks for the same.
+            heard_at = now if keyframes.wanted else seat.keyframe_wishes.handle_wish(now)
+            keyframes.handle_request(now, heard_at)
 
 
 def _report(peer: Peer, now: float) -> list[Output]:
     """RFC 3550 §6.1: a compound begins with a report and names its sources."""
+    peer.reported_at = now
     peer.report_at = now + REPORT_INTERVAL_S
     blocks = tuple(reception.report_block(now) for reception in peer.receptions.values())
     reports: list[RtcpPacket] = []

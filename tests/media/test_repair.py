@@ -257,7 +257,7 @@ def test_what_both_links_lost_is_fetched_once_and_reaches_the_receiver() -> None
         *call_between(page_offer(), page_offer(rtx=True)),
         Send("a", "video", 2, body=KEYFRAME),
         Lose("a", "video"),
-        Send("a", "video", 90),  # so long that it was given up
+        Send("a", "video", 45),  # so long that it was given up, and is not too old
     )
     asked = len(call.told_of("a", Nack))
     lost = call.told_of("a", Nack)[-1].sequence_numbers[0]
