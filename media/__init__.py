@@ -8,9 +8,10 @@ The way of a packet:
                                                  │
                                                  └─ picture_buffer.py (keyframe and tail)
 
-Lost packets are an affair of each way: what a sender repairs, by retransmission (rtx.py) or redundancy (red.py),
-is unwrapped as it comes in, and wrapped again on the way out as the receiver's own network asks for. Under load
-gathering.py hands the kernel together what leaves together. repair_time.py says how long to wait for repairs.
+Lost packets are an affair of each way: what a sender repairs, by retransmission (rtx.py) or redundancy
+(red.py), is unwrapped as it comes in, and wrapped again on the way out as the receiver's own network asks
+for. Under load gathering.py hands the kernel together what leaves together. repair_time.py says how long to
+wait for repairs.
 
 Where UDP is blocked the same packets come framed in a stream: tcp.py and framing.py stand before
 transport.py, and a connection is an address like any other. fragment.py reads and writes what restarts ICE.
