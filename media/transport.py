@@ -564,11 +564,13 @@ class UdpTransport:
 
     def _read_and_pause(self) -> None:
         before = self._read_datagrams
-        self._read()
-        # What did not fit into one turn is not made to wait for the next.
-        pause_s = BUSY_PAUSE_S if self._read_datagrams - before < MAX_DATAGRAMS_A_WAKEUP else 0.0
-        self._pause = self._loop.call_later(pause_s, self._read_and_pause)
-        self.counters.unsent += self._gathering.flush()
+        try:
+            self._read()
+        finally:  # one packet's fault must not end the reading of all others
+            # What did not fit into one turn is not made to wait for the next.
+            pause_s = BUSY_PAUSE_S if self._read_datagrams - before < MAX_DATAGRAMS_A_WAKEUP else 0.0
+            self._pause = self._loop.call_later(pause_s, self._read_and_pause)
+            self.counters.unsent += self._gathering.flush()
 
     def _choose_pace(self) -> None:
         """Under load the port is read by the clock: many packets share what it costs to wake up, and those of

@@ -583,7 +583,18 @@ async def test_under_load_the_port_is_read_by_the_clock_and_nothing_else_changes
         await until(lambda: len(call.rtp) == len(call.back) == len(sizes))
         assert call.rtp == call.back == packets
         assert transport.counters.unsent == 0
+        transport._loop.set_exception_handler(lambda loop, context: faults.append(context["exception"]))
+        faults: list[Exception] = []
+        call.peer._on_rtp, on_rtp = fail, call.peer._on_rtp
+        call.client.send_rtp(rtp_packet(ssrc=1, sequence_number=50))
+        await until(lambda: len(faults) == 1)
+        call.peer._on_rtp = on_rtp
+        await call.exchange(51)
         monkeypatch.setattr(transport_module, "BUSY_DATAGRAMS_A_SECOND", 1_000_000)
         await until(lambda: transport._pause is None)
         await call.exchange(100)
         call.client.close()
+
+
+def fail(packet: bytes, now: float) -> None:
+    raise RuntimeError("a fault in one call")
