@@ -171,6 +171,67 @@ async def test_a_log_signed_with_another_key_is_refused(folder: Path) -> None:
         await open_log(folder)
 
 
+@pytest.fixture(scope="module")
+def long_pattern(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A closed log of 1,200 leaves: most of it lies before the tail."""
+
+    async def write(folder: Path) -> None:
+        log = await open_log(folder)
+        for number in range(0, 1_200, 100):
+            await log.append([draft("x") for _ in range(100)], expect_number=number)
+        await log.close()
+
+    folder = tmp_path_factory.mktemp("long pattern")
+    asyncio.run(write(folder))
+    return folder
+
+
+async def test_a_start_looks_at_the_tail_alone_and_leaves_the_rest_to_reader_and_audit(
+    long_pattern: Path, tmp_path: Path
+) -> None:
+    folder = shutil.copytree(long_pattern, tmp_path / "data")
+    tamper(folder, "UPDATE entries SET sealed = zeroblob(90) WHERE leaf_index = 4")
+    log = await open_log(folder)
+    with pytest.raises(CorruptLog, match="leaf 4 "):
+        await log.entries(CASE)
+    await log.append([draft("after")], expect_number=1_200)
+    await log.close()
+    with pytest.raises(CorruptLog, match="leaf 4 "):
+        list(audit(folder))
+
+
+@pytest.mark.parametrize(
+    ("statement", "complaint"),
+    [
+        # 768 leaves lie before the tail: the tree over the first 512 of them, then that over 256.
+        ("UPDATE hashes SET hash = zeroblob(32) WHERE stored_index = 1022", "the root of 800 leaves is"),
+        ("DELETE FROM hashes WHERE stored_index = 1022", "the tree hash 1022, below leaf 768, is missing"),
+        ("UPDATE entries SET sealed = zeroblob(90) WHERE leaf_index = 1000", "leaf 1000 "),
+        ("DELETE FROM entries WHERE leaf_index = 1000", "leaf 1000 is missing"),
+        (
+            "UPDATE checkpoints SET note = replace(note, 'A', 'B') WHERE tree_size = 900",
+            "the checkpoint of tree size 900 is not one of",
+        ),
+    ],
+)
+async def test_a_tail_that_does_not_fit_what_lies_before_it_is_refused(
+    long_pattern: Path, tmp_path: Path, statement: str, complaint: str
+) -> None:
+    folder = shutil.copytree(long_pattern, tmp_path / "data")
+    tamper(folder, statement)
+    with pytest.raises(CorruptLog, match=complaint):
+        await open_log(folder)
+
+
+async def test_a_closed_log_is_one_file(tmp_path: Path) -> None:
+    log = await open_log(tmp_path)
+    await log.append([draft("1"), draft("2")], expect_number=0)
+    await log.append([draft("3")], expect_number=2)
+    await log.entries(CASE)
+    await log.close()
+    assert not any((tmp_path / f"log.sqlite-{part}").exists() for part in ("wal", "shm"))
+
+
 async def test_a_log_of_a_newer_version_is_left_alone(folder: Path) -> None:
     tamper(folder, "PRAGMA user_version = 3")
     with pytest.raises(IllegalOpen, match="newer"):
