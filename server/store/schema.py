@@ -95,9 +95,12 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 
 def fold_in(path: Path) -> None:
-    """Copy the WAL into the database file and remove it, so that a closed log is one file; may fail."""
-    with contextlib.suppress(*DAMAGE), contextlib.closing(connect_writer(path)) as connection:
-        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    """Copy the WAL into the database file and remove it, so that a closed log is one file; may fail.
+
+    SQLite does it when the last connection closes, unless that one can only read.
+    """
+    with contextlib.suppress(*DAMAGE):
+        connect_writer(path).close()
 
 
 def schema_version(connection: sqlite3.Connection) -> int:

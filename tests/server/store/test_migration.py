@@ -107,7 +107,7 @@ def write_old_folder(folder: Path) -> list[Entry]:
     connection.commit()
     connection.close()
     (folder / "blobs" / "incoming").mkdir(parents=True)
-    for name, data in ((PICTURE, PICTURE), (DAMAGED, b"find me, other"), (b"orphan", b"orphan: find me")):
+    for name, data in ((PICTURE, PICTURE), (DAMAGED, b"DAMAGED: find me"), (b"orphan", b"orphan: find me")):
         path = folder / "blobs" / sha256(name)[:2] / sha256(name)
         path.parent.mkdir(exist_ok=True)
         path.write_bytes(data)
@@ -129,6 +129,7 @@ def folder(pattern: tuple[Path, list[Entry]], tmp_path: Path) -> Path:
 async def check_migrated(folder: Path, entries: list[Entry]) -> None:
     """All entries and blobs of before are there, sealed, and nothing of them lies open any more."""
     log = await open_log(folder)
+    assert_nothing_is_open(folder)
     blobs = await BlobStore.prepare(folder, log.keys)
     for case_id in CASES:
         assert await log.entries(case_id) == [entry for entry in entries if entry.envelope.case_id == case_id]

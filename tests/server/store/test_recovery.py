@@ -223,6 +223,30 @@ async def test_a_tail_that_does_not_fit_what_lies_before_it_is_refused(
         await open_log(folder)
 
 
+async def test_an_index_that_hides_the_end_of_a_case_is_refused(folder: Path) -> None:
+    def run(*statements: str) -> None:
+        connection = sqlite3.connect(folder / "log.sqlite")
+        connection.execute("PRAGMA writable_schema = ON")
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+        connection.close()
+
+    run(
+        "CREATE TABLE copy AS SELECT * FROM entries WHERE leaf_index = 9",
+        "CREATE TABLE hidden AS SELECT * FROM sqlite_master WHERE name = 'entry_of_case'",
+        "DELETE FROM entries WHERE leaf_index = 9",
+        "DELETE FROM sqlite_master WHERE name = 'entry_of_case'",
+    )
+    run(
+        "INSERT INTO entries SELECT * FROM copy",
+        "INSERT INTO sqlite_master SELECT * FROM hidden",
+    )
+    run("DROP TABLE copy", "DROP TABLE hidden")
+    with pytest.raises(CorruptLog, match=f"case {OTHER_CASE} ends with entry 4 in its index, and with 5"):
+        await open_log(folder)
+
+
 async def test_a_closed_log_is_one_file(tmp_path: Path) -> None:
     log = await open_log(tmp_path)
     await log.append([draft("1"), draft("2")], expect_number=0)
