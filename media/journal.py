@@ -207,11 +207,10 @@ class Journal:
     def _take_closed(self) -> list[Segment]:
         segments = [self._segment(packets, reports, reason) for packets, reports, reason in self._closed]
         self._closed = []
-        if self._ended_streams and not self._packets:
-            self._streams = {
-                key: one for key, one in self._streams.items() if key[0] not in self._ended_streams
-            }
-            self._ended_streams.clear()
+        if self._ended_streams:
+            gone = self._ended_streams - {int.from_bytes(packet[8:12]) for packet, _ in self._packets}
+            self._streams = {key: one for key, one in self._streams.items() if key[0] not in gone}
+            self._ended_streams -= gone
         return segments
 
     def _segment(self, packets: list[Kept], reports: list[_Report], reason: Reason) -> Segment:
