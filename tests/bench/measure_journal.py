@@ -131,12 +131,14 @@ def _stream(
 
 async def measure_journal(workshop: Workshop) -> list[Row]:
     services: dict[bool, list[float]] = {True: [], False: []}
+    stored: dict[bool, int] = {True: 0, False: 0}
     for _ in range(TURNS):
         for keeps in (True, False):
             peer = workshop.proofcall() if keeps else workshop.proofcall_without_journal()
             async with running(peer):
                 bots = [bot for _ in range(CALLS) for bot in await peer.connect_call()]
                 services[keeps].append((await watch(peer, bots)).cpu_us)
+                stored[keeps] += peer.blob_bytes()
     bare_us = sum(services[False]) / TURNS
     added_us = sum(services[True]) / TURNS - bare_us
     media = workshop.crowd.media
@@ -159,8 +161,9 @@ async def measure_journal(workshop: Workshop) -> list[Row]:
             reach=f"≤ {REACH:.0%}",
             measured=f"{added_us:.1f} µs: {added_us / bare_us:.1%}",
             noise=f"{span(services[True], 1)} µs with it",
-            peers=f"{span(services[False], 1)} µs without it",
-            verdict=judge(added_us / bare_us <= REACH),
+            peers=f"{span(services[False], 1)} µs without it; "
+            f"stored {stored[True] >> 20} and {stored[False] >> 20} MiB",
+            verdict=judge(added_us / bare_us <= REACH) if stored[True] > stored[False] else "–",
         ),
         Row(
             part="journal",

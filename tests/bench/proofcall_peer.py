@@ -119,6 +119,12 @@ class ProofcallPeer:
         await self._http.close()
         await self.server.stop()
 
+    def blob_bytes(self) -> int:
+        """What lies in its store, entries aside."""
+        return sum(
+            path.stat().st_size for path in (self._directory / "data/blobs").rglob("*") if path.is_file()
+        )
+
     async def connect_call(self) -> list[Bot]:
         case_id = await self.open_case()
         return [(await self.join(case_id, role)).bot for role in ("customer", "courier")]
