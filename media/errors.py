@@ -16,6 +16,7 @@
     ├── UnknownMedia                 names something that is not there
     │   ├── UnknownPeer              a peer that was never added, or was removed
     │   └── UnknownUfrag             a check for a user fragment nobody here was given
+    ├── PlaybackFailed               no file can be made now; `code` is an instance's own and says why
     └── FrameFailed                  no frame can be had now; `code` is an instance's own and says why
         ├── NoPicture                the stream holds no picture that can be decoded
         └── DecoderFailed            the decoder has not delivered one
@@ -88,6 +89,15 @@ class UnknownPeer(UnknownMedia):
 
 class UnknownUfrag(UnknownMedia):
     code = "unknown_ufrag"
+
+
+class PlaybackFailed(MediaError):
+    """`code` is `nothing_playable`, `malformed_dump`, `overloaded`, `timeout` or `crashed`."""
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
 
 
 class FrameFailed(MediaError):

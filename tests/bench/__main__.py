@@ -21,6 +21,7 @@ from tests.bench.measure_frame import measure_frame
 from tests.bench.measure_journal import measure_journal
 from tests.bench.measure_log import measure_log
 from tests.bench.measure_memory import measure_memory
+from tests.bench.measure_playback import measure_playback
 from tests.bench.measure_roam import measure_roam
 from tests.bench.media_source import encode_media_source
 from tests.bench.processes import scratch_directory
@@ -36,6 +37,7 @@ PARTS: dict[str, Callable[[Workshop], Awaitable[list[Row]]]] = {
     "frame": measure_frame,
     "log": measure_log,
     "journal": measure_journal,
+    "playback": measure_playback,
 }
 ROWS = (*measure_join.ROWS, *measure_loss.ROWS)
 
