@@ -55,7 +55,8 @@ def encode_canonical(value: object) -> bytes:
 def parse_canonical(data: bytes) -> JsonValue:
     """Read canonical bytes back; any other spelling of the same value is MalformedJson."""
     try:
-        value: JsonValue = _DECODER.decode(data.decode())
+        value: JsonValue
+        value, _ = _DECODER.raw_decode(data.decode())  # anything around the value shows in the comparison
         canonical = _encode_plain(value)
     except MalformedJson:
         raise

@@ -15,6 +15,7 @@ import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from mmap import mmap
 from typing import TypeAlias
 
 from server.evidence.errors import MalformedPackage
@@ -43,6 +44,10 @@ _CENTRAL_SIZE = len(_CENTRAL_START) + _SIZES.size + _CENTRAL_REST.size
 _CENTRAL_SIGNATURE = _CENTRAL_START[:4]
 _END_SIGNATURE = 0x06054B50
 
+_NO_HEADER = b"", 0, 0, 0, 0, 0
+_WRONG_SUM = "its content does not have the check sum (CRC-32) in its header"
+
+File: TypeAlias = bytes | mmap  # whose slices are bytes
 Content: TypeAlias = bytes | memoryview  # a view where it is longer than COPIED_BYTES
 Members: TypeAlias = Sequence[tuple[str, Content]]
 
@@ -112,15 +117,14 @@ def encode_container(members: Mapping[str, Content]) -> bytes:
     return b"".join([*parts, writer.end()])
 
 
-def read_container(data: bytes | memoryview) -> Reading:
+def read_container(data: File) -> Reading:
     """Read a container and say where it is damaged. Never raises: of a ruin, what is left is read.
 
     Long files are views of `data`, which must outlive them.
     """
-    view = memoryview(data)
-    members, records, offset, message = _walk(view)
+    members, records, offset, message = _walk(data)
     if message is None:
-        message, index = _compare_directory(view, offset, records)
+        message, index = _compare_directory(data, offset, records)
         if message is None:
             names = [name for name, _ in members]
             if all(a < b for a, b in itertools.pairwise(names)):
@@ -128,8 +132,8 @@ def read_container(data: bytes | memoryview) -> Reading:
             message, index = "the files are not in the order of their names", None
     else:
         index = len(members)
-    by_directory = _read_by_directory(view)
-    damage = Damage(message=message, index=index, names=_names_at(view, index, members, offset, by_directory))
+    by_directory = _read_by_directory(data)
+    damage = Damage(message=message, index=index, names=_names_at(data, index, members, offset, by_directory))
     return Reading(in_order=members, by_directory=by_directory, damage=damage)
 
 
@@ -147,44 +151,38 @@ def _directory(records: Sequence[bytes], offset: int) -> Iterable[bytes]:
     return [*records, _END.pack(_END_SIGNATURE, 0, 0, count, count, size, offset, 0)]
 
 
-def _content(view: memoryview, begin: int, end: int) -> Content:
-    piece = view[begin:end]
-    return piece if end - begin > COPIED_BYTES else piece.tobytes()
+def _content(data: File, begin: int, end: int) -> Content:
+    return data[begin:end] if end - begin <= COPIED_BYTES else memoryview(data)[begin:end]
 
 
-def _walk(view: memoryview) -> tuple[list[tuple[str, Content]], list[bytes], int, str | None]:
+def _walk(data: File) -> tuple[list[tuple[str, Content]], list[bytes], int, str | None]:
     """Go from local header to local header: the members, the records that the directory must have for them,
     where it ended, and what is wrong there if anything.
     """
     members: list[tuple[str, Content]] = []
     records: list[bytes] = []
-    offset = 0
-    count = _end_record(view)[0]
+    offset, limit = 0, min(len(data), MAX_SIZE_BYTES)
+    count = _end_record(data)[0]
     while True:
-        whole = len(view) >= offset + _LOCAL_SIZE
+        whole = len(data) >= offset + _LOCAL_SIZE
         start, crc, packed_size, size, name_size, extra_size = (
-            _LOCAL.unpack_from(view, offset) if whole else (b"", 0, 0, 0, 0, 0)
+            _LOCAL.unpack_from(data, offset) if whole else _NO_HEADER
         )
         if start != _LOCAL_START:
             # Here begins the directory, if it says so itself or if the end of the zip says so.
-            if view[offset : offset + 4] == _CENTRAL_SIGNATURE or len(members) == count:
+            if data[offset : offset + 4] == _CENTRAL_SIGNATURE or len(members) == count:
                 return members, records, offset, None
             return members, records, offset, "its header is not the one that a package has"
         begin = offset + _LOCAL_SIZE + name_size
         end = begin + size
-        if packed_size != size or extra_size or end > min(len(view), MAX_SIZE_BYTES):
+        if packed_size != size or extra_size or end > limit:
             return members, records, offset, "the sizes in its header are wrong"
         if len(members) == MAX_MEMBERS:
             return members, records, offset, "it is one file more than a package holds"
-        content = _content(view, begin, end)
+        content = _content(data, begin, end)
         if zlib.crc32(content) != crc:
-            return (
-                members,
-                records,
-                offset,
-                "its content does not have the check sum (CRC-32) in its header",
-            )
-        rest = view[offset + len(_LOCAL_START) : begin].tobytes()
+            return members, records, offset, _WRONG_SUM
+        rest = data[offset + len(_LOCAL_START) : begin]
         name = rest[_SIZES.size :]
         if not name.isascii():
             return members, records, offset, "its name is not ASCII"
@@ -193,40 +191,38 @@ def _walk(view: memoryview) -> tuple[list[tuple[str, Content]], list[bytes], int
         offset = end
 
 
-def _compare_directory(
-    view: memoryview, offset: int, expected: Sequence[bytes]
-) -> tuple[str | None, int | None]:
+def _compare_directory(data: File, offset: int, expected: Sequence[bytes]) -> tuple[str | None, int | None]:
     """What is wrong with the directory, and at which member; the directory begins at `offset`."""
     records = list(_directory(expected, offset))
-    if view[offset:] == b"".join(records):
+    if data[offset:] == b"".join(records):
         return None, None
     for index, record in enumerate(records[:-1]):
-        if view[offset : offset + len(record)] != record:
+        if data[offset : offset + len(record)] != record:
             return "its record in the directory of the zip differs from what stands before its content", index
         offset += len(record)
     return "the end of the zip is not the one that a package has", None
 
 
-def _end_record(view: memoryview) -> tuple[int, int]:
+def _end_record(data: File) -> tuple[int, int]:
     """Number of members and offset of the directory, or (-1, -1) if the end cannot be read."""
-    if len(view) < _END.size:
+    if len(data) < _END.size:
         return -1, -1
-    signature, _, _, _, count, _, offset, _ = _END.unpack_from(view, len(view) - _END.size)
+    signature, _, _, _, count, _, offset, _ = _END.unpack_from(data, len(data) - _END.size)
     return (count, offset) if signature == _END_SIGNATURE else (-1, -1)
 
 
-def _read_by_directory(view: memoryview) -> Members:
+def _read_by_directory(data: File) -> Members:
     """The members as the directory at the end has them, as far as it can be read."""
     members: list[tuple[str, Content]] = []
-    count, position = _end_record(view)
-    left = len(view)  # records that name the same bytes again and again must not fill the memory
-    while len(members) < count and position + _CENTRAL_SIZE <= len(view):
+    count, position = _end_record(data)
+    left = len(data)  # records that name the same bytes again and again must not fill the memory
+    while len(members) < count and position + _CENTRAL_SIZE <= len(data):
         start = position + len(_CENTRAL_START)
-        _, _, size, name_size, _ = _SIZES.unpack_from(view, start)
-        *_, offset = _CENTRAL_REST.unpack_from(view, start + _SIZES.size)
-        name = view[position + _CENTRAL_SIZE : position + _CENTRAL_SIZE + name_size].tobytes()
-        begin = min(offset + _LOCAL_SIZE + name_size, len(view))
-        content = _content(view, begin, min(begin + size, len(view)))
+        _, _, size, name_size, _ = _SIZES.unpack_from(data, start)
+        *_, offset = _CENTRAL_REST.unpack_from(data, start + _SIZES.size)
+        name = data[position + _CENTRAL_SIZE : position + _CENTRAL_SIZE + name_size]
+        begin = min(offset + _LOCAL_SIZE + name_size, len(data))
+        content = _content(data, begin, min(begin + size, len(data)))
         left -= len(content)
         if left < 0:
             break
@@ -236,16 +232,16 @@ def _read_by_directory(view: memoryview) -> Members:
 
 
 def _names_at(
-    view: memoryview, index: int | None, members: Members, offset: int, by_directory: Members
+    data: File, index: int | None, members: Members, offset: int, by_directory: Members
 ) -> tuple[str, ...]:
     if index is None:
         return ()
     names = []
     if index < len(members):
         names.append(members[index][0])
-    elif len(view) >= offset + _LOCAL_SIZE:
-        name_size = _SIZES.unpack_from(view, offset + len(_LOCAL_START))[3]
-        name = view[offset + _LOCAL_SIZE : offset + _LOCAL_SIZE + name_size].tobytes()
+    elif len(data) >= offset + _LOCAL_SIZE:
+        name_size = _SIZES.unpack_from(data, offset + len(_LOCAL_START))[3]
+        name = data[offset + _LOCAL_SIZE : offset + _LOCAL_SIZE + name_size]
         names.append(name.decode("ascii", "replace"))
     if index < len(by_directory):
         names.append(by_directory[index][0])

@@ -18,6 +18,8 @@ _PROOF = re.compile(
     rb'\{"hashes":\[(?:"([0-9a-f",]+)")?\]'
     rb',"leaf_index":(0|[1-9][0-9]{0,14}),"tree_size":(0|[1-9][0-9]{0,14})\}'
 )
+_BEFORE_HASHES, _AFTER_HASHES = b'{"hashes":["', b'"],"leaf_index":'
+_PLACE = re.compile(rb'(0|[1-9][0-9]{0,14}),"tree_size":(0|[1-9][0-9]{0,14})\}')
 _HASH_DIGITS = 2 * HASH_SIZE_BYTES
 _BETWEEN = b'","'  # what stands between two hashes
 
@@ -75,10 +77,13 @@ class InclusionChecker:
 
     def check(self, leaf_hash: bytes, data: bytes) -> int:
         """The leaf's index, once `proof.json` is found to lead from it to the root; raises MalformedProof."""
-        match = _PROOF.fullmatch(data)
-        if match is not None and int(match[3]) == self._tree_size:
-            leaf_index = int(match[2])
-            if leaf_index < self._tree_size and self._leads_to_root(leaf_hash, leaf_index, match[1] or b""):
+        end = data.rfind(_AFTER_HASHES)
+        match = _PLACE.fullmatch(data, end + len(_AFTER_HASHES))
+        if match is not None and data.startswith(_BEFORE_HASHES) and int(match[2]) == self._tree_size:
+            leaf_index = int(match[1])
+            if leaf_index < self._tree_size and self._leads_to_root(
+                leaf_hash, leaf_index, data[len(_BEFORE_HASHES) : end]
+            ):
                 return leaf_index
         # The long way decides, and says what is wrong.
         proof = parse_proof(data, "")
@@ -111,6 +116,8 @@ class InclusionChecker:
             try:
                 p = a2b_hex(digits)
             except ValueError:
+                return False
+            if not digits.islower():
                 return False
             if fn & 1 or fn == sn:
                 r = hash_children(p, r)

@@ -83,7 +83,8 @@ async def _measure_verification(log: LogStore, folder: Path) -> Row:
         expect_number=last,
     )
     blobs = await BlobStore.open(folder)
-    package = await export_package(log, blobs, case_id, up_to=last + 1)
+    pieces = await export_package(log, blobs, case_id, up_to=last + 1)
+    package = b"".join([piece async for piece in pieces])
     rates: list[float] = []
     for _ in range(TURNS):
         started = time.monotonic()

@@ -40,7 +40,7 @@ def test_the_readme_of_this_format_never_changes() -> None:
     assert hashlib.sha256(README.encode()).hexdigest() == README_SHA256
 
 
-README_SHA256 = "b51c83e2598aed677c92f88468a32b74068d9f577fef428842cb2e46a90d318b"
+README_SHA256 = "3bd6c5cb784cf8786875c1acfcab3e3efc5d897bdf55013eca1ebc73def3b499"
 
 
 def test_a_package_is_a_zip_that_the_standard_library_reads() -> None:
@@ -57,7 +57,7 @@ def test_a_package_is_a_zip_that_the_standard_library_reads() -> None:
 
 
 def test_the_manifest_is_canonical_json() -> None:
-    data = dict(read_container(sample_package()).in_order)["manifest.json"]
+    data = bytes(dict(read_container(sample_package()).in_order)["manifest.json"])
     assert encode_canonical(json.loads(data)) == data
 
 
