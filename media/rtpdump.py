@@ -49,7 +49,7 @@ class Dump:
 
 
 def encode_dump(began_at: datetime, records: Iterable[tuple[int, bool, bytes]]) -> bytes:
-    """The file. A record is its offset in milliseconds, whether it is RTCP, and 1 to MAX_DATA_BYTES of data."""
+    """The file. A record: its offset in milliseconds, whether it is RTCP, and 1 to MAX_DATA_BYTES of data."""
     elapsed = began_at - EPOCH
     seconds = elapsed.days * 86_400 + elapsed.seconds
     parts = [FIRST_LINE, FILE_HEAD.pack(seconds, elapsed.microseconds, 0, 0, 0)]
