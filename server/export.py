@@ -17,8 +17,8 @@ async def export_package(
     """The package of a case up to entry number `up_to`, which says that it was exported, piece by piece.
 
     Raises MalformedPackage if it would be too large, and whatever the log raises, before the first piece: the
-    iterator is handed out once everything but the blobs is at hand. In memory are the entries and one blob. A blob
-    that cannot be read does not hold up the rest: the package names the lack when it is verified.
+    iterator is handed out once everything but the blobs is at hand. In memory are the entries and one blob. A
+    blob that cannot be read does not hold up the rest: the package names the lack when it is verified.
     """
     entries = await log.entries(case_id, limit=up_to)
     proofs = await log.inclusion_proofs([entry.leaf_index for entry in entries])

@@ -3,8 +3,8 @@
     frames (evidence, pure) ── packets, JPEG ──▶ PictureRedecoder ── packets ──▶ picture worker
                                                         └── both JPEGs, if they differ ──▶ difference worker
 
-The package is a stranger's: its packets and its pictures are decoded in processes of their own, which may crash or
-take too long without harm. Both are started when the first picture needs them.
+The package is a stranger's: its packets and its pictures are decoded in processes of their own, which may
+crash or take too long without harm. Both are started when the first picture needs them.
 """
 
 import asyncio
@@ -62,6 +62,7 @@ class PictureRedecoder:
             codec_name=codec,
             ssrc=int.from_bytes(packets[-1][8:12]),
             rtp_timestamp=int.from_bytes(packets[-1][4:8]),
+            first_arrived=0.0,  # when is told by the entries
             arrived=0.0,
             packets=tuple(packets),
         )

@@ -101,12 +101,12 @@ class ContainerWriter:
 
 
 def check_room(sizes: Mapping[str, int]) -> None:
-    """Raise MalformedPackage if files of these names and sizes do not fit: before the first byte is written."""
+    """Raise MalformedPackage if files of these sizes do not fit: before the first byte is written."""
     size_bytes = sum(_LOCAL_SIZE + len(name) + size for name, size in sizes.items())
     if len(sizes) > MAX_MEMBERS or size_bytes > MAX_SIZE_BYTES:
         raise MalformedPackage(
-            f"{len(sizes)} files of {size_bytes} bytes do not fit into a package: it holds {MAX_MEMBERS} files "
-            f"and {MAX_SIZE_BYTES} bytes"
+            f"{len(sizes)} files of {size_bytes} bytes do not fit into a package, {MAX_MEMBERS} files of "
+            f"{MAX_SIZE_BYTES} bytes do"
         )
 
 

@@ -5,11 +5,11 @@
         ├── packets: first to last number, SHA-256 ── must be that of ──────────────┤ first to last number
         └── blob (JPEG) ── must be the picture that ── a decoder ── makes of them ◀─┘
 
-Decoding and the format of segments are not this package's own: a `Redecoder` is handed in. What it is given is
-hostile, and it takes care of that. Where a picture cannot be checked, the reason is named with its entry.
+Decoding and the format of segments are not this package's own: a `Redecoder` is handed in. What it is given
+is hostile, and it takes care of that. Where a picture cannot be checked, the reason is named with its entry.
 
-What this shows and what not: the journal, too, is the word of the service until the log has sealed it; a service
-that seals a stream that nobody sent, together with its pictures, is not found here.
+What this does not show: until the log has sealed it, the journal is the word of the service, too. Who seals a
+stream that nobody sent, together with its pictures, is not found here.
 """
 
 import hashlib
@@ -34,14 +34,12 @@ SEQUENCE_MASK = 0xFFFF
 MAX_SPAN_SEGMENTS = 256  # a picture's packets are of 30 s, and a segment lasts a second or is full
 MAX_STREAMS = 16  # of a segment are named; where there are more, not every packet belongs to one
 MAX_PARSED = 16  # segments kept at hand while frames are checked: pictures are pressed in bursts
-CLOCK_TOLERANCE = timedelta(
-    milliseconds=2
-)  # offsets and entries are rounded to a millisecond, each by itself
+CLOCK_TOLERANCE = timedelta(milliseconds=2)  # offsets and entries are rounded to a millisecond each
 SHOWN_NUMBERS = 5  # missing packets named in a sentence
 
-# Of 255, at any pixel and colour. VP8 and H.264 decode to the same bits everywhere (RFC 6386 section 1, ITU-T
-# H.264 section 8); what may differ is the way to RGB (by 2) and the JPEG. A JPEG of this quality made by other
-# libraries, or with another rounding, was measured to differ by up to MEASURED; another picture differs by far more.
+# Of 255, at any pixel and colour. VP8 and H.264 decode to the same bits everywhere (RFC 6386, ITU-T H.264);
+# what may differ is the way to RGB and the JPEG. Measured: 17 where another library converts to RGB, 19 where
+# every value is off by up to 2 before the JPEG is made; 34 at another quality of JPEG.
 MAX_PIXEL_DIFFERENCE = 24
 
 Key: TypeAlias = tuple[int, str]  # call number and actor: whose journal
@@ -49,7 +47,7 @@ Key: TypeAlias = tuple[int, str]  # call number and actor: whose journal
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ParsedSegment:
-    """What a segment's file says: records are milliseconds from its beginning, whether RTCP, and the packet."""
+    """What a segment file says; records are milliseconds since it began, whether RTCP, and the packet."""
 
     began_at: datetime
     records: Sequence[tuple[int, bool, bytes]]
@@ -150,8 +148,8 @@ def check_frames(
 ) -> FramesChecked:
     """Compare every sealed frame of a case with its journal, and each segment with its entry.
 
-    `blob` gives the file with a SHA-256, or None if it is missing or another one than was sealed: that was found
-    elsewhere, and its checks cannot be made here.
+    `blob` gives the file with a SHA-256, or None if it is missing or another one than was sealed: that was
+    found elsewhere, and its checks cannot be made here.
     """
     story = _Story(blob=blob, redecoder=redecoder)
     frames: list[tuple[int, JsonObject]] = []
@@ -183,8 +181,8 @@ def check_frames(
     message = "the case has neither pictures of the stream nor a journal"
     if frames or sealed:
         message = (
-            f"{story.identical + story.alike} of {len(frames)} pictures were decoded again from the packets in "
-            f"the journal of {len(sealed)} segments: {story.identical} byte for byte the same"
+            f"{story.identical + story.alike} of {len(frames)} pictures were decoded again from the packets "
+            f"in the journal of {len(sealed)} segments: {story.identical} byte for byte the same"
         )
         if story.alike:
             message += f", {story.alike} by another encoder, within {MAX_PIXEL_DIFFERENCE} of 255"

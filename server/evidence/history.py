@@ -53,7 +53,7 @@ class KnownTree:
         return self._subtree(0, tree_size) if 0 < tree_size < self.tree_size else None
 
     def contradiction(self, other: "KnownTree") -> tuple[int, int] | None:
-        """The first leaves [begin, end) for which the two logs have different hashes, smallest subtree first."""
+        """Leaves [begin, end) for which the two logs have different hashes: the smallest such subtree."""
         wrong = [
             node
             for node in self._hashes.keys() & other._hashes.keys()
@@ -118,8 +118,7 @@ def compare_histories(own: KnownTree, other: KnownTree) -> Comparison:
     sizes = f"{smaller.tree_size} and {larger.tree_size} leaves"
     if folded != smaller.root_hash:
         return Comparison(
-            contradiction=f"the log signed two histories: of its checkpoints over {sizes}, one does not go on "
-            "from the other",
+            contradiction=f"the log signed two histories: those over {sizes} do not continue each other",
             shown=None,
         )
     return Comparison(contradiction=None, shown=f"the checkpoints over {sizes} are of one history")

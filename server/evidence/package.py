@@ -13,8 +13,8 @@
 A missing `body.json` and `salt` is a case for later versions, when a body may be withheld or erased: the
 envelope and its proof stand without them.
 
-A package is written file by file, because the journal of a call is larger than what one wants to keep in memory:
-blobs come first, the manifest that lists them comes after them.
+A package is written file by file, because the journal of a call is larger than what memory should hold: blobs
+come first, the manifest that lists them comes after them.
 """
 
 import hashlib

@@ -72,7 +72,7 @@ class InclusionChecker:
         self._tree_size = tree_size
         self._root_hash = root_hash
         self._path = b""  # the hashes of the newest proof that held, as they are spelt
-        # Its nodes, from the leaf up: fn, sn and r of RFC 9162 section 2.1.3.2, and how much of the path is left.
+        # Its nodes from the leaf up: fn, sn and r of RFC 9162 section 2.1.3.2, and what is left of the path.
         self._nodes: list[tuple[int, int, bytes, int]] = []
 
     def check(self, leaf_hash: bytes, data: bytes) -> int:

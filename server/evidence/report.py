@@ -1,4 +1,4 @@
-"""What verification found, as values: numbered steps, each passed, failed, or named as one that cannot be made."""
+"""What verification found, as values: numbered steps, each passed, failed, or one that cannot be made."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -52,9 +52,9 @@ class Report:
     def passed(self) -> bool:
         """The verdict: all steps inside the package were made and passed, and none after them failed.
 
-        A picture that could not be decoded again (step 9) does not make it fail: older entries name no journal,
-        and a journal may have gaps. It is no silent pass either: `unshown_pictures` belongs to the verdict, and
-        whoever prints the one prints the other.
+        A picture that could not be decoded again (step 9) does not make it fail: older entries name no
+        journal, and a journal may have gaps. It is no silent pass either: `unshown_pictures` belongs to the
+        verdict, and whoever prints the one prints the other.
         """
         return all(
             step.outcome is Outcome.PASSED

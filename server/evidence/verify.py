@@ -74,11 +74,11 @@ def verify_package(
     redecoder: Redecoder | None = None,
     against: File | None = None,
 ) -> Report:
-    """Check a package: against the log's key from another source, a decoder, and another package or checkpoint
-    of the same log, as far as they are given.
+    """Check a package, with the log's key from elsewhere, a decoder, and another package or checkpoint of
+    the same log as far as they are given.
 
-    Raises MalformedKey if that key cannot be read; whatever is wrong with the package is in the report. Memory
-    is bounded by the entries: pictures and segments are read where they lie, one at a time.
+    Raises MalformedKey if that key cannot be read; whatever is wrong with the package is in the report.
+    Memory is bounded by the entries: pictures and segments are read where they lie, one at a time.
     """
     expected_key = None if vkey is None else parse_key(vkey.strip())
     reading = read_container(data)
