@@ -1,15 +1,11 @@
-"""The process that compares two JPEGs, pixel by pixel: the second may be a stranger's.
+"""The process that compares two JPEGs, pixel by pixel, once: the second may be a stranger's.
 
-    input    ┌ size 4 ┐┌ JPEG ┐ ┌ the other JPEG, to the end ┐
-    answer   ┌ alike 1 ┐┌ difference 1 ┐
-
-`difference` is the largest of any pixel and colour, of 255. Not alike: one is no picture, or of another size.
+What it reads and answers is drawn in `picture_protocol.py`.
 """
 
 from __future__ import annotations
 
 import os
-import struct
 import sys
 
 import numpy
@@ -20,25 +16,16 @@ os.environ["OPENCV_IO_MAX_IMAGE_PIXELS"] = str(MAX_PIXELS)  # read when the libr
 
 import cv2  # noqa: E402
 
-SIZE = struct.Struct("!I")
-ANSWER = struct.Struct("!?B")
-
-
-def encode_pictures(first: bytes, second: bytes) -> bytes:
-    """What the process reads."""
-    return SIZE.pack(len(first)) + first + second
+from media.picture_protocol import DIFFERENCE, parse_pictures  # noqa: E402
 
 
 def main() -> None:
     cv2.setNumThreads(1)
-    data = sys.stdin.buffer.read()
-    (size_bytes,) = SIZE.unpack_from(data)
-    first = _decode(data[SIZE.size : SIZE.size + size_bytes])
-    second = _decode(data[SIZE.size + size_bytes :])
+    first, second = map(_decode, parse_pictures(sys.stdin.buffer.read()))
     alike, difference = False, 0
     if first is not None and second is not None and first.shape == second.shape:
         alike, difference = True, int(cv2.absdiff(first, second).max())
-    sys.stdout.buffer.write(ANSWER.pack(alike, difference))
+    sys.stdout.buffer.write(DIFFERENCE.pack(alike, difference))
 
 
 def _decode(jpeg: bytes) -> NDArray[numpy.uint8] | None:

@@ -18,7 +18,7 @@ from media.depacketizer import H264, VP8
 from media.errors import DecoderFailed, MalformedDump
 from media.picture_buffer import PictureRequest
 from media.picture_decoder import Picture, PictureDecoder
-from media.picture_difference import ANSWER, encode_pictures
+from media.picture_protocol import DIFFERENCE, encode_pictures
 from media.rtpdump import parse_dump
 from server.evidence.errors import MalformedEntry
 from server.evidence.frames import ParsedSegment, Redecoded
@@ -95,9 +95,9 @@ def _difference(made: bytes, sealed: bytes) -> int:
         )
     except (subprocess.TimeoutExpired, OSError):
         raise CannotBeMade("comparing the sealed picture took too long on this machine") from None
-    if finished.returncode != 0 or len(finished.stdout) != ANSWER.size:
+    if finished.returncode != 0 or len(finished.stdout) != DIFFERENCE.size:
         raise CannotBeMade("comparing the sealed picture failed on this machine")
-    alike, difference = ANSWER.unpack(finished.stdout)
+    alike, difference = DIFFERENCE.unpack(finished.stdout)
     if not alike:
         raise MalformedEntry("the sealed file is no picture of the size that its packets make")
     return int(difference)

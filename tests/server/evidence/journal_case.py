@@ -2,6 +2,7 @@
 
 import functools
 import hashlib
+import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -15,7 +16,7 @@ from server.evidence.entry import Draft, encode_time
 from tests.media.video_source import encode, rtp_packets
 from tests.server.evidence.sample_case import BEGAN_AT, CASE, OTHER_CASE, SampleLog, draft, make_log
 
-SSRC = 0x5EED
+SSRC, SOUND_SSRC = 0x5EED, 0x50FA
 SENDER = "l_d"  # the actor of `draft`
 PICTURES = 6  # of the stream, two a segment
 PACKET_MS = 10
@@ -62,9 +63,18 @@ def _stream(width: int, height: int) -> list[list[bytes]]:
     return [packets[:third], packets[third : 2 * third], packets[2 * third :]]
 
 
-def segment_draft(number: int, packets: Sequence[bytes], dump: bytes | None = None) -> tuple[Draft, bytes]:
+def sound(count: int, seed: int) -> list[bytes]:
+    """RTP packets of another stream, which no picture is made of."""
+    chance = random.Random(seed)
+    head = b"\x80\x6f\x00\x00" + bytes(4) + SOUND_SSRC.to_bytes(4)
+    return [head[:2] + number.to_bytes(2) + head[4:] + chance.randbytes(600) for number in range(count)]
+
+
+def segment_draft(
+    number: int, packets: Sequence[bytes], dump: bytes | None = None, heard: Sequence[bytes] = ()
+) -> tuple[Draft, bytes]:
     began_at = BEGAN_AT + timedelta(seconds=5 * number)
-    records = [(index * PACKET_MS, False, packet) for index, packet in enumerate(packets)]
+    records = [(index * PACKET_MS, False, packet) for index, packet in enumerate([*packets, *heard])]
     data = dump or encode_dump(began_at, [*records, (records[-1][0], True, b"\x81\xc8" + bytes(26))])
     body: JsonObject = {
         "call_number": 1,
@@ -72,7 +82,7 @@ def segment_draft(number: int, packets: Sequence[bytes], dump: bytes | None = No
         "blob": blob_of(data, MEDIA_TYPE),
         "began_at": encode_time(began_at),
         "ended_at": encode_time(began_at + timedelta(milliseconds=records[-1][0])),
-        "packets": len(packets),
+        "packets": len(packets) + len(heard),
         "reason": "full",
         "streams": [
             {
@@ -85,7 +95,21 @@ def segment_draft(number: int, packets: Sequence[bytes], dump: bytes | None = No
                 "channels": None,
                 "parameters": "",
                 "packets": len(packets),
-            }
+            },
+            *[
+                {
+                    "ssrc": SOUND_SSRC,
+                    "mid": "1",
+                    "media": "audio",
+                    "codec": "opus",
+                    "payload_type": 111,
+                    "clock_rate": 48_000,
+                    "channels": 2,
+                    "parameters": "",
+                    "packets": len(heard),
+                }
+                for _ in heard[:1]
+            ],
         ],
     }
     return draft("segment_sealed", CASE, body), data
@@ -116,11 +140,14 @@ def frame_draft(packets: Sequence[bytes], first_segment: int, last_segment: int)
 
 
 @functools.cache
-def journal_case(*, width: int = 48, height: int = 48, texts: int = 0) -> JournalCase:
+def journal_case(*, width: int = 48, height: int = 48, texts: int = 0, heard: int = 0) -> JournalCase:
     """Entries: 1 opened, 2 a frame of segments 1 and 2, 3 to 5 the segments, then texts, then the export."""
     pieces = stream(width, height)
     frame, jpeg = frame_draft([*pieces[0], *pieces[1]], 1, 2)
-    segments = [segment_draft(number, piece) for number, piece in enumerate(pieces, start=1)]
+    segments = [
+        segment_draft(number, piece, heard=sound(heard, number))
+        for number, piece in enumerate(pieces, start=1)
+    ]
     drafts = [
         draft("case_opened", CASE, {"waybill": "SF1"}),
         draft("case_opened", OTHER_CASE, {"waybill": "SF2"}),
