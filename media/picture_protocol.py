@@ -6,10 +6,10 @@
     pictures ┌ size 4 ┐┌ JPEG ┐┌ another JPEG, to the end ┐
     answer   ┌ alike 1 ┐┌ difference 1 ┐
 
-Of two pictures `difference` is the largest of any pixel and colour, of 255; not alike: one is no picture, or of
-another size. A first answer without a picture says that the worker's libraries are loaded. Numbers are big-endian. The hash
-is over the packets as they stand in the request, lengths included. Both ends are ours and of one version:
-nothing here is checked twice.
+Of two pictures `difference` is the largest of any pixel and colour, of 255; not alike: one is no picture, or
+of another size. A first answer without a picture says that the worker's libraries are loaded. Numbers are
+big-endian. The hash is over the packets as they stand in the request, lengths included. Both ends are ours
+and of one version: nothing here is checked twice.
 """
 
 from __future__ import annotations

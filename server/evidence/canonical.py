@@ -98,4 +98,6 @@ _DECODER = json.JSONDecoder(
     parse_float=_refuse_number, parse_int=_parse_integer, parse_constant=_refuse_number
 )
 _BEYOND_FFFF = re.compile(rb"[\xf0-\xf4]")  # RFC 3629 section 3: what begins four bytes of UTF-8
-_ENCODER = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+_ENCODER = json.JSONEncoder(  # what it is given is a tree: read from JSON, or copied by `plain_copy`
+    ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")
+)
