@@ -21,6 +21,7 @@ from server.app import make_app, running_service
 from server.errors import MalformedSetting
 from server.evidence import verify_command
 from server.http.socket import Sockets
+from server.redecode import PictureRedecoder
 from server.sample import print_sample
 from server.self_signed import local_address, make_certificate
 from server.settings import Settings, read_settings
@@ -55,7 +56,8 @@ def run(arguments: Sequence[str]) -> int:
     commands.add_parser("verify", help="verify an evidence package", add_help=False)
     known, rest = parser.parse_known_args(arguments)
     if known.command == "verify":
-        return verify_command.run(rest)
+        with PictureRedecoder() as redecoder:
+            return verify_command.run(rest, redecoder)
     if rest:
         parser.error(f"unknown: {' '.join(rest)}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

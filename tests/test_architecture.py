@@ -29,13 +29,13 @@ LIVES_IN = {
     "aiortc": ("media",),
     "av": ("media/picture_worker.py", "media/playback_worker.py"),
     "cryptography": ("server/evidence", "server/store", "server/self_signed.py"),
-    "cv2": ("media/picture_worker.py",),
+    "cv2": ("media/picture_difference.py", "media/picture_worker.py"),
     "ifaddr": (
         "media/gathering.py",
         "media/transport.py",
     ),
     "jwt": ("server/tokens.py",),
-    "numpy": ("media/picture_worker.py",),
+    "numpy": ("media/picture_difference.py", "media/picture_worker.py"),
     "prometheus_client": ("server/http/health.py",),
     "pydantic": ("signaling", "server"),
     "pylibsrtp": ("media/dtls.py",),
@@ -48,6 +48,7 @@ LIVES_IN = {
 DRIVERS = {
     "media/dtls.py",
     "media/picture_decoder.py",
+    "media/picture_difference.py",
     "media/picture_worker.py",
     "media/playback.py",
     "media/playback_worker.py",

@@ -10,5 +10,7 @@ The way of an entry:
                                                                           │
     verify ◀── package ◀── container (zip) ◀── entries, proofs, pictures ─┘
 
-`canonical` gives every value its one spelling; `errors` draws the tree of what can be wrong.
+`verify` asks `frames` whether pictures and journal tell one story and `history` whether there is one log, and
+answers in the words of `report`. `canonical` gives every value its one spelling; `errors` draws the tree of
+what can be wrong.
 """

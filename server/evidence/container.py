@@ -6,18 +6,23 @@ either content, which its CRC-32 covers, or determined by the content, and a cha
 is. Names stand twice, before the data and in the directory at the end, which tells what was damaged:
 
     local header 0 │ data 0 │ local header 1 │ data 1 │ … │ directory 0 │ directory 1 │ … │ end
+
+Writing keeps one file at a time, and reading copies small files alone: a package may be larger than memory.
 """
 
 import itertools
 import struct
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from mmap import mmap
+from typing import TypeAlias
 
 from server.evidence.errors import MalformedPackage
 
 MAX_MEMBERS = 65_535  # APPNOTE 4.4.22: a 16-bit count; beyond it begins Zip64
 MAX_SIZE_BYTES = 2**32 - 1  # APPNOTE 4.4.24: 32-bit offsets
+COPIED_BYTES = 65_536  # nothing that is parsed is longer; above it a file is read where it lies
 
 VERSION_NEEDED = 20  # APPNOTE 4.4.3.2: 2.0, what every unzip has understood since 1993
 MADE_BY_UNIX = 3 << 8 | VERSION_NEEDED  # APPNOTE 4.4.2: upper byte 3 is Unix, so that the mode below counts
@@ -27,17 +32,24 @@ DATE = 1 << 5 | 1  # 1 January 1980, the first day a zip knows: the times that m
 # APPNOTE 4.3.7, 4.3.12, 4.3.16, after their signatures and fixed fields.
 _LOCAL_START = struct.pack("<IHHHHH", 0x04034B50, VERSION_NEEDED, 0, 0, 0, DATE)
 _CENTRAL_START = struct.pack("<IHHHHHH", 0x02014B50, MADE_BY_UNIX, VERSION_NEEDED, 0, 0, 0, DATE)
-_SIZES = struct.Struct(
-    "<IIIHH"
-)  # CRC-32, compressed size, size, length of the name, length of the extra field
+_LOCAL = struct.Struct(
+    "<14sIIIHH"
+)  # the start, CRC-32, compressed size, size, lengths of name and extra field
+_SIZES = struct.Struct("<IIIHH")  # the same from the CRC-32 on; in the directory they stand the same way
 _CENTRAL_REST = struct.Struct("<HHHII")  # comment length, disk, internal and external attributes, offset
+_CENTRAL_MIDDLE = _CENTRAL_REST.pack(0, 0, 0, FILE_MODE, 0)[:-4]  # all of it but the offset
 _END = struct.Struct("<IHHHHIIH")
-_LOCAL_SIZE = len(_LOCAL_START) + _SIZES.size
+_LOCAL_SIZE = _LOCAL.size
 _CENTRAL_SIZE = len(_CENTRAL_START) + _SIZES.size + _CENTRAL_REST.size
 _CENTRAL_SIGNATURE = _CENTRAL_START[:4]
 _END_SIGNATURE = 0x06054B50
 
-Members = Sequence[tuple[str, bytes]]
+_NO_HEADER = b"", 0, 0, 0, 0, 0
+_WRONG_SUM = "its content does not have the check sum (CRC-32) in its header"
+
+File: TypeAlias = bytes | mmap  # whose slices are bytes
+Content: TypeAlias = bytes | memoryview  # a view where it is longer than COPIED_BYTES
+Members: TypeAlias = Sequence[tuple[str, Content]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,27 +70,61 @@ class Reading:
     damage: Damage | None
 
 
-def encode_container(members: Mapping[str, bytes]) -> bytes:
+class ContainerWriter:
+    """Writes the one zip with its members, file by file; what it returns is to be sent in that order."""
+
+    def __init__(self) -> None:
+        self._records: list[bytes] = []
+        self._offset = 0
+        self._last_name = ""
+
+    def add(self, name: str, data: Content) -> list[Content]:
+        """The next file. Raises MalformedPackage if it is out of order, too many or too much."""
+        if name <= self._last_name:
+            raise MalformedPackage(f"{name} comes after {self._last_name} in a package, but not in its order")
+        if len(self._records) == MAX_MEMBERS:
+            raise MalformedPackage(f"a package holds {MAX_MEMBERS} files, and this is one more")
+        sizes = _SIZES.pack(zlib.crc32(data), len(data), len(data), len(name), 0)
+        encoded = name.encode("ascii")
+        header = _LOCAL_START + sizes + encoded
+        end = self._offset + len(header) + len(data)
+        if end > MAX_SIZE_BYTES:
+            raise MalformedPackage(f"a package holds {MAX_SIZE_BYTES} bytes, and these files are more")
+        self._records.append(_central_record(sizes, self._offset, encoded))
+        self._offset = end
+        self._last_name = name
+        return [header, data]
+
+    def end(self) -> bytes:
+        """The directory, after the last file."""
+        return b"".join(_directory(self._records, self._offset))
+
+
+def check_room(sizes: Mapping[str, int]) -> None:
+    """Raise MalformedPackage if files of these sizes do not fit: before the first byte is written."""
+    size_bytes = sum(_LOCAL_SIZE + len(name) + size for name, size in sizes.items())
+    if len(sizes) > MAX_MEMBERS or size_bytes > MAX_SIZE_BYTES:
+        raise MalformedPackage(
+            f"{len(sizes)} files of {size_bytes} bytes do not fit into a package, {MAX_MEMBERS} files of "
+            f"{MAX_SIZE_BYTES} bytes do"
+        )
+
+
+def encode_container(members: Mapping[str, Content]) -> bytes:
     """The one zip with these members; raises MalformedPackage if they are too many or too large."""
-    if len(members) > MAX_MEMBERS:
-        raise MalformedPackage(f"{len(members)} files do not fit into a package, {MAX_MEMBERS} do")
-    parts = []
-    offset = 0
-    ordered = sorted(members.items())
-    for name, data in ordered:
-        header = _LOCAL_START + _sizes(name, data) + name.encode("ascii")
-        parts += [header, data]
-        offset += len(header) + len(data)
-    if offset > MAX_SIZE_BYTES:
-        raise MalformedPackage(f"{offset} bytes do not fit into a package, {MAX_SIZE_BYTES} do")
-    return b"".join([*parts, *_directory(ordered)])
+    writer = ContainerWriter()
+    parts = [part for name, data in sorted(members.items(), key=_by_name) for part in writer.add(name, data)]
+    return b"".join([*parts, writer.end()])
 
 
-def read_container(data: bytes) -> Reading:
-    """Read a container and say where it is damaged. Never raises: of a ruin, what is left is read."""
-    members, offset, message = _walk(data)
+def read_container(data: File) -> Reading:
+    """Read a container and say where it is damaged. Never raises: of a ruin, what is left is read.
+
+    Long files are views of `data`, which must outlive them.
+    """
+    members, records, offset, message = _walk(data)
     if message is None:
-        message, index = _compare_directory(data, offset, members)
+        message, index = _compare_directory(data, offset, records)
         if message is None:
             names = [name for name, _ in members]
             if all(a < b for a, b in itertools.pairwise(names)):
@@ -91,55 +137,63 @@ def read_container(data: bytes) -> Reading:
     return Reading(in_order=members, by_directory=by_directory, damage=damage)
 
 
-def _sizes(name: str, data: bytes) -> bytes:
-    return _SIZES.pack(zlib.crc32(data), len(data), len(data), len(name), 0)
+def _by_name(member: tuple[str, Content]) -> str:
+    return member[0]
 
 
-def _directory(members: Members) -> list[bytes]:
-    """The directory of these members, a record each, and the end record."""
-    records = []
-    offset = 0
-    for name, data in members:
-        rest = _CENTRAL_REST.pack(0, 0, 0, FILE_MODE, offset)
-        records.append(_CENTRAL_START + _sizes(name, data) + rest + name.encode("ascii"))
-        offset += _LOCAL_SIZE + len(name) + len(data)
-    size = sum(map(len, records))
-    count = len(records)
+def _central_record(sizes: bytes, offset: int, name: bytes) -> bytes:
+    return _CENTRAL_START + sizes + _CENTRAL_MIDDLE + offset.to_bytes(4, "little") + name
+
+
+def _directory(records: Sequence[bytes], offset: int) -> Iterable[bytes]:
+    """The records of the directory, which begins at `offset`, and the end record."""
+    count, size = len(records), sum(map(len, records))
     return [*records, _END.pack(_END_SIGNATURE, 0, 0, count, count, size, offset, 0)]
 
 
-def _walk(data: bytes) -> tuple[list[tuple[str, bytes]], int, str | None]:
-    """Go from local header to local header: members, where it ended, and what is wrong there if anything."""
-    members: list[tuple[str, bytes]] = []
-    offset = 0
+def _content(data: File, begin: int, end: int) -> Content:
+    return data[begin:end] if end - begin <= COPIED_BYTES else memoryview(data)[begin:end]
+
+
+def _walk(data: File) -> tuple[list[tuple[str, Content]], list[bytes], int, str | None]:
+    """Go from local header to local header: the members, the records that the directory must have for them,
+    where it ended, and what is wrong there if anything.
+    """
+    members: list[tuple[str, Content]] = []
+    records: list[bytes] = []
+    offset, limit = 0, min(len(data), MAX_SIZE_BYTES)
     count = _end_record(data)[0]
     while True:
-        start = offset + len(_LOCAL_START)
-        if data[offset:start] != _LOCAL_START or len(data) < offset + _LOCAL_SIZE:
+        whole = len(data) >= offset + _LOCAL_SIZE
+        start, crc, packed_size, size, name_size, extra_size = (
+            _LOCAL.unpack_from(data, offset) if whole else _NO_HEADER
+        )
+        if start != _LOCAL_START:
             # Here begins the directory, if it says so itself or if the end of the zip says so.
             if data[offset : offset + 4] == _CENTRAL_SIGNATURE or len(members) == count:
-                return members, offset, None
-            return members, offset, "its header is not the one that a package has"
-        crc, packed_size, size, name_size, extra_size = _SIZES.unpack_from(data, start)
+                return members, records, offset, None
+            return members, records, offset, "its header is not the one that a package has"
         begin = offset + _LOCAL_SIZE + name_size
         end = begin + size
-        if packed_size != size or extra_size or end > min(len(data), MAX_SIZE_BYTES):
-            return members, offset, "the sizes in its header are wrong"
+        if packed_size != size or extra_size or end > limit:
+            return members, records, offset, "the sizes in its header are wrong"
         if len(members) == MAX_MEMBERS:
-            return members, offset, "it is one file more than a package holds"
-        content = data[begin:end]
+            return members, records, offset, "it is one file more than a package holds"
+        content = _content(data, begin, end)
         if zlib.crc32(content) != crc:
-            return members, offset, "its content does not have the check sum (CRC-32) in its header"
-        name = data[offset + _LOCAL_SIZE : begin]
+            return members, records, offset, _WRONG_SUM
+        rest = data[offset + len(_LOCAL_START) : begin]
+        name = rest[_SIZES.size :]
         if not name.isascii():
-            return members, offset, "its name is not ASCII"
+            return members, records, offset, "its name is not ASCII"
         members.append((name.decode("ascii"), content))
+        records.append(_central_record(rest[: _SIZES.size], offset, name))
         offset = end
 
 
-def _compare_directory(data: bytes, offset: int, members: Members) -> tuple[str | None, int | None]:
+def _compare_directory(data: File, offset: int, expected: Sequence[bytes]) -> tuple[str | None, int | None]:
     """What is wrong with the directory, and at which member; the directory begins at `offset`."""
-    records = _directory(members)
+    records = list(_directory(expected, offset))
     if data[offset:] == b"".join(records):
         return None, None
     for index, record in enumerate(records[:-1]):
@@ -149,7 +203,7 @@ def _compare_directory(data: bytes, offset: int, members: Members) -> tuple[str 
     return "the end of the zip is not the one that a package has", None
 
 
-def _end_record(data: bytes) -> tuple[int, int]:
+def _end_record(data: File) -> tuple[int, int]:
     """Number of members and offset of the directory, or (-1, -1) if the end cannot be read."""
     if len(data) < _END.size:
         return -1, -1
@@ -157,9 +211,9 @@ def _end_record(data: bytes) -> tuple[int, int]:
     return (count, offset) if signature == _END_SIGNATURE else (-1, -1)
 
 
-def _read_by_directory(data: bytes) -> Members:
+def _read_by_directory(data: File) -> Members:
     """The members as the directory at the end has them, as far as it can be read."""
-    members: list[tuple[str, bytes]] = []
+    members: list[tuple[str, Content]] = []
     count, position = _end_record(data)
     left = len(data)  # records that name the same bytes again and again must not fill the memory
     while len(members) < count and position + _CENTRAL_SIZE <= len(data):
@@ -167,8 +221,8 @@ def _read_by_directory(data: bytes) -> Members:
         _, _, size, name_size, _ = _SIZES.unpack_from(data, start)
         *_, offset = _CENTRAL_REST.unpack_from(data, start + _SIZES.size)
         name = data[position + _CENTRAL_SIZE : position + _CENTRAL_SIZE + name_size]
-        begin = offset + _LOCAL_SIZE + name_size
-        content = data[begin : begin + size]
+        begin = min(offset + _LOCAL_SIZE + name_size, len(data))
+        content = _content(data, begin, min(begin + size, len(data)))
         left -= len(content)
         if left < 0:
             break
@@ -178,7 +232,7 @@ def _read_by_directory(data: bytes) -> Members:
 
 
 def _names_at(
-    data: bytes, index: int | None, members: Members, offset: int, by_directory: Members
+    data: File, index: int | None, members: Members, offset: int, by_directory: Members
 ) -> tuple[str, ...]:
     if index is None:
         return ()

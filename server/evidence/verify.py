@@ -1,19 +1,19 @@
 """Verification of a package: numbered steps, each passed, failed, or named as one that cannot be made.
 
 A failure does not end the walk: a person wants to know whether a damaged byte spoilt the picture or only
-the wrapping. The first eight steps need nothing but the package. What it cannot tell by itself (whose key
-this is, what the clock was worth, whether there are witnesses) comes after them and is never skipped.
+the wrapping. The first eight steps need nothing but the package. Step 9 needs a decoder. What the package
+cannot tell by itself (whose key this is, whether another history was shown elsewhere, what the clock was
+worth, whether there are witnesses) comes after them and is never skipped.
 """
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
 from server.evidence.canonical import JsonObject, JsonValue, parse_canonical_object
 from server.evidence.checkpoint import (
+    MAX_NOTE_SIZE_BYTES,
     Checkpoint,
     VerifierKey,
     encode_key,
@@ -21,95 +21,64 @@ from server.evidence.checkpoint import (
     parse_checkpoint,
     parse_key,
 )
-from server.evidence.container import Reading, read_container
+from server.evidence.container import Content, File, Reading, read_container
 from server.evidence.entry import (
     FIRST_PREVIOUS_HASH,
     Envelope,
     check_commitment,
     check_successor,
-    hash_envelope,
     parse_body,
     parse_envelope,
 )
 from server.evidence.errors import EvidenceError, MalformedCheckpoint, MalformedKey
-from server.evidence.merkle import check_inclusion, hash_leaf
+from server.evidence.frames import Redecoder, check_frames
+from server.evidence.history import KnownTree, compare_histories, known_tree
+from server.evidence.merkle import hash_leaf
 from server.evidence.package import (
+    ENTRY_FILES,
     FIXED_FILES,
     FORMAT,
-    FORMAT_VERSION,
-    README,
+    README_SHA256,
     BlobReference,
     blob_references,
     encode_manifest,
     entry_folder,
     file_record,
+    manifest_version,
     parse_blob_file,
     parse_entry_file,
 )
-from server.evidence.proof import InclusionProof, parse_proof
+from server.evidence.proof import InclusionChecker, parse_proof
+from server.evidence.report import (
+    FRAMES_STEP,
+    LAST_INNER_STEP,
+    CannotBeMade,
+    Finding,
+    Outcome,
+    Report,
+    Step,
+)
 
 T = TypeVar("T")
 
-LAST_INNER_STEP = 8  # the steps after it concern the world outside the package
-
-
-class Outcome(StrEnum):
-    PASSED = "passed"
-    FAILED = "failed"
-    CANNOT_BE_MADE = "cannot_be_made"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One thing that is wrong, and where."""
-
-    message: str
-    member: str | None = None  # the file inside the package
-    entry: int | None = None  # the number of the entry that it belongs to
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Step:
-    """One check and what came of it."""
-
-    number: int
-    name: str
-    outcome: Outcome
-    message: str
-    findings: tuple[Finding, ...] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Report:
-    """What verification found."""
-
-    case_id: str | None
-    entries: int
-    tree_size: int | None
-    vkey: str | None  # as the package carries it
-    steps: tuple[Step, ...]
-
-    @property
-    def passed(self) -> bool:
-        """The verdict: all steps inside the package were made and passed, and none after them failed."""
-        return all(
-            step.outcome is Outcome.PASSED
-            or (step.number > LAST_INNER_STEP and step.outcome is Outcome.CANNOT_BE_MADE)
-            for step in self.steps
-        )
-
+MAX_MANIFEST_SIZE_BYTES = 32 << 20  # twice what lists the most files that a package holds
+ZIP_SIGNATURE = b"PK"  # APPNOTE 4.3.7: whatever else begins a file, it is no package
 
 Result: TypeAlias = tuple[str, list[Finding]]  # what was checked, in a sentence, and what was wrong
 
 
-class CannotBeMade(Exception):
-    """A check lacks what it needs; the sentence says what."""
-
-
-def verify_package(data: bytes, *, vkey: str | None = None) -> Report:
-    """Check a package, against the log's key from another source if it is given.
+def verify_package(
+    data: File,
+    *,
+    vkey: str | None = None,
+    redecoder: Redecoder | None = None,
+    against: File | None = None,
+) -> Report:
+    """Check a package, with the log's key from elsewhere, a decoder, and another package or checkpoint of
+    the same log as far as they are given.
 
     Raises MalformedKey if that key cannot be read; whatever is wrong with the package is in the report.
+    Memory is bounded by the entries: pictures and segments are read where they lie, one at a time.
     """
     expected_key = None if vkey is None else parse_key(vkey.strip())
     reading = read_container(data)
@@ -123,9 +92,11 @@ def verify_package(data: bytes, *, vkey: str | None = None) -> Report:
         _perform(6, "Bodies", lambda: _check_bodies(package)),
         _perform(7, "Pictures and files", lambda: _check_blobs(package)),
         _perform(LAST_INNER_STEP, "Completeness", lambda: _check_completeness(package)),
-        _perform(9, "Key", lambda: _check_key(package, expected_key)),
-        _perform(10, "Time from outside", _check_time),
-        _perform(11, "Witnesses", _check_witnesses),
+        _frames_step(package, redecoder),
+        _perform(10, "Key", lambda: _check_key(package, expected_key)),
+        _perform(11, "One history", lambda: _check_history(package, against)),
+        _perform(12, "Time from outside", _check_time),
+        _perform(13, "Witnesses", _check_witnesses),
     )
     return Report(
         case_id=package.case_id,
@@ -147,22 +118,60 @@ def _perform(number: int, name: str, check: Callable[[], Result]) -> Step:
     return Step(number=number, name=name, outcome=Outcome.FAILED, message=message, findings=tuple(findings))
 
 
+def _frames_step(package: "_Package", redecoder: Redecoder | None) -> Step:
+    checked = check_frames(_bodies(package), package.sealed_blob, redecoder)
+    outcome = Outcome.FAILED if checked.findings else Outcome.PASSED
+    if not checked.findings and checked.unmade:
+        outcome = Outcome.CANNOT_BE_MADE
+    return Step(
+        number=FRAMES_STEP,
+        name="Frames and journal",
+        outcome=outcome,
+        message=checked.findings[0].message if checked.findings else checked.message,
+        findings=tuple(checked.findings),
+        unmade=tuple(checked.unmade),
+    )
+
+
 class _Part:
     """The files of one entry, parsed; a string stands for what is wrong with one."""
 
-    def __init__(self, number: int, files: Mapping[str, bytes], note: str) -> None:
+    __slots__ = (
+        "body",
+        "body_bytes",
+        "envelope",
+        "envelope_bytes",
+        "number",
+        "place",
+        "proof_bytes",
+        "references",
+        "salt",
+    )
+
+    def __init__(self, number: int, files: Mapping[str, Content], checker: InclusionChecker | None) -> None:
         self.number = number
         self.envelope_bytes = files.get("envelope.json")
         self.body_bytes = files.get("body.json")
         self.salt = files.get("salt")
+        self.proof_bytes = files.get("proof.json")
         self.envelope: Envelope | str = _parse(parse_envelope, self.envelope_bytes)
         self.body: JsonObject | str = _parse(parse_body, self.body_bytes)
-        self.proof: InclusionProof | str = _parse(
-            lambda data: parse_proof(data, note), files.get("proof.json")
-        )
-        self.references: list[BlobReference] = (
-            [] if isinstance(self.body, str) else list(blob_references(self.body))
-        )
+        self.references: list[BlobReference] = []
+        # In canonical JSON a plain name is spelt in one way: where it does not stand, no body names a blob.
+        if not isinstance(self.body, str) and b'"sha256"' in bytes(self.body_bytes or b""):
+            self.references = list(blob_references(self.body))
+        self.place: int | str = self._prove(checker)  # its leaf index
+
+    def _prove(self, checker: InclusionChecker | None) -> int | str:
+        """Which leaf of the checkpoint's log the entry is, or why it is not shown to be one."""
+        if checker is None:
+            return "the checkpoint cannot be read (step 3)"
+        if self.envelope_bytes is None:
+            return "its envelope is missing"
+        if not isinstance(self.envelope_bytes, bytes):
+            return f"its envelope has {len(self.envelope_bytes)} bytes"
+        leaf_hash = hash_leaf(self.envelope_bytes)
+        return _parse(lambda data: checker.check(leaf_hash, data), self.proof_bytes)
 
     def finding(self, file: str, message: str) -> Finding:
         """A finding at a file of this entry's folder, or at a blob that it names."""
@@ -173,19 +182,28 @@ class _Part:
 class _Package:
     """The members of a package, parsed as far as they go; a string stands for what is wrong with one."""
 
-    def __init__(self, members: Mapping[str, bytes]) -> None:
+    def __init__(self, members: Mapping[str, Content]) -> None:
         self.members = members
-        self.note = members.get("checkpoint", b"").decode(errors="replace")
+        self.note = bytes(members.get("checkpoint", b"")).decode(errors="replace")
         self.checkpoint: Checkpoint | str = _parse(_parse_checkpoint_file, members.get("checkpoint"))
         self.key: VerifierKey | str = _parse(_parse_key_file, members.get("vkey"))
-        files: dict[int, dict[str, bytes]] = {}  # by entry and by name inside its folder
+        files: dict[int, dict[str, Content]] = {}  # by entry and by name inside its folder
         self.foreign: set[str] = set()  # files that are no part of any package
+        folder, of_folder = "/", {}  # the files of an entry lie beside each other
         for name, data in members.items():
-            if place := parse_entry_file(name):
-                files.setdefault(place[0], {})[place[1]] = data
+            if name.startswith(folder) and name[len(folder) :] in ENTRY_FILES:
+                of_folder[name[len(folder) :]] = data
+            elif place := parse_entry_file(name):
+                folder, of_folder = entry_folder(place[0]), files.setdefault(place[0], {})
+                of_folder[place[1]] = data
             elif name not in FIXED_FILES and not parse_blob_file(name):
                 self.foreign.add(name)
-        self.parts = {number: _Part(number, files[number], self.note) for number in sorted(files)}
+        checker = (
+            None
+            if isinstance(self.checkpoint, str)
+            else InclusionChecker(self.checkpoint.tree_size, self.checkpoint.root_hash)
+        )
+        self.parts = {number: _Part(number, files[number], checker) for number in sorted(files)}
         # A single damaged envelope must not rename the case.
         case_ids = Counter(
             part.envelope.case_id for part in self.parts.values() if not isinstance(part.envelope, str)
@@ -195,6 +213,23 @@ class _Package:
         for part in self.parts.values():
             for reference in part.references:
                 self.holders.setdefault(reference.sha256, part.number)
+        self.hashes: dict[str, str] = {}  # SHA-256 of each file, once it was made
+
+    def hash_of(self, name: str) -> str:
+        """SHA-256 of a file of the package: large ones are read once."""
+        known = self.hashes.get(name)
+        if known is None:
+            known = self.hashes[name] = hashlib.sha256(self.members[name]).hexdigest()
+        return known
+
+    def hash_all(self) -> None:
+        for name, data in self.members.items():
+            self.hashes[name] = hashlib.sha256(data).hexdigest()
+
+    def sealed_blob(self, sha256: str) -> Content | None:
+        """The file with this hash, or None if it is missing or another one."""
+        name = f"blobs/{sha256}"
+        return self.members[name] if name in self.members and self.hash_of(name) == sha256 else None
 
     def finding(self, member: str, message: str) -> Finding:
         """A finding at a file, with the entry that the file belongs to, if it belongs to one."""
@@ -205,7 +240,7 @@ class _Package:
         return Finding(message=f"{whose}{message}", member=member, entry=entry)
 
 
-def _choose_members(reading: Reading) -> dict[str, bytes]:
+def _choose_members(reading: Reading) -> dict[str, Content]:
     """The files of a container; of a damaged one, in the reading that its manifest agrees with."""
     in_order, by_directory = dict(reading.in_order), dict(reading.by_directory)
     if reading.damage is None or _listed_names(in_order) == sorted(in_order):
@@ -213,9 +248,9 @@ def _choose_members(reading: Reading) -> dict[str, bytes]:
     return by_directory if len(by_directory) >= len(in_order) else in_order
 
 
-def _listed_names(members: Mapping[str, bytes]) -> list[str]:
+def _listed_names(members: Mapping[str, Content]) -> list[str]:
     """The names of all files as the manifest lists them, itself included; no other if it cannot be read."""
-    manifest = _parse(parse_canonical_object, members.get("manifest.json"))
+    manifest = _parse_manifest(members)
     return sorted(["manifest.json", *_records({} if isinstance(manifest, str) else manifest)])
 
 
@@ -249,17 +284,21 @@ def _check_container(package: _Package, reading: Reading) -> Result:
 def _check_contents(package: _Package) -> Result:
     passed = "every file is listed in the manifest with its size and SHA-256, and every listed file is there"
     tree_size = None if isinstance(package.checkpoint, str) else package.checkpoint.tree_size
-    expected = encode_manifest(package.members, package.case_id, tree_size)
+    version = manifest_version(package.members.get("manifest.json", b""))
+    package.hash_all()
+    files = [(name, package.hashes[name], len(data)) for name, data in package.members.items()]
+    expected = encode_manifest(sorted(files), package.case_id, tree_size, version)
     as_it_should_be = package.members.get("manifest.json") == expected
-    if as_it_should_be and not package.foreign and package.members.get("README.txt") == README.encode():
+    text_hash = package.hashes.get("README.txt")
+    if as_it_should_be and not package.foreign and text_hash == README_SHA256[version]:
         return passed, [
             package.finding(name, f"{name} is missing")
             for name in sorted(FIXED_FILES - package.members.keys())
         ]
-    manifest = _parse(parse_canonical_object, package.members.get("manifest.json"))
+    manifest = _parse_manifest(package.members)
     if isinstance(manifest, str):
         return passed, [package.finding("manifest.json", f"manifest.json: {manifest}")]
-    if (manifest.get("format"), manifest.get("version")) != (FORMAT, FORMAT_VERSION):
+    if (manifest.get("format"), manifest.get("version")) != (FORMAT, version):
         return passed, [package.finding("manifest.json", "manifest.json: not a package of a known format")]
     records = _records(manifest)
     findings = []
@@ -272,9 +311,9 @@ def _check_contents(package: _Package) -> Result:
             continue
         elif name not in records:
             findings.append(package.finding(name, f"{name} is not listed in the manifest"))
-        elif records[name] != file_record(name, package.members[name]):
+        elif records[name] != file_record(name, package.hash_of(name), len(package.members[name])):
             findings.append(package.finding(name, f"{name} is not the file that the manifest lists"))
-        elif name == "README.txt" and package.members[name] != README.encode():
+        elif name == "README.txt" and package.hash_of(name) != README_SHA256[version]:
             findings.append(package.finding(name, f"{name} is not the text of this format"))
     if not findings:
         findings.append(package.finding("manifest.json", "manifest.json does not describe these files"))
@@ -317,7 +356,7 @@ def _check_entries(package: _Package) -> Result:
                 )
             except EvidenceError as error:
                 findings.append(_blame(package, part).finding("envelope.json", str(error)))
-        previous_hash = "" if part.envelope_bytes is None else hash_envelope(part.envelope_bytes)
+        previous_hash = "" if part.envelope_bytes is None else package.hash_of(_envelope_file(number))
         due = number + 1
     return (
         f"{due - 1} entries, numbered from 1 without a hole, each with the hash of the one before",
@@ -327,50 +366,26 @@ def _check_entries(package: _Package) -> Result:
 
 def _blame(package: _Package, part: _Part) -> _Part:
     """Which of two neighbours that do not belong together was changed: the one that the log never held."""
-    if isinstance(package.checkpoint, str):
-        return part
     before = package.parts.get(part.number - 1)
-    if before is not None and _missing_in_log(package, before) and not _missing_in_log(package, part):
+    if before is not None and isinstance(before.place, str) and not isinstance(part.place, str):
         return before
     return part
-
-
-def _missing_in_log(package: _Package, part: _Part) -> str | None:
-    """Why an entry is not shown to be a leaf of the checkpoint's log; None if it is."""
-    if isinstance(package.checkpoint, str):
-        raise CannotBeMade("the checkpoint cannot be read (step 3)")
-    if part.envelope_bytes is None:
-        return "its envelope is missing"
-    if isinstance(part.proof, str):
-        return part.proof
-    if part.proof.tree_size != package.checkpoint.tree_size:
-        return "its inclusion proof is for a log of another size than the checkpoint's"
-    try:
-        check_inclusion(
-            hash_leaf(part.envelope_bytes),
-            part.proof.leaf_index,
-            part.proof.tree_size,
-            part.proof.hashes,
-            package.checkpoint.root_hash,
-        )
-    except EvidenceError as error:
-        return str(error)
-    return None
 
 
 def _check_inclusion(package: _Package) -> Result:
     if not package.parts:
         raise CannotBeMade("the package holds no entry")
+    if isinstance(package.checkpoint, str):
+        raise CannotBeMade("the checkpoint cannot be read (step 3)")
     findings = []
     last_leaf_index = -1
     for part in package.parts.values():
-        problem = _missing_in_log(package, part)
-        if problem is None and not isinstance(part.proof, str):
-            if part.proof.leaf_index <= last_leaf_index:
-                problem = "it stands before its predecessor in the log"
-            last_leaf_index = part.proof.leaf_index
-        if problem is not None:
-            findings.append(part.finding("proof.json", problem))
+        problem = part.place
+        if not isinstance(part.place, str):
+            problem = "it stands before its predecessor in the log" if part.place <= last_leaf_index else ""
+            last_leaf_index = part.place
+        if problem:
+            findings.append(part.finding("proof.json", str(problem)))
     return f"{len(package.parts)} inclusion proofs lead to the root of the checkpoint (RFC 9162)", findings
 
 
@@ -383,6 +398,8 @@ def _check_bodies(package: _Package) -> Result:
             findings.append(part.finding("envelope.json", "its commitment cannot be read (step 4)"))
         elif part.body_bytes is None or part.salt is None:
             findings.append(part.finding("body.json", "its body or its salt is missing"))
+        elif not isinstance(part.body_bytes, bytes) or not isinstance(part.salt, bytes):
+            findings.append(part.finding("body.json", "its body or its salt is too long"))
         else:
             try:
                 check_commitment(part.envelope, part.body_bytes, part.salt)
@@ -395,7 +412,7 @@ def _check_bodies(package: _Package) -> Result:
 
 def _check_blobs(package: _Package) -> Result:
     findings = []
-    hashes: dict[str, str] = {}
+    held = set()
     for part in package.parts.values():
         if isinstance(part.body, str):
             findings.append(part.finding("body.json", "what it names cannot be read (step 6)"))
@@ -405,15 +422,14 @@ def _check_blobs(package: _Package) -> Result:
             if data is None:
                 findings.append(part.finding(name, f"{name} is missing"))
                 continue
-            if name not in hashes:
-                hashes[name] = hashlib.sha256(data).hexdigest()
-            if (hashes[name], len(data)) != (reference.sha256, reference.size_bytes):
+            held.add(name)
+            if (package.hash_of(name), len(data)) != (reference.sha256, reference.size_bytes):
                 findings.append(part.finding(name, f"{name} is not the file that was sealed"))
     for name in package.members:
         sha256 = parse_blob_file(name)
         if sha256 is not None and sha256 not in package.holders:
             findings.append(package.finding(name, f"{name} is named by no entry"))
-    return f"files that the entries name: {len(hashes)}, each byte for byte the one that was sealed", findings
+    return f"files that the entries name: {len(held)}, each byte for byte the one that was sealed", findings
 
 
 def _check_completeness(package: _Package) -> Result:
@@ -443,6 +459,55 @@ def _check_key(package: _Package, expected: VerifierKey | None) -> Result:
     return "the package carries the key that you expect", []
 
 
+def _check_history(package: _Package, against: File | None) -> Result:
+    """Whether the log that signed this package also signed another history."""
+    if against is None:
+        raise CannotBeMade(
+            "no other checkpoint of this log was given: compare with one that somebody else holds (--against)"
+        )
+    if isinstance(package.key, str) or isinstance(package.checkpoint, str):
+        raise CannotBeMade("the package's own checkpoint or key cannot be read (step 3)")
+    other, tree = _read_other(against)
+    try:
+        checkpoint = open_checkpoint(other, package.key)
+    except EvidenceError as error:
+        parsed = _parse(_parse_checkpoint_file, other.encode())
+        if isinstance(parsed, str) or parsed.origin != package.key.name:
+            raise CannotBeMade(f"the other file holds no checkpoint of this log: {error}") from None
+        message = f"a checkpoint of the same name was not signed by this log's key: {error}"
+        return "", [package.finding("vkey", message)]
+    own = _known_tree(package, package.checkpoint)
+    compared = compare_histories(own, tree or KnownTree(checkpoint.tree_size, checkpoint.root_hash))
+    if compared.contradiction is not None:
+        return "", [package.finding("checkpoint", compared.contradiction)]
+    if compared.shown is None:
+        raise CannotBeMade(
+            f"nothing contradicts the other checkpoint, but the proofs of the entries do not reach from "
+            f"{checkpoint.tree_size} to {package.checkpoint.tree_size} leaves: ask the log for its tiles, or "
+            f"compare with a package that was exported later"
+        )
+    return compared.shown, []
+
+
+def _read_other(data: File) -> tuple[str, KnownTree | None]:
+    """The checkpoint in another file; and if it is a package, what its entries show of the log."""
+    if bytes(data[: len(ZIP_SIGNATURE)]) != ZIP_SIGNATURE:
+        return bytes(data[: MAX_NOTE_SIZE_BYTES + 1]).decode(errors="replace"), None
+    other = _Package(_choose_members(read_container(data)))
+    return other.note, None if isinstance(other.checkpoint, str) else _known_tree(other, other.checkpoint)
+
+
+def _known_tree(package: _Package, checkpoint: Checkpoint) -> KnownTree:
+    return known_tree(checkpoint.tree_size, checkpoint.root_hash, _proofs_that_hold(package))
+
+
+def _proofs_that_hold(package: _Package) -> Iterator[tuple[int, bytes, Sequence[bytes]]]:
+    for part in package.parts.values():
+        if not isinstance(part.place, str):
+            proof = parse_proof(bytes(part.proof_bytes or b""), package.note)
+            yield part.place, hash_leaf(bytes(part.envelope_bytes or b"")), proof.hashes
+
+
 def _check_time() -> Result:
     raise CannotBeMade(
         "this package holds no time stamp of an outside authority: its times are those of the server's clock"
@@ -456,9 +521,26 @@ def _check_witnesses() -> Result:
     )
 
 
-def _parse(parse: Callable[[bytes], T], data: bytes | None) -> T | str:
+def _bodies(package: _Package) -> Iterator[tuple[Envelope, JsonObject]]:
+    for part in package.parts.values():
+        if not isinstance(part.envelope, str) and not isinstance(part.body, str):
+            yield part.envelope, part.body
+
+
+def _envelope_file(number: int) -> str:
+    return f"{entry_folder(number)}envelope.json"
+
+
+def _parse_manifest(members: Mapping[str, Content]) -> JsonObject | str:
+    data = members.get("manifest.json")
+    return _parse(parse_canonical_object, None if data is None else bytes(data[:MAX_MANIFEST_SIZE_BYTES]))
+
+
+def _parse(parse: Callable[[bytes], T], data: Content | None) -> T | str:
     if data is None:
         return "the file is missing"
+    if not isinstance(data, bytes):
+        return f"the file has {len(data)} bytes, far more than it may have"
     try:
         return parse(data)
     except EvidenceError as error:

@@ -9,10 +9,14 @@ import json
 import sys
 import textwrap
 from collections.abc import Sequence
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
+from server.evidence.container import File
 from server.evidence.errors import MalformedKey
-from server.evidence.verify import Finding, Outcome, Report, Step, verify_package
+from server.evidence.frames import Redecoder
+from server.evidence.report import FRAMES_STEP, LAST_INNER_STEP, Finding, Outcome, Report, Step
+from server.evidence.verify import verify_package
 
 EXIT_PASSED = 0
 EXIT_FAILED = 1
@@ -24,7 +28,7 @@ MAX_SHOWN = 10  # findings of one step on the terminal; --json has them all
 _WORDS = {Outcome.PASSED: "passed", Outcome.FAILED: "FAILED", Outcome.CANNOT_BE_MADE: "cannot be made"}
 
 
-def run(argv: Sequence[str]) -> int:
+def run(argv: Sequence[str], redecoder: Redecoder | None = None) -> int:
     """Verify as the arguments say, print the report, return the exit status."""
     parser = argparse.ArgumentParser(
         prog="proofcall verify", description="Check an evidence package, step by step, without a network."
@@ -33,21 +37,42 @@ def run(argv: Sequence[str]) -> int:
     parser.add_argument(
         "--key", metavar="VKEY", help="the log's verifier key, from another source than this package"
     )
+    parser.add_argument(
+        "--against",
+        type=Path,
+        metavar="FILE",
+        help="a checkpoint or another package of the same log, from somebody else: is it one history?",
+    )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     try:
         arguments = parser.parse_args(argv)
     except SystemExit as request:  # --help, or a misspelt command; argparse has said what is wrong
         return int(request.code or 0)
     try:
-        report = verify_package(arguments.package.read_bytes(), vkey=arguments.key)
+        package = _read(arguments.package)
+        against = None if arguments.against is None else _read(arguments.against)
     except OSError as error:
-        sys.stderr.write(f"proofcall verify: {arguments.package}: {error.strerror}\n")
+        sys.stderr.write(f"proofcall verify: {error.filename}: {error.strerror}\n")
         return EXIT_UNREADABLE
+    try:
+        report = verify_package(package, vkey=arguments.key, redecoder=redecoder, against=against)
     except MalformedKey as error:
         sys.stderr.write(f"proofcall verify: --key: {error}\n")
         return EXIT_UNREADABLE
     sys.stdout.write(as_json(report) if arguments.json else as_text(report))
     return EXIT_PASSED if report.passed else EXIT_FAILED
+
+
+def _read(path: Path) -> File:
+    """The bytes of a file, which stay where they are: a package with journals is larger than memory.
+
+    Raises OSError. A file that somebody cuts off meanwhile ends this process (SIGBUS), and passes nothing.
+    """
+    with path.open("rb") as file:
+        try:
+            return mmap(file.fileno(), 0, access=ACCESS_READ)
+        except (ValueError, OSError):  # empty, or a pipe
+            return file.read()
 
 
 def as_json(report: Report) -> str:
@@ -58,21 +83,26 @@ def as_json(report: Report) -> str:
         "entries": report.entries,
         "tree_size": report.tree_size,
         "vkey": report.vkey,
+        "unshown_pictures": list(report.unshown_pictures),
         "steps": [
             {
                 "number": step.number,
                 "name": step.name,
                 "outcome": step.outcome.value,
                 "message": step.message,
-                "findings": [
-                    {"message": finding.message, "member": finding.member, "entry": finding.entry}
-                    for finding in step.findings
-                ],
+                "findings": _as_objects(step.findings),
+                "unmade": _as_objects(step.unmade),
             }
             for step in report.steps
         ],
     }
     return json.dumps(document, indent=2, ensure_ascii=False) + "\n"
+
+
+def _as_objects(findings: Sequence[Finding]) -> list[dict[str, str | int | None]]:
+    return [
+        {"message": finding.message, "member": finding.member, "entry": finding.entry} for finding in findings
+    ]
 
 
 def as_text(report: Report) -> str:
@@ -92,6 +122,9 @@ def _step_lines(step: Step) -> list[str]:
     sentences = [finding.message for finding in step.findings[:MAX_SHOWN]] or [step.message]
     if len(step.findings) > MAX_SHOWN:
         sentences.append(f"and {len(step.findings) - MAX_SHOWN} more")
+    sentences += [finding.message for finding in step.unmade[:MAX_SHOWN]]
+    if len(step.unmade) > MAX_SHOWN:
+        sentences.append(f"and {len(step.unmade) - MAX_SHOWN} more that cannot be made")
     margin = " " * len(title)
     lines = [line for sentence in sentences for line in textwrap.wrap(sentence, WIDTH - len(title)) or [""]]
     return [(title if index == 0 else margin) + line for index, line in enumerate(lines)]
@@ -100,14 +133,22 @@ def _step_lines(step: Step) -> list[str]:
 def _verdict(report: Report) -> list[str]:
     if report.passed:
         unmade = [step.number for step in report.steps if step.outcome is Outcome.CANNOT_BE_MADE]
-        return [
-            "THE PACKAGE HOLDS. Nothing in it was changed since its log was signed.",
-            f"What a package alone cannot show stands in steps {', '.join(map(str, unmade))}.",
-        ]
+        lines = ["THE PACKAGE HOLDS. Nothing in it was changed since its log was signed."]
+        if report.unshown_pictures:
+            pictures = ", ".join(map(str, report.unshown_pictures))
+            lines += textwrap.wrap(
+                f"PICTURES NOT SHOWN to come from the stream that was received (step {FRAMES_STEP}): entry "
+                f"{pictures}.",
+                WIDTH,
+            )
+        return [*lines, f"What a package alone cannot show stands in steps {', '.join(map(str, unmade))}."]
     failed = [step for step in report.steps if step.outcome is Outcome.FAILED]
     findings = [finding for step in failed for finding in step.findings]
     entries = sorted({finding.entry for finding in findings if finding.entry is not None})
-    steps = ", ".join(str(step.number) for step in failed) or "none of the first eight was completed"
+    steps = (
+        ", ".join(str(step.number) for step in failed)
+        or f"not all of the first {LAST_INNER_STEP} were completed"
+    )
     where = "entry " + ", ".join(map(str, entries)) if entries else _outside_entries(findings)
     return [f"THE PACKAGE DOES NOT HOLD. Failed steps: {steps}. Concerned: {where}."]
 

@@ -174,20 +174,34 @@ async def get_blob(incoming: Incoming) -> web.Response:
     )
 
 
-async def export_case(incoming: Incoming) -> web.Response:
-    """The case as a package that proves itself; the export is its last entry."""
+async def export_case(incoming: Incoming) -> web.StreamResponse:
+    """The case as a package that proves itself; the export is its last entry. Sent as it is written."""
     case = await incoming.service.cases.get(incoming.case_id)
     principal = incoming.principal
     decided = await case.handle(RecordExport(authenticated_by=principal.authenticated_by), principal.actor)
     assert decided.number is not None
-    package = await export_package(
+    pieces = await export_package(
         incoming.service.log, incoming.service.blobs, case.case_id, up_to=decided.number
     )
-    return web.Response(
-        body=package,
-        content_type="application/zip",
-        headers={"Content-Disposition": f'attachment; filename="{case.case_id}.zip"'},
+    response = web.StreamResponse(
+        headers={
+            "Content-Type": "application/zip",
+            "Content-Disposition": f'attachment; filename="{case.case_id}.zip"',
+        }
     )
+    await response.prepare(incoming.request)
+    try:
+        async for piece in pieces:
+            await response.write(piece)
+        await response.write_eof()
+    except ConnectionError:
+        return response  # whoever asked is gone
+    except BaseException:
+        # The head is out: a broken connection is all that can still say that this is not the whole package.
+        if incoming.request.transport is not None:
+            incoming.request.transport.abort()
+        raise
+    return response
 
 
 async def show_checkpoint(incoming: Incoming) -> web.Response:

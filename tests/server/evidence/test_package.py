@@ -15,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from server.evidence.canonical import JsonObject, JsonValue, encode_canonical
+from server.evidence.checkpoint import parse_checkpoint
 from server.evidence.container import encode_container, read_container
 from server.evidence.errors import MalformedPackage, MalformedProof
 from server.evidence.package import (
@@ -25,8 +26,16 @@ from server.evidence.package import (
     parse_blob_file,
     parse_entry_file,
 )
-from server.evidence.proof import encode_proof, parse_proof
-from tests.server.evidence.sample_case import CASE, PICTURE, VKEY, make_log, sample_drafts, sample_package
+from server.evidence.proof import InclusionChecker, encode_proof, parse_proof
+from tests.server.evidence.sample_case import (
+    CASE,
+    PICTURE,
+    VKEY,
+    draft,
+    make_log,
+    sample_drafts,
+    sample_package,
+)
 
 NAMES = st.text("abc/._0", min_size=1, max_size=8)
 
@@ -40,7 +49,7 @@ def test_the_readme_of_this_format_never_changes() -> None:
     assert hashlib.sha256(README.encode()).hexdigest() == README_SHA256
 
 
-README_SHA256 = "b51c83e2598aed677c92f88468a32b74068d9f577fef428842cb2e46a90d318b"
+README_SHA256 = "3bd6c5cb784cf8786875c1acfcab3e3efc5d897bdf55013eca1ebc73def3b499"
 
 
 def test_a_package_is_a_zip_that_the_standard_library_reads() -> None:
@@ -57,7 +66,7 @@ def test_a_package_is_a_zip_that_the_standard_library_reads() -> None:
 
 
 def test_the_manifest_is_canonical_json() -> None:
-    data = dict(read_container(sample_package()).in_order)["manifest.json"]
+    data = bytes(dict(read_container(sample_package()).in_order)["manifest.json"])
     assert encode_canonical(json.loads(data)) == data
 
 
@@ -205,6 +214,34 @@ def test_any_bytes_are_a_proof_or_malformed(data: bytes) -> None:
     except MalformedProof:
         return
     assert encode_proof(proof) == data
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 7, 8, 13, 33])
+def test_comparing_what_neighbours_share_finds_what_computing_finds(size: int) -> None:
+    log = make_log([draft("text", CASE, {"text": str(number)}) for number in range(size)])
+    root = parse_checkpoint(log.checkpoint).root_hash
+    good = [
+        (entry.leaf_hash, encode_proof(proof)) for entry, proof in zip(log.entries, log.proofs, strict=True)
+    ]
+    checker = InclusionChecker(size, root)
+    assert [checker.check(leaf, data) for leaf, data in good] == list(range(size))
+    for before in range(size):
+        for leaf_index in range(size):
+            leaf_hash, data = good[leaf_index]
+            for place in range(len(data)):
+                if (place + before + leaf_index) % 29 and size > 8:
+                    continue
+                changed = data[:place] + bytes([data[place] ^ 1]) + data[place + 1 :]
+                checker = InclusionChecker(size, root)
+                checker.check(*good[before])
+                with pytest.raises(MalformedProof):
+                    checker.check(leaf_hash, changed)
+                assert checker.check(leaf_hash, data) == leaf_index
+            with pytest.raises(MalformedProof):
+                checker.check(bytes(32), data)
+            if leaf_index != before:
+                with pytest.raises(MalformedProof):
+                    checker.check(leaf_hash, good[before][1])
 
 
 def test_proofs_round_trip_and_have_one_spelling() -> None:

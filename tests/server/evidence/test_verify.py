@@ -16,9 +16,10 @@ from server.evidence.checkpoint import CheckpointSigner, encode_key
 from server.evidence.container import encode_container, read_container
 from server.evidence.entry import encode_envelope, parse_envelope
 from server.evidence.errors import MalformedKey
-from server.evidence.package import encode_manifest
+from server.evidence.package import FORMAT_VERSION, encode_manifest
+from server.evidence.report import Outcome, Report
 from server.evidence.signer import Ed25519Signer
-from server.evidence.verify import Outcome, Report, verify_package
+from server.evidence.verify import verify_package
 from tests.server.evidence.sample_case import (
     CASE,
     ORIGIN,
@@ -34,7 +35,7 @@ from tests.server.evidence.sample_case import (
 
 PACKAGE = sample_package()
 BLOB = f"blobs/{hashlib.sha256(PICTURE).hexdigest()}"
-OUTSIDE_STEPS = [9, 10, 11]
+OUTSIDE_STEPS = [9, 10, 11, 12, 13]  # 9: the pictures of the sample name no journal
 
 
 def failed_steps(report: Report) -> list[int]:
@@ -52,7 +53,7 @@ def concerned(report: Report, step_number: int) -> set[int | None]:
 def members_of(package: bytes) -> dict[str, bytes]:
     reading = read_container(package)
     assert reading.damage is None
-    return dict(reading.in_order)
+    return {name: bytes(data) for name, data in reading.in_order}
 
 
 def pack(members: dict[str, bytes]) -> bytes:
@@ -60,7 +61,8 @@ def pack(members: dict[str, bytes]) -> bytes:
     members = {name: data for name, data in members.items() if name != "manifest.json"}
     manifest = parse_canonical_object(members_of(PACKAGE)["manifest.json"])
     size = int(members["checkpoint"].split(b"\n")[1])
-    new = encode_manifest(members, str(manifest["case_id"]), size)
+    files = [(name, hashlib.sha256(data).hexdigest(), len(data)) for name, data in sorted(members.items())]
+    new = encode_manifest(files, str(manifest["case_id"]), size, FORMAT_VERSION)
     return encode_container({**members, "manifest.json": new})
 
 
@@ -75,11 +77,11 @@ def test_an_untouched_package_passes_and_names_what_it_cannot_prove() -> None:
 def test_the_expected_key_can_be_given_and_another_one_fails() -> None:
     report = verify_package(PACKAGE, vkey=VKEY + "\n")
     assert report.passed
-    assert unmade_steps(report) == [10, 11]
+    assert unmade_steps(report) == [9, 11, 12, 13]
     other = CheckpointSigner(ORIGIN, Ed25519Signer(Ed25519PrivateKey.from_private_bytes(bytes(32))))
     report = verify_package(PACKAGE, vkey=encode_key(other.key))
     assert not report.passed
-    assert failed_steps(report) == [9]
+    assert failed_steps(report) == [10]
     with pytest.raises(MalformedKey):
         verify_package(PACKAGE, vkey="nonsense")
 
@@ -90,7 +92,7 @@ def test_a_forger_with_a_key_of_their_own_is_found_by_the_expected_key_alone() -
     members = members_of(forged)
     members["vkey"] = f"{encode_key(other.key)}\n".encode()
     assert verify_package(pack(members)).passed
-    assert failed_steps(verify_package(pack(members), vkey=VKEY)) == [9]
+    assert failed_steps(verify_package(pack(members), vkey=VKEY)) == [10]
 
 
 def places(package: bytes) -> list[str | None]:
@@ -300,7 +302,7 @@ def test_a_manifest_of_the_right_values_in_another_spelling_is_found() -> None:
     members = members_of(PACKAGE)
     for manifest in (
         members["manifest.json"] + b" ",
-        members["manifest.json"].replace(b'"version":1', b'"version":true'),
+        members["manifest.json"].replace(b'"version":2', b'"version":true'),
         members["manifest.json"].replace(b'"blobs":1', b'"blobs":2'),
         members["manifest.json"].replace(CASE.encode(), OTHER_CASE.encode()),
     ):
@@ -312,7 +314,7 @@ def test_an_empty_package_and_a_far_number_do_not_pass_and_end_soon() -> None:
     for members in ({}, {"entries/999999999/salt": b""}, {"manifest.json": b"{}"}):
         report = verify_package(encode_container(members))
         assert not report.passed
-        assert len(report.steps) == 11
+        assert len(report.steps) == 13
     envelope = encode_envelope(parse_envelope(members_of(PACKAGE)["entries/000003/envelope.json"]))
     members = {**members_of(PACKAGE), "entries/999999999/envelope.json": envelope}
     assert 4 in failed_steps(verify_package(pack(members)))

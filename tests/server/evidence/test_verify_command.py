@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 
 from server.evidence.verify_command import MAX_SHOWN, run
-from tests.server.evidence.sample_case import CASE, VKEY, draft, make_log, sample_package
+from server.redecode import PictureRedecoder
+from tests.server.evidence.journal_case import journal_case
+from tests.server.evidence.sample_case import CASE, VKEY, draft, make_log, sample_drafts, sample_package
 
 
 @pytest.fixture
@@ -28,10 +30,10 @@ def test_a_whole_package_exits_0_and_shows_numbered_steps(
     assert run([str(package)]) == 0
     output = capsys.readouterr().out
     assert "THE PACKAGE HOLDS" in output
-    for number in range(1, 12):
+    for number in range(1, 14):
         assert f"\n{number:>3}  " in output
     assert output.count("passed  ") == 8
-    assert output.count("cannot be made  ") == 3
+    assert output.count("cannot be made  ") == 5
     assert max(map(len, output.splitlines())) <= 100
 
 
@@ -55,8 +57,13 @@ def test_json_says_the_same_to_programs(package: Path, capsys: pytest.CaptureFix
     report = json.loads(capsys.readouterr().out)
     assert report["passed"] is True
     assert (report["case_id"], report["entries"], report["tree_size"], report["vkey"]) == (CASE, 3, 5, VKEY)
-    assert [step["number"] for step in report["steps"]] == list(range(1, 12))
-    assert [step["outcome"] for step in report["steps"]] == ["passed"] * 9 + ["cannot_be_made"] * 2
+    assert [step["number"] for step in report["steps"]] == list(range(1, 14))
+    assert [step["outcome"] for step in report["steps"]] == [
+        *["passed"] * 8,
+        "cannot_be_made",
+        "passed",
+        *["cannot_be_made"] * 3,
+    ]
     damage(package, b'"width":4', b'"width":5')
     assert run([str(package), "--json"]) == 1
     report = json.loads(capsys.readouterr().out)
@@ -98,3 +105,45 @@ def test_a_thousand_failures_do_not_fill_the_screen(
     output = capsys.readouterr().out
     assert f"and {60 - MAX_SHOWN} more" in output
     assert len(output.splitlines()) < 80
+
+
+def test_a_checkpoint_or_a_package_of_another_history_exits_1(
+    package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own, other = make_log(sample_drafts()), make_log([*sample_drafts()[:4], draft("exported", CASE, {})])
+    for name, content, status in (
+        ("own", own.checkpoint.encode(), 0),
+        ("own.zip", own.package(), 0),
+        ("other", other.checkpoint.encode(), 1),
+        ("other.zip", other.package(), 1),
+    ):
+        path = tmp_path / name
+        path.write_bytes(content)
+        assert run([str(package), "--against", str(path)]) == status
+        assert ("DOES NOT HOLD. Failed steps: 11." in capsys.readouterr().out) == (status == 1)
+    assert run([str(package), "--against", str(tmp_path / "missing")]) == 2
+
+
+def test_a_picture_that_nobody_could_decode_again_stands_in_the_verdict(
+    package: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run([str(package)]) == 0
+    assert "PICTURES NOT SHOWN to come from the stream that was received (step 9): entry 2." in (
+        capsys.readouterr().out
+    )
+    assert run([str(package), "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["unshown_pictures"] == [2]
+    assert [finding["entry"] for finding in report["steps"][8]["unmade"]] == [2]
+
+
+def test_the_command_decodes_the_pictures_of_a_kept_call_again(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "package.zip"
+    path.write_bytes(journal_case().package())
+    with PictureRedecoder() as redecoder:
+        assert run([str(path)], redecoder) == 0
+    output = capsys.readouterr().out
+    assert "Frames and journal  passed" in output
+    assert "NOT SHOWN" not in output
