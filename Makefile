@@ -25,9 +25,10 @@ check: $(READY) $(WEB_READY) | browsers
 bench: $(READY) | browsers
 	$(BIN)/python -m tests.bench
 
-$(READY): requirements-dev.lock pyproject.toml
+$(READY): requirements-dev.lock tests/oracles.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python --require-hashes -r tests/oracles.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 

@@ -17,6 +17,7 @@ from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
 from server.http import health, integrator, media, openapi, pages
+from server.http import log as public_log
 from server.http.errors import answer_errors
 from server.http.operations import MAX_BODY_BYTES, mount
 from server.http.socket import Sockets
@@ -79,6 +80,7 @@ def make_app(service: Service, sockets: Sockets) -> web.Application:
     operations = (
         *integrator.OPERATIONS,
         *media.OPERATIONS,
+        *public_log.OPERATIONS,
         *sockets.operations(),
         *health.operations(service, sockets),
     )
