@@ -175,7 +175,7 @@ class Calls:
     async def _capture(self, case: Case, capture: CaptureFrame) -> FrameCaptured | CaptureFailed:
         try:
             frame = await self._relay.capture_frame(case.case_id, capture.of)
-            sha256 = await self._blobs.put(frame.picture.jpeg)
+            sha256 = await self._blobs.put(case.case_id, frame.picture.jpeg)
         except MediaError as error:
             return _failed(capture, error.code, str(error))
         except (OSError, StoreError) as error:

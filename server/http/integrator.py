@@ -154,7 +154,7 @@ async def get_blob(incoming: Incoming) -> web.Response:
     (entry,) = await service.log.entries(case.case_id, after=number - 1, limit=1)
     sealed = parse_body(entry.envelope.kind, entry.body)
     assert isinstance(sealed, FrameSealed)
-    data = await service.blobs.get(sealed.blob.sha256)
+    data = await service.blobs.get(case.case_id, sealed.blob.sha256)
     if incoming.principal.link is not None:
         await case.handle(RecordView(number=number), incoming.principal.actor)
     return web.Response(

@@ -14,8 +14,9 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from server.evidence.checkpoint import CheckpointSigner, parse_checkpoint
 from server.evidence.entry import Draft
 from server.evidence.errors import EvidenceError
+from server.evidence.signer import Ed25519Signer
 from server.store.errors import CorruptLog, IllegalOpen, StoreError
-from server.store.keys import load_key
+from server.store.keys import load_signer
 from server.store.log import LogStore
 
 ORIGIN = "proofcall.local/log"
@@ -133,7 +134,7 @@ async def test_tampering_is_refused_with_its_place(
 
 
 async def test_a_root_that_is_signed_over_other_leaves_is_refused(folder: Path) -> None:
-    signer = CheckpointSigner(ORIGIN, load_key(folder / "log.key"))
+    signer = CheckpointSigner(ORIGIN, load_signer(folder / "log.key"))
     note = signer.sign(10, bytes(32))
     tamper(folder, f"UPDATE checkpoints SET note = '{note}' WHERE tree_size = 10")
     with pytest.raises(CorruptLog, match=f"the root of 10 leaves is .* but {'00' * 32} was signed"):
@@ -141,7 +142,7 @@ async def test_a_root_that_is_signed_over_other_leaves_is_refused(folder: Path) 
 
 
 async def test_a_log_signed_with_another_key_is_refused(folder: Path) -> None:
-    other = CheckpointSigner(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    other = CheckpointSigner(ORIGIN, Ed25519Signer(Ed25519PrivateKey.from_private_bytes(bytes(32))))
     note = other.sign(10, bytes(32))
     tamper(folder, f"UPDATE checkpoints SET note = '{note}' WHERE tree_size = 10")
     with pytest.raises(CorruptLog, match="not signed by the key"):
