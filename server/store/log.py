@@ -90,14 +90,19 @@ class LogStore:
         reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-reader")
         loop = asyncio.get_running_loop()
         lock: int | None = None
+        recovered: Recovered | None = None
         try:
             lock = await loop.run_in_executor(reader, _lock, data_dir)
             recovered = await loop.run_in_executor(reader, recover, data_dir, origin, token_bytes)
             connection = await loop.run_in_executor(reader, connect_reader, recovered.path)
-        except BaseException:
+        except BaseException as error:
             reader.shutdown(wait=False)
+            if recovered is not None:
+                recovered.keys.close()
             if lock is not None:
                 os.close(lock)
+            if isinstance(error, DAMAGE):
+                raise CorruptLog(f"the log in {data_dir} cannot be opened: {error}") from None
             raise
         return cls(
             lock=lock,

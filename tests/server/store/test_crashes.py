@@ -1,0 +1,264 @@
+"""The crash bar: whatever ends the process or fails the disk, what was told is there, and nothing by halves.
+
+A tracer makes each system call that changes the disk fail, or kills the process in front of it: the first of
+its kind in a thread, then the second, until a short scenario runs through without coming that far. The tracer
+counts by thread, so it follows one thread at a time.
+"""
+
+import asyncio
+import base64
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+from server.evidence.checkpoint import open_checkpoint, parse_key
+from server.store.audit import audit
+from server.store.log import LogStore
+from tests.server.store.crash_scenarios import DERIVED, draft, last_number, opened
+from tests.server.store.fork_server import Child, ForkServer, fork_server
+
+SYSTEM_CALLS = (
+    "openat",
+    "write",
+    "pwrite64",
+    "ftruncate",
+    "fsync",
+    "fdatasync",
+    "mkdir",
+    "link",
+    "rename",
+    "unlink",
+)
+# {} is the number of the call. A disk that fails once may answer again, or never; a full one may find room.
+FAULTS = {
+    "fails once": "error=EIO:when={}",
+    "fails from then on": "error=EIO:when={}+",
+    "is full once": "error=ENOSPC:when={}",
+    "is the last": "signal=KILL:when={}",
+}
+FULL_DISK_CALLS = {"openat", "write", "pwrite64", "ftruncate", "mkdir", "link", "rename"}
+MAX_THREADS = 8  # of a scenario; it has five
+MAX_CALLS = 200  # of one kind in one thread; there are 50
+REFUSALS = {  # errors of the store, and the system's own where the disk refused a blob or a key
+    "CorruptBlob",
+    "CorruptLog",
+    "FailedAppend",
+    "FileNotFoundError",
+    "IllegalAppend",
+    "IllegalOpen",
+    "OSError",
+    "UnknownCaseKey",
+}
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ForkServer]:
+    with fork_server() as server:
+        yield server
+
+
+@pytest.fixture(scope="module", autouse=True)
+def needs_strace() -> None:
+    if shutil.which("strace") is None:
+        pytest.skip("strace is not installed (Debian: apt-get install strace)")
+
+
+@dataclass(slots=True)
+class Told:
+    """All that processes on one folder have acknowledged and published, in their order."""
+
+    entries: list[tuple[str, int, str, str]] = field(default_factory=list)
+    blobs: list[tuple[str, str]] = field(default_factory=list)
+    notes: dict[int, str] = field(default_factory=dict)
+    newest: int = 0
+
+    def listen(self, lines: list[list[str]], vkey: str) -> None:
+        """Take in what a process said; sizes only ascend, and one size has one note."""
+        for line in lines:
+            match line:
+                case ["entry", case_id, number, entry_hash, blob]:
+                    self.entries.append((case_id, int(number), entry_hash, blob))
+                case ["blob", case_id, sha256]:
+                    self.blobs.append((case_id, sha256))
+                case ["note", text]:
+                    note = base64.b64decode(text).decode()
+                    size = open_checkpoint(note, parse_key(vkey)).tree_size
+                    assert size >= self.newest, "a published size went back"
+                    assert self.notes.setdefault(size, note) == note, f"size {size} has two notes"
+                    self.newest = size
+                case ["failed", text]:
+                    raise AssertionError(base64.b64decode(text).decode())
+                case _:
+                    pass
+
+
+def refusals(lines: list[list[str]]) -> list[str]:
+    """What a process was refused; each with an error that the store may raise, and with words."""
+    found = []
+    for line in lines:
+        if line[0] == "refused":
+            message = base64.b64decode(line[3]).decode()
+            assert line[2] in REFUSALS and len(message) > 10, (line, message)
+            found.append(f"{line[1]}: {line[2]}: {message}")
+    return found
+
+
+async def check_whole(folder: Path, told: Told, lines: list[list[str]]) -> None:
+    """Open the folder as the next start does: what was told is there, nothing by halves, and it goes on."""
+    async with opened(folder) as (log, blobs, derived):
+        told.listen(lines, log.vkey)
+        for case_id, number, entry_hash, _ in told.entries:
+            (entry,) = await log.entries(case_id, after=number - 1, limit=1)
+            assert entry.hash == entry_hash
+        for case_id, sha256 in told.blobs:
+            assert await blobs.get(case_id, sha256)
+        for path in (folder / "blobs").glob("[!.]*/*"):
+            assert await blobs.get(path.parent.name, path.name)
+        assert not list((folder / "blobs" / ".incoming").iterdir())
+        for case_id in await log.case_ids(limit=10):
+            reader = await derived.open(case_id, "part.webm")
+            if reader is not None:
+                assert await reader.read(0, reader.size_bytes) == DERIVED
+                reader.close()
+        assert log.size >= told.newest
+        await go_on(log)
+        told.listen([["note", base64.b64encode(log.checkpoint.encode()).decode()]], log.vkey)
+    check_notes(folder, told)
+    for _ in audit(folder):
+        pass
+
+
+async def go_on(log: LogStore) -> None:
+    """After a crash the log takes entries as before."""
+    number = await last_number(log, "c_after")
+    await log.append([draft("c_after", number + 1)], expect_number=number)
+
+
+def check_notes(folder: Path, told: Told) -> None:
+    """Every note that anybody was shown is the one that is stored for its size."""
+    connection = sqlite3.connect(folder / "log.sqlite")
+    stored = dict(connection.execute("SELECT tree_size, note FROM checkpoints"))
+    connection.close()
+    for size, note in told.notes.items():
+        assert stored[size] == note
+
+
+def run_with_fault(
+    server: ForkServer, folder: Path, *, thread: int, call: str, fault: str, nth: int, trace: Path
+) -> tuple[Child, bool] | None:
+    """Run the short scenario; None if it has no such thread, and False if the call did not come so often."""
+    child = server.start("short", folder, held_thread=thread)
+    line = child.read_until("thread")
+    if line is None:
+        assert child.wait() == 0
+        return None
+    command = ["strace", "-p", line[1], "-o", str(trace), "-e", f"trace={call}"]
+    tracer = subprocess.Popen(
+        [*command, "-e", f"inject={call}:{FAULTS[fault].format(nth)}"], stderr=subprocess.PIPE, text=True
+    )
+    assert tracer.stderr is not None
+    with tracer.stderr:
+        attached = tracer.stderr.readline()
+        assert "attached" in attached, attached
+        child.go_on()
+        status = child.wait()
+        tracer.wait()
+    killed = status == -9
+    assert status == 0 or (killed and fault == "is the last"), (status, child.lines[-1:])
+    return child, killed or "INJECTED" in trace.read_text()
+
+
+@pytest.fixture(scope="module")
+def killed_before(
+    server: ForkServer, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[Path, list[list[str]]]:
+    """A folder whose process was killed in full flight, for the next one to recover; and what it told."""
+    folder = tmp_path_factory.mktemp("killed") / "data"
+    child = server.start("endless", folder)
+    for _ in range(20):
+        child.read_until("entry")
+    subprocess.run(["kill", "-KILL", str(child.pid)], check=True)
+    assert child.wait() == -9
+    return folder, child.lines
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize(
+    ("before", "call", "fault"),
+    [
+        (before, call, fault)
+        for call in SYSTEM_CALLS
+        for fault in FAULTS
+        for before in ("nothing", "killed")
+        if (call in FULL_DISK_CALLS or fault != "is full once")
+        and (before == "nothing" or fault in ("fails from then on", "is the last"))
+    ],
+)
+def test_nothing_is_lost_or_half_there_whichever_call_fails_or_is_the_last(
+    server: ForkServer,
+    killed_before: tuple[Path, list[list[str]]],
+    tmp_path: Path,
+    before: str,
+    call: str,
+    fault: str,
+) -> None:
+    faults = 0
+    for thread in range(1, MAX_THREADS):
+        for nth in range(1, MAX_CALLS):
+            folder = tmp_path / f"{thread}-{nth}"
+            lines: list[list[str]] = []
+            if before == "killed":
+                shutil.copytree(killed_before[0], folder)
+                lines += killed_before[1]
+            ran = run_with_fault(
+                server, folder, thread=thread, call=call, fault=fault, nth=nth, trace=tmp_path / "trace"
+            )
+            if ran is None:
+                break
+            child, injected = ran
+            refused = refusals(child.lines)
+            if fault != "is the last" and not refused:
+                assert ["closed"] in child.lines
+            asyncio.run(check_whole(folder, Told(), lines + child.lines))
+            shutil.rmtree(folder)
+            if not injected:
+                break
+            faults += 1
+        else:
+            pytest.fail(f"{call} never came to an end")
+        if ran is None:
+            break
+    else:
+        pytest.fail("there is no end of threads")
+    assert faults or before == "killed"  # keys are there already, so nothing is linked
+
+
+KILLS = 1000
+MAX_DELAY_S = 0.040  # from the fork: a process opens the log in 10 ms, and writes after that
+KILLS_BETWEEN_CHECKS = 100
+
+
+@pytest.mark.timeout(180)
+def test_a_thousand_kills_at_random_moments_lose_nothing(server: ForkServer, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    chosen = random.Random(20261124)
+    told = Told()
+    lines: list[list[str]] = []
+    for kill in range(1, KILLS + 1):
+        child = server.start("endless", folder)
+        threading.Timer(chosen.uniform(0, MAX_DELAY_S), os.kill, (child.pid, signal.SIGKILL)).start()
+        assert child.wait() == -signal.SIGKILL
+        lines += child.lines
+        if kill % KILLS_BETWEEN_CHECKS == 0:
+            asyncio.run(check_whole(folder, told, lines))
+            lines = []
+    assert len(told.entries) > KILLS
