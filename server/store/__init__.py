@@ -11,7 +11,8 @@ The way of a blob: temporary file → fsync → rename → fsync of the folder �
 Bodies, salts and files are sealed with the key of their case (`sealing`), which itself is wrapped by the
 operator's key (`keys`). At start the tail of the log is checked (`recovery`), at any time all (`audit`).
 
-    errors ◀── sealing, schema ◀── keys ◀── case_keys ◀── walk, migration, writer ◀── recovery ◀── log, audit
-                  ▲                             ▲
-                  └───── sealed_file ◀──────────┴── blobs ◀── derived
+    errors ◀── sealing, schema ◀── keys ◀── case_keys, sealed_file ◀── writer, walk, blobs
+                                                                          ▲
+                              derived, migration ─────────────────────────┘
+                              recovery ──▶ migration, walk        log, audit ──▶ recovery
 """

@@ -17,7 +17,7 @@ from server.store.schema import DAMAGE, connect_reader
 from server.store.sealing import KEY_SIZE_BYTES, CaseSeal
 
 SealOf: TypeAlias = Callable[[str], CaseSeal]  # raises UnknownCaseKey, CorruptLog, IllegalOpen
-MAX_SEALS = 4096  # unwrapped keys that are kept; a seal is about 2 KiB, and 30 us to make again
+MAX_SEALS = 4096  # unwrapped keys that are kept; a seal is about 3 KiB, and 10 us to make again
 
 
 class CaseKeys:

@@ -32,7 +32,7 @@ from server.store.errors import (
     UnknownTile,
 )
 from server.store.recovery import Recovered, create_folder, recover
-from server.store.schema import CALL_KINDS, DAMAGE, connect_reader
+from server.store.schema import CALL_KINDS, DAMAGE, connect_reader, fold_in
 from server.store.writer import Append, LogWriter, Outcome
 
 NO_LIMIT = -1  # SQLite's word for it
@@ -58,6 +58,7 @@ class LogStore:
         self._reader = reader
         self._connection = connection
         self._keys = recovered.keys
+        self._path = recovered.path
         self._waiting: dict[Append, asyncio.Future[list[Entry]]] = {}
         self._checkpoint = recovered.checkpoint
         self._tree_size = recovered.frontier.tree_size
@@ -199,7 +200,8 @@ class LogStore:
         lock, self._lock = self._lock, -1
         await asyncio.to_thread(self._writer.close)
         await self._loop.run_in_executor(self._reader, self._connection.close)
-        self._keys.close()
+        await self._loop.run_in_executor(self._reader, self._keys.close)
+        await self._loop.run_in_executor(self._reader, fold_in, self._path)
         self._reader.shutdown()
         os.close(lock)
 

@@ -3,7 +3,7 @@
 One transaction, and the order below: whatever step a kill falls upon, the next start takes up from there.
 
     blobs/ ──renamed──▶ blobs.plain/         schema 1 goes on to be what the log says
-    blobs/<case>/<sha256> sealed, synced     with keys that die with the transaction if it does
+    blobs/<case>/<sha256> sealed, synced     over those of a try whose keys died with its transaction
     COMMIT                                   entries sealed, case keys, schema 2: all or nothing
     blobs.plain/ removed                     only now; also by a later start
 
@@ -40,8 +40,6 @@ def migrate(
     if sealed.is_dir() and not plain.is_dir():
         sealed.rename(plain)
         sync_folder(data_dir)
-    elif sealed.is_dir():  # sealed with keys that were never committed
-        shutil.rmtree(sealed)
     prepare_folder(sealed)
     connection.execute("PRAGMA secure_delete = ON")  # the plain bodies leave no trace in free pages
     connection.execute("BEGIN IMMEDIATE")

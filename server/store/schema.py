@@ -7,6 +7,7 @@
 - `checkpoints`: every note that was ever signed; the primary key keeps one size from having two roots.
 """
 
+import contextlib
 import sqlite3
 from pathlib import Path
 from typing import TypeAlias
@@ -91,6 +92,15 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         timeout=BUSY_TIMEOUT_MS / 1000,
         check_same_thread=False,
     )
+
+
+def fold_in(path: Path) -> None:
+    """Copy the WAL into the database file and remove it, so that a closed log is one file; may fail.
+
+    SQLite does it when the last connection closes, unless that one can only read.
+    """
+    with contextlib.suppress(*DAMAGE):
+        connect_writer(path).close()
 
 
 def schema_version(connection: sqlite3.Connection) -> int:
