@@ -7,6 +7,7 @@ counts by thread, so it follows one thread at a time.
 
 import asyncio
 import base64
+import errno
 import os
 import random
 import shutil
@@ -22,8 +23,10 @@ import pytest
 
 from server.evidence.checkpoint import open_checkpoint, parse_key
 from server.store.audit import audit
+from server.store.blobs import BlobStore
+from server.store.errors import FailedAppend
 from server.store.log import LogStore
-from tests.server.store.crash_scenarios import DERIVED, draft, last_number, opened
+from tests.server.store.crash_scenarios import DERIVED, blob_of, draft, last_number, opened
 from tests.server.store.fork_server import Child, ForkServer, fork_server
 
 SYSTEM_CALLS = (
@@ -243,8 +246,8 @@ def test_nothing_is_lost_or_half_there_whichever_call_fails_or_is_the_last(
 
 
 KILLS = 1000
-MAX_DELAY_S = 0.040  # from the fork: a process opens the log in 10 ms, and writes after that
-KILLS_BETWEEN_CHECKS = 100
+MAX_DELAY_S = 0.040  # from the fork, or from the moment when the log is open: in turns
+KILLS_BETWEEN_CHECKS = 200
 
 
 @pytest.mark.timeout(180)
@@ -252,13 +255,77 @@ def test_a_thousand_kills_at_random_moments_lose_nothing(server: ForkServer, tmp
     folder = tmp_path / "data"
     chosen = random.Random(20261124)
     told = Told()
+    everything: list[list[str]] = []
     lines: list[list[str]] = []
     for kill in range(1, KILLS + 1):
         child = server.start("endless", folder)
+        if kill % 2:
+            child.read_until("opened")
         threading.Timer(chosen.uniform(0, MAX_DELAY_S), os.kill, (child.pid, signal.SIGKILL)).start()
         assert child.wait() == -signal.SIGKILL
         lines += child.lines
         if kill % KILLS_BETWEEN_CHECKS == 0:
+            told.entries.clear()  # looked at; all of them are looked at again in the end
+            told.blobs.clear()
             asyncio.run(check_whole(folder, told, lines))
+            everything += lines
             lines = []
-    assert len(told.entries) > KILLS
+    last = Told()
+    asyncio.run(check_whole(folder, last, everything))
+    assert len(last.entries) > KILLS
+
+
+DISK_SIZE_BYTES = 2 << 20
+BALLAST_SIZE_BYTES = 512 << 10  # what an operator finds to delete
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own that is soon full."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mount = ["mount", "-t", "tmpfs", "-o", f"size={DISK_SIZE_BYTES}", "tmpfs", str(disk)]
+    if os.getuid() or subprocess.run(mount, capture_output=True).returncode:
+        pytest.skip("only root may mount a small disk")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+async def fill_up(log: LogStore, blobs: BlobStore, told: Told, case_id: str) -> list[Exception]:
+    """Write blobs and entries until nothing fits any more; what was refused on the way."""
+    refused: list[Exception] = []
+    number = len(await log.entries(case_id))
+    while len(refused) < 20:
+        for blob in (True, False):
+            sha256 = None
+            try:
+                if blob and number:
+                    sha256 = await blobs.put(case_id, blob_of(case_id, number + 1))
+                    told.blobs.append((case_id, sha256))
+                (entry,) = await log.append([draft(case_id, number + 1, sha256)], expect_number=number)
+            except (FailedAppend, OSError) as error:
+                refused.append(error)
+                continue
+            number += 1
+            told.entries.append((case_id, number, entry.hash, sha256 or "-"))
+    return refused
+
+
+async def test_on_a_full_disk_nothing_is_lost_and_with_room_it_goes_on(small_disk: Path) -> None:
+    ballast = small_disk / "ballast"
+    ballast.write_bytes(bytes(BALLAST_SIZE_BYTES))
+    folder = small_disk / "data"
+    told = Told()
+    async with opened(folder) as (log, blobs, _):
+        refused = await fill_up(log, blobs, told, "c_full")
+        for error in refused:
+            assert "full" in str(error) or getattr(error, "errno", None) == errno.ENOSPC, error
+        assert {FailedAppend, OSError} <= {type(error) for error in refused}
+        full = len(told.entries)
+        assert len(await log.entries("c_full")) == full > 10
+        for _ in audit(folder):
+            pass
+        ballast.unlink()
+        await go_on(log)
+        assert not log.failed
+    await check_whole(folder, told, [])
