@@ -2,6 +2,7 @@
 
     MediaError
     ├── MalformedMedia               the bytes or the text are wrong
+    │   ├── MalformedDump            bytes that are no dump of RTP packets
     │   ├── MalformedFragment        an SDP fragment that restarts nothing
     │   ├── MalformedFraming         a stream whose frames cannot be told apart
     │   ├── MalformedOffer           an SDP offer that cannot be answered
@@ -31,6 +32,10 @@ class MediaError(Exception):
 
 class MalformedMedia(MediaError):
     code = "malformed_media"
+
+
+class MalformedDump(MalformedMedia):
+    code = "malformed_dump"
 
 
 class MalformedFragment(MalformedMedia):
