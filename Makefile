@@ -16,18 +16,19 @@ test: check
 	$(BIN)/pytest
 
 # Everything that needs no running service: format, lint, types, web format, web types, web tests.
-check: $(READY) $(WEB_READY) | browsers
+check: $(READY) $(WEB_READY) | debian
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	cd web && npm run --silent check
 
-bench: $(READY) | browsers
+bench: $(READY) | debian
 	$(BIN)/python -m tests.bench
 
-$(READY): requirements-dev.lock pyproject.toml
+$(READY): requirements-dev.lock tests/oracles.lock pyproject.toml
 	$(PYTHON) -m venv $(VENV)
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes -r requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --ignore-requires-python --require-hashes -r tests/oracles.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -35,22 +36,23 @@ $(WEB_READY): web/package-lock.json
 	cd web && npm ci --silent --no-audit --no-fund
 	touch $@
 
-# Browser tests drive Debian's own browsers, with Debian's fonts for Chinese, and its coturn. Debian starts the
-# service of a package as it installs it, and at every boot: policy-rc.d, for as long as that takes, says no.
-BROWSERS := chromium firefox-esr fonts-noto-cjk coturn
+# Browser tests drive Debian's own browsers, with Debian's fonts for Chinese, and its coturn; strace lets system
+# calls fail, ffprobe judges playback. Debian starts the service of a package as it installs it, and at every boot:
+# policy-rc.d, for as long as that takes, says no.
+DEBIAN := chromium firefox-esr fonts-noto-cjk coturn strace ffmpeg
 POLICY := /usr/sbin/policy-rc.d
 
-.PHONY: browsers
-browsers:
+.PHONY: debian
+debian:
 	@command -v chromium >/dev/null && command -v firefox-esr >/dev/null && fc-list | grep -q CJK \
-	  && command -v turnserver >/dev/null || { \
+	  && command -v turnserver >/dev/null && command -v strace >/dev/null && command -v ffprobe >/dev/null || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    command -v turnserver >/dev/null || new=1; \
 	    if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; \
 	      printf '#!/bin/sh\nexit 101\n' >$(POLICY) && chmod +x $(POLICY); fi; \
-	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(BROWSERS) >/dev/null; \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(DEBIAN) >/dev/null; \
 	    if [ -n "$$new" ] && command -v systemctl >/dev/null; then systemctl disable -q coturn || true; fi; \
-	  else echo "Tests that need $(BROWSERS) are skipped where these are missing (Debian: apt-get install)"; fi; }
+	  else echo "Tests that need $(DEBIAN) are skipped where these are missing (Debian: apt-get install)"; fi; }
 
 locks:
 	uv pip compile -q pyproject.toml --generate-hashes --no-header --python-version 3.11 -o requirements.lock

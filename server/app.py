@@ -18,6 +18,7 @@ from server.calls import Calls
 from server.cases import Cases
 from server.custody import Custody
 from server.http import health, integrator, media, openapi, pages, playback
+from server.http import log as public_log
 from server.http.errors import answer_errors
 from server.http.operations import MAX_BODY_BYTES, mount
 from server.http.socket import Sockets
@@ -95,6 +96,7 @@ def make_app(service: Service, sockets: Sockets) -> web.Application:
         *integrator.OPERATIONS,
         *media.OPERATIONS,
         *playback.OPERATIONS,
+        *public_log.OPERATIONS,
         *sockets.operations(),
         *health.operations(service, sockets),
     )

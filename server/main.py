@@ -1,4 +1,4 @@
-"""The command line: `proofcall serve` and `proofcall verify`."""
+"""The command line: `proofcall serve`, `proofcall verify` and `proofcall check`."""
 
 import argparse
 import asyncio
@@ -17,6 +17,7 @@ import uvloop
 from aiohttp import web
 
 from media.errors import MediaError
+from server import check_command
 from server.app import make_app, running_service
 from server.errors import MalformedSetting
 from server.evidence import verify_command
@@ -54,10 +55,13 @@ def run(arguments: Sequence[str]) -> int:
         help="be reachable from phones in this network: every interface, HTTPS, self-signed certificate",
     )
     commands.add_parser("verify", help="verify an evidence package", add_help=False)
+    commands.add_parser("check", help="check all that a data folder holds", add_help=False)
     known, rest = parser.parse_known_args(arguments)
     if known.command == "verify":
         with PictureRedecoder() as redecoder:
             return verify_command.run(rest, redecoder)
+    if known.command == "check":
+        return check_command.run(rest)
     if rest:
         parser.error(f"unknown: {' '.join(rest)}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -3,7 +3,8 @@
 EvidenceError
 ├── MalformedJson         bytes that are not canonical JSON, or a value that canonical JSON cannot hold
 ├── MalformedEntry        an envelope, a body or a salt that is not one
-├── MalformedProof        an inclusion proof that does not lead to the root
+├── MalformedProof        an inclusion or consistency proof that does not lead to the root
+├── MalformedTile         a path that names no tile, or a bundle of entries that is not one
 ├── MalformedKey          a verifier key that is not one
 ├── MalformedCheckpoint   a signed note that is not one, or that the key did not sign
 └── MalformedPackage      a file that is not a package
@@ -28,6 +29,10 @@ class MalformedEntry(EvidenceError):
 
 class MalformedProof(EvidenceError):
     code = "malformed_proof"
+
+
+class MalformedTile(EvidenceError):
+    code = "malformed_tile"
 
 
 class MalformedKey(EvidenceError):

@@ -146,6 +146,90 @@ def check_inclusion(
         raise MalformedProof("the inclusion proof does not lead to the root of the checkpoint")
 
 
+def consistency_hashes(first: int, second: int, read: Callable[[int], bytes]) -> list[bytes]:
+    """The proof that the log of `first` leaves is the beginning of that of `second`.
+
+    PROOF(m, D_n) of RFC 9162 section 2.1.4.1; empty for the log of nothing, and for a log with itself. `read`
+    gives the hash at a stored index and is called O(log n) times. 0 <= first <= second.
+    """
+    if not 0 <= first <= second:
+        raise MalformedProof(f"a log of {first} leaves cannot be the beginning of one of {second}")
+    if first in (0, second):
+        return []
+    path = []
+    begin, end = 0, second  # SUBPROOF(m, D_n, b) is over the leaves [begin, end); b is true while begin is 0
+    while end != first:
+        middle = begin + _largest_power_below(end - begin)
+        # "If m <= k, the right subtree entries D[k:n] only exist in the current tree."
+        if first <= middle:
+            path.append(_subtree_root(middle, end, read))
+            end = middle
+        # "If m > k, the left subtree entries D[0:k] are identical in both trees."
+        else:
+            path.append(_subtree_root(begin, middle, read))
+            begin = middle
+    # "The subproof for m = n is empty if m is the value for which PROOF was originally requested".
+    if begin:
+        path.append(_subtree_root(begin, end, read))
+    path.reverse()
+    return path
+
+
+def check_consistency(
+    first: int, second: int, first_root: bytes, second_root: bytes, hashes: Sequence[bytes]
+) -> None:
+    """Verify a consistency proof as RFC 9162 section 2.1.4.2 lays down; raises MalformedProof."""
+    if not 0 <= first <= second:
+        raise MalformedProof(f"a log of {first} leaves cannot be the beginning of one of {second}")
+    if first in (0, second):  # section 2.1.4.2 is for 0 < first < second
+        if hashes:
+            raise MalformedProof("the consistency proof has hashes where none are due")
+        if first_root != (second_root if first else EMPTY_ROOT):
+            raise MalformedProof(f"there are two roots for one size, {first}")
+        return
+    # "1. If consistency_path is an empty array, stop and fail the proof verification."
+    if not hashes:
+        raise MalformedProof("the consistency proof is empty")
+    # "2. If first is an exact power of 2, then prepend first_hash to the consistency_path array."
+    path = [first_root, *hashes] if first.bit_count() == 1 else list(hashes)
+    # "3. Set fn to first - 1 and sn to second - 1."
+    fn, sn = first - 1, second - 1
+    # "4. If LSB(fn) is set, then right-shift both fn and sn equally until LSB(fn) is not set."
+    while fn & 1:
+        fn >>= 1
+        sn >>= 1
+    # "5. Set both fr and sr to the first value in the consistency_path array."
+    fr = sr = path[0]
+    for c in path[1:]:
+        # "a. If sn is 0, then stop the iteration and fail the proof verification."
+        if sn == 0:
+            raise MalformedProof("the consistency proof is longer than the tree is high")
+        # "b. If LSB(fn) is set, or if fn is equal to sn, then: Set fr to HASH(0x01 || c || fr). Set sr to
+        #  HASH(0x01 || c || sr)."
+        if fn & 1 or fn == sn:
+            fr = hash_children(c, fr)
+            sr = hash_children(c, sr)
+            # "If LSB(fn) is not set, then right-shift both fn and sn equally until either LSB(fn) is set or
+            #  fn is 0."
+            while not fn & 1 and fn:
+                fn >>= 1
+                sn >>= 1
+        # "Otherwise: Set sr to HASH(0x01 || sr || c)."
+        else:
+            sr = hash_children(sr, c)
+        # "c. Finally, right-shift both fn and sn one time."
+        fn >>= 1
+        sn >>= 1
+    # "7. [...] verify that the fr calculated is equal to the first_hash supplied, that the sr calculated is
+    #  equal to the second_hash supplied, and that sn is 0."
+    if sn != 0:
+        raise MalformedProof("the consistency proof is shorter than the tree is high")
+    if fr != first_root:
+        raise MalformedProof("the consistency proof does not lead to the root of the older checkpoint")
+    if sr != second_root:
+        raise MalformedProof("the consistency proof does not lead to the root of the newer checkpoint")
+
+
 def _largest_power_below(count: int) -> int:
     """The largest power of two smaller than count (> 1): the k of RFC 9162 section 2.1.1."""
     return 1 << ((count - 1).bit_length() - 1)

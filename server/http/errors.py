@@ -10,8 +10,9 @@ from aiohttp.typedefs import Handler
 
 from media.errors import IllegalMedia, MalformedMedia, UnknownMedia
 from server.errors import ServerError
+from server.evidence.errors import MalformedTile
 from server.models import Failure
-from server.store.errors import FailedAppend, OverloadedLog, UnknownBlob
+from server.store.errors import FailedAppend, OverloadedLog, UnknownBlob, UnknownTile
 from signaling.errors import (
     IllegalCommand,
     IllegalForRole,
@@ -32,6 +33,8 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (UnknownParticipant, 404),
     (UnknownFrame, 404),
     (UnknownBlob, 404),
+    (MalformedTile, 400),
+    (UnknownTile, 404),
     (OverloadedLog, 503),
     (FailedAppend, 503),
 )

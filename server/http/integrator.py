@@ -1,4 +1,4 @@
-"""What the order system and the QA desk call: cases, links, the log, packages."""
+"""What the order system and the QA desk call: cases, links, entries, packages."""
 
 from datetime import timedelta
 
@@ -7,7 +7,7 @@ from aiohttp import web
 from server.cases import Case, as_view
 from server.errors import ForbiddenAccess, UnknownThing
 from server.export import export_package
-from server.http.operations import ANYONE, INTEGRATOR, PEOPLE, Incoming, operation, query_number
+from server.http.operations import INTEGRATOR, PEOPLE, Incoming, operation, query_number
 from server.models import (
     CaseList,
     CaseSummary,
@@ -204,16 +204,6 @@ async def export_case(incoming: Incoming) -> web.StreamResponse:
     return response
 
 
-async def show_checkpoint(incoming: Incoming) -> web.Response:
-    """The newest checkpoint of the log (C2SP tlog-checkpoint)."""
-    return web.Response(text=incoming.service.log.checkpoint, headers={"Cache-Control": "no-store"})
-
-
-async def show_vkey(incoming: Incoming) -> web.Response:
-    """The log's verifier key (C2SP signed-note)."""
-    return web.Response(text=incoming.service.log.vkey + "\n")
-
-
 def _summary(case: Case) -> CaseSummary:
     state = case.state
     assert state.opened_at is not None and state.phase != "new"  # a case in memory has its first entry
@@ -246,6 +236,4 @@ OPERATIONS = (
     operation("GET", CASE + "/blobs/{sha256}", get_blob, READERS, gives="application/octet-stream"),
     operation("POST", f"{CASE}/export", export_case, INTEGRATOR | {"qa"}, gives="application/zip"),
     operation("POST", "/api/desk", issue_desk, INTEGRATOR, takes=NewDesk, gives=Desk, status=201),
-    operation("GET", "/log/checkpoint", show_checkpoint, ANYONE, gives="text/plain"),
-    operation("GET", "/log/vkey", show_vkey, ANYONE, gives="text/plain"),
 )

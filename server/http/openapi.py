@@ -13,6 +13,7 @@ from server.http.operations import ANYONE, JSON, Incoming, Operation, operation
 from server.models import Failure
 
 VERSION = "0.1.0"
+_PARAMETER = re.compile(r"{(\w+)(?::([^{}]+))?}")
 
 
 def operation_for(operations: Iterable[Operation]) -> Operation:
@@ -36,7 +37,7 @@ def describe(operations: Iterable[Operation]) -> dict[str, Any]:
     )
     paths: dict[str, dict[str, Any]] = {}
     for row in rows:
-        paths.setdefault(row.path, {})[row.method.lower()] = _operation(row)
+        paths.setdefault(path_of(row), {})[row.method.lower()] = _operation(row)
     return {
         "openapi": "3.1.0",
         "info": {"title": "Proofcall", "version": VERSION, "description": "Live verification of a parcel."},
@@ -48,11 +49,20 @@ def describe(operations: Iterable[Operation]) -> dict[str, Any]:
     }
 
 
+def path_of(row: Operation) -> str:
+    """The path as OpenAPI writes it: `{tile:.+}`, which takes the rest of a path, is `{tile}` there."""
+    return _PARAMETER.sub(r"{\1}", row.path)
+
+
 def _operation(row: Operation) -> dict[str, Any]:
-    parameters = [
-        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
-        for name in re.findall(r"{(\w+)", row.path)
-    ]
+    parameters: list[dict[str, Any]] = []
+    for name, pattern in _PARAMETER.findall(row.path):
+        parameter = {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        if pattern:
+            parameter["description"] = (
+                "The rest of the path. Its slashes stay as they are, which OpenAPI cannot say."
+            )
+        parameters.append(parameter)
     parameters += [{"name": name, "in": "query", "schema": {"type": "string"}} for name in row.query]
     parameters += [
         {"name": name, "in": "header", "required": True, "schema": {"type": "string"}} for name in row.headers

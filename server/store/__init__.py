@@ -5,6 +5,7 @@ since is refused with its name, never served.
 
 The way of an entry: `LogStore.append` (event loop) → bounded queue → `LogWriter` (one thread, one
 transaction for all that wait: entries, tree hashes, signed checkpoint) → fsync → the futures resolve.
+The way of a tile: `LogStore.tile` picks stored tree hashes, or envelopes; nothing is stored twice.
 The way of a blob: temporary file → fsync → rename → fsync of the folder → its SHA-256 is its name.
 
 Bodies, salts and files are sealed with the key of their case (`sealing`), which itself is wrapped by the

@@ -11,15 +11,16 @@ blobs are durable before the entries that name them. The first thing that is wro
 import functools
 import hashlib
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeAlias
 
 from server.evidence.checkpoint import VerifierKey, parse_checkpoint
 from server.evidence.entry import parse_body
 from server.evidence.errors import EvidenceError
 from server.evidence.package import BlobReference, blob_references
-from server.store.blobs import blob_path, seal_name
+from server.store.blobs import blob_path, read_blob, seal_name
 from server.store.case_keys import MAX_SEALS, read_seal
 from server.store.errors import CorruptBlob, CorruptLog, IllegalOpen
 from server.store.keys import AesKeyWrapper, check_mode, load_secret, load_signer
@@ -44,9 +45,16 @@ class Progress:
     blob_bytes: int = 0
 
 
-def audit(data_dir: Path, *, origin: str | None = None) -> Iterator[Progress]:
+# Looks at what an entry and one of its blobs mean, which the store does not know; raises StoreError.
+Inspect: TypeAlias = Callable[[Leaf, bytes], None]
+
+
+def audit(
+    data_dir: Path, *, origin: str | None = None, inspect: Mapping[str, Inspect] | None = None
+) -> Iterator[Progress]:
     """Check all that a data folder holds; done when the iterator ends.
 
+    `inspect`: by kind of entry, who looks at each blob of such an entry besides.
     `origin`: the name that the log must have; None takes the one that its checkpoints carry. Raises
     CorruptLog and CorruptBlob for what was changed, IllegalOpen for keys that are gone, others' or open to
     others, and for a log that no start has migrated yet.
@@ -58,14 +66,16 @@ def audit(data_dir: Path, *, origin: str | None = None) -> Iterator[Progress]:
         connection = connect_reader(path)
         try:
             connection.execute("BEGIN")
-            yield from _audit(connection, data_dir, origin)
+            yield from _audit(connection, data_dir, origin, inspect or {})
         finally:
             connection.close()
     except DAMAGE as error:
         raise CorruptLog(f"{path} is damaged: {error}") from None
 
 
-def _audit(connection: sqlite3.Connection, data_dir: Path, origin: str | None) -> Iterator[Progress]:
+def _audit(
+    connection: sqlite3.Connection, data_dir: Path, origin: str | None, inspect: Mapping[str, Inspect]
+) -> Iterator[Progress]:
     version = schema_version(connection)
     if version != SCHEMA_VERSION:
         raise IllegalOpen(f"the log in {data_dir} has schema {version}, not {SCHEMA_VERSION}: start it first")
@@ -88,7 +98,11 @@ def _audit(connection: sqlite3.Connection, data_dir: Path, origin: str | None) -
     yield Progress(stage="entries", done=0, total=total)
     for leaf in walk.leaves():
         for reference in _references(leaf):
-            _check_blob(data_dir / "blobs", seal_of(leaf.case_id), reference, leaf)
+            seal = seal_of(leaf.case_id)
+            _check_blob(data_dir / "blobs", seal, reference, leaf)
+            if leaf.kind in inspect:
+                path = blob_path(data_dir / "blobs", leaf.case_id, reference.sha256)
+                inspect[leaf.kind](leaf, read_blob(path, seal, reference.sha256))
             blobs, blob_bytes = blobs + 1, blob_bytes + reference.size_bytes
         done = leaf.leaf_index + 1
         if done % REPORT_EVERY_LEAVES == 0:

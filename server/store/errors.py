@@ -5,6 +5,7 @@ StoreError
 ├── IllegalAppend          right entries, wrong moment: the case has moved on; decide again
 │   └── IllegalRepeat      a command id that has already made its entries
 ├── UnknownLeaf            a leaf that the log does not hold
+├── UnknownTile            a tile that the newest checkpoint does not reach
 ├── UnknownCheckpoint      a tree size for which no checkpoint was signed
 ├── UnknownBlob            a hash under which nothing is stored
 ├── UnknownCaseKey         a case that has no key: it has no entry yet
@@ -38,6 +39,10 @@ class IllegalRepeat(IllegalAppend):
 
 class UnknownLeaf(StoreError):
     code = "unknown_leaf"
+
+
+class UnknownTile(StoreError):
+    code = "unknown_tile"
 
 
 class UnknownCheckpoint(StoreError):

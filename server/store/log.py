@@ -19,6 +19,7 @@ from server.evidence.entry import Draft, Entry, encode_body, open_entry
 from server.evidence.errors import EvidenceError
 from server.evidence.merkle import inclusion_hashes
 from server.evidence.proof import InclusionProof
+from server.evidence.tiles import TILE_WIDTH, Bundle, Tile, encode_bundle
 from server.store.case_keys import CaseKeys
 from server.store.errors import (
     CorruptLog,
@@ -28,6 +29,7 @@ from server.store.errors import (
     UnknownCaseKey,
     UnknownCheckpoint,
     UnknownLeaf,
+    UnknownTile,
 )
 from server.store.recovery import Recovered, create_folder, recover
 from server.store.schema import CALL_KINDS, DAMAGE, connect_reader, fold_in
@@ -89,14 +91,19 @@ class LogStore:
         reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-reader")
         loop = asyncio.get_running_loop()
         lock: int | None = None
+        recovered: Recovered | None = None
         try:
             lock = await loop.run_in_executor(reader, _lock, data_dir)
             recovered = await loop.run_in_executor(reader, recover, data_dir, origin, token_bytes)
             connection = await loop.run_in_executor(reader, connect_reader, recovered.path)
-        except BaseException:
+        except BaseException as error:
             reader.shutdown(wait=False)
+            if recovered is not None:
+                recovered.keys.close()
             if lock is not None:
                 os.close(lock)
+            if isinstance(error, DAMAGE):
+                raise CorruptLog(f"the log in {data_dir} cannot be opened: {error}") from None
             raise
         return cls(
             lock=lock,
@@ -177,6 +184,14 @@ class LogStore:
         """Proofs of many leaves under one and the same checkpoint; raises UnknownLeaf, UnknownCheckpoint."""
         size = self._tree_size if tree_size is None else tree_size
         return await self._read(self._read_proofs, tuple(leaf_indices), size)
+
+    async def tile(self, tile: Tile | Bundle) -> bytes:
+        """The bytes of a tile or an entry bundle; raises UnknownTile beyond the newest checkpoint."""
+        if tile.end > self._tree_size:
+            raise UnknownTile(
+                f"this tile takes a log of {tile.end} leaves; {self._tree_size} are signed as yet"
+            )
+        return await self._read(self._read_tile, tile)
 
     async def close(self) -> None:
         """Write what is queued, then let go of the folder. A second call does nothing."""
@@ -292,6 +307,23 @@ class LogStore:
                 InclusionProof(leaf_index=leaf_index, tree_size=tree_size, hashes=hashes, checkpoint=row[0])
             )
         return proofs
+
+    def _read_tile(self, tile: Tile | Bundle) -> bytes:
+        if isinstance(tile, Bundle):
+            first = tile.index * TILE_WIDTH
+            query = (
+                "SELECT envelope FROM entries WHERE leaf_index >= ? AND leaf_index < ? ORDER BY leaf_index"
+            )
+            rows = self._connection.execute(query, (first, first + tile.width)).fetchall()
+        else:
+            places = ",".join("?" * tile.width)
+            query = f"SELECT hash FROM hashes WHERE stored_index IN ({places}) ORDER BY stored_index"
+            rows = self._connection.execute(query, tile.stored_indices()).fetchall()
+        if len(rows) != tile.width:
+            raise CorruptLog(f"a tile has {len(rows)} of its {tile.width} rows: {tile}")
+        if isinstance(tile, Bundle):
+            return encode_bundle(row[0] for row in rows)
+        return b"".join(row[0] for row in rows)
 
 
 def _lock(data_dir: Path) -> int:

@@ -33,6 +33,7 @@ class Leaf:
     leaf_index: int
     case_id: str
     number: int
+    kind: str
     body_bytes: bytes
 
     @property
@@ -126,7 +127,7 @@ class Walk:
         except (EvidenceError, MalformedSeal, UnknownCaseKey) as error:
             raise CorruptLog(f"{where} is damaged: {error}") from None
         self.heads[case_id] = (number, hash_envelope(envelope_bytes))
-        return Leaf(leaf_index=leaf_index, case_id=case_id, number=number, body_bytes=body_bytes)
+        return Leaf(leaf_index=leaf_index, case_id=case_id, number=number, kind=kind, body_bytes=body_bytes)
 
     def _head(self, case_id: str, number: int) -> tuple[int, str]:
         """Number and hash of the entry before; the first time in a case it is looked for before `begin`."""

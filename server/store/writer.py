@@ -97,13 +97,18 @@ class LogWriter:
         return self._failure is not None
 
     def _run(self) -> None:
-        connection = connect_writer(self._path)
+        connection: sqlite3.Connection | None = None
+        try:
+            connection = connect_writer(self._path)
+        except sqlite3.Error as error:  # who appends is refused, and does not wait for ever
+            self._failure = FailedAppend(f"the log could not be opened for writing: {error}")
         try:
             while group := self._next_group():
                 outcomes, note = self._write(connection, group)
                 self._on_durable(outcomes, note)
         finally:
-            connection.close()
+            if connection is not None:
+                connection.close()
 
     def _next_group(self) -> list[Append]:
         """Everything that waits, up to a bound; empty when the log was closed and nothing is left."""
@@ -113,10 +118,13 @@ class LogWriter:
             count = min(len(self._pending), MAX_GROUP_APPENDS)
             return [self._pending.popleft() for _ in range(count)]
 
-    def _write(self, connection: sqlite3.Connection, group: list[Append]) -> tuple[list[Outcome], str | None]:
+    def _write(
+        self, connection: sqlite3.Connection | None, group: list[Append]
+    ) -> tuple[list[Outcome], str | None]:
         """Write a group in one transaction. An append that is refused leaves the others untouched."""
         if self._failure is not None:
             return [(append, self._failure) for append in group], None
+        assert connection is not None
         try:
             connection.execute("BEGIN IMMEDIATE")
             transaction = _Transaction(connection, self._keys, self._token_bytes, self._frontier.tree_size)

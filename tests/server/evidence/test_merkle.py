@@ -12,7 +12,9 @@ from server.evidence.errors import MalformedProof
 from server.evidence.merkle import (
     EMPTY_ROOT,
     Frontier,
+    check_consistency,
     check_inclusion,
+    consistency_hashes,
     frontier_indices,
     hash_children,
     hash_leaf,
@@ -21,7 +23,7 @@ from server.evidence.merkle import (
     stored_index,
 )
 
-LEAVES = [b"leaf %d" % index for index in range(130)]
+LEAVES = [b"leaf %d" % index for index in range(601)]
 LEAF_HASHES = [hash_leaf(leaf) for leaf in LEAVES]
 _, STORED = Frontier().extend(LEAF_HASHES)
 
@@ -43,23 +45,92 @@ def frontier(size: int) -> Frontier:
     return Frontier().extend(LEAF_HASHES[:size])[0]
 
 
-def test_roots_of_all_small_sizes_against_pymerkle_and_the_definition() -> None:
+@pytest.fixture(scope="module")
+def tree() -> pymerkle.InmemoryTree:
+    """All leaves in pymerkle's tree."""
     tree = pymerkle.InmemoryTree(algorithm="sha256")
+    for leaf in LEAVES:
+        tree.append_entry(leaf)
+    return tree
+
+
+def test_roots_of_all_sizes_to_600_against_pymerkle_and_the_definition(tree: pymerkle.InmemoryTree) -> None:
     assert frontier(0).root() == EMPTY_ROOT == tree.get_state(0)
-    for size, leaf in enumerate(LEAVES, start=1):
-        tree.append_entry(leaf)
-        assert frontier(size).root() == tree.get_state() == naive_root(LEAF_HASHES[:size])
+    for size in range(1, 601):
+        assert frontier(size).root() == tree.get_state(size)
+    for size in range(1, 130):
+        assert frontier(size).root() == naive_root(LEAF_HASHES[:size])
 
 
-def test_inclusion_proofs_of_all_small_sizes_against_pymerkle() -> None:
-    tree = pymerkle.InmemoryTree(algorithm="sha256")
-    for leaf in LEAVES[:70]:
-        tree.append_entry(leaf)
-    for size in range(1, 71):
+def test_inclusion_proofs_of_all_leaves_in_all_sizes_to_600_against_pymerkle(
+    tree: pymerkle.InmemoryTree,
+) -> None:
+    for size in range(1, 601):
         for index in range(size):
             # pymerkle's path begins with the leaf itself.
             path = tree.prove_inclusion(index + 1, size).path[1:]
             assert inclusion_hashes(index, size, STORED.__getitem__) == path
+
+
+def as_rfc_9162(proof: pymerkle.ConsistencyProof, first: int) -> list[bytes]:
+    """The consistency proof that pymerkle means, in the order and with the omission of section 2.1.4.1.
+
+    pymerkle gives the way up from the first leaf that is new, that leaf itself first, and marks (`subset`)
+    what lies in the older tree. The standard begins with the last subtree of the older tree instead, and
+    leaves it out if it is the whole of it.
+    """
+    oldest = proof.subset.index(1)
+    new = proof.path[0]
+    for right in proof.path[1:oldest]:
+        new = hash_children(new, right)
+    path = [proof.path[oldest], new, *proof.path[oldest + 1 :]]
+    return path[1:] if first.bit_count() == 1 else path
+
+
+def test_consistency_proofs_between_all_sizes_to_600_against_pymerkle(tree: pymerkle.InmemoryTree) -> None:
+    for second in range(1, 601):
+        for first in range(1, second):
+            expected = as_rfc_9162(tree.prove_consistency(first, second), first)
+            assert consistency_hashes(first, second, STORED.__getitem__) == expected
+
+
+def test_every_consistency_proof_joins_its_two_roots_and_no_others() -> None:
+    for second in range(1, 70):
+        new = frontier(second).root()
+        for first in range(second + 1):
+            old = frontier(first).root()
+            hashes = consistency_hashes(first, second, STORED.__getitem__)
+            check_consistency(first, second, old, new, hashes)
+            wrongs = [
+                (first, second, bytes(32), new, hashes),
+                (first, second, old, new, [*hashes, bytes(32)]),
+                (second + 1, second, old, new, hashes),
+                (-1, second, old, new, hashes),
+            ]
+            if first:
+                wrongs.append((first, second, old, bytes(32), hashes))
+            for position in range(len(hashes)):
+                changed = [*hashes[:position], bytes(32), *hashes[position + 1 :]]
+                wrongs += [(first, second, old, new, changed), (first, second, old, new, hashes[:position])]
+            for wrong in wrongs:
+                with pytest.raises(MalformedProof):
+                    check_consistency(*wrong)
+
+
+def test_two_histories_have_no_consistency_proof() -> None:
+    other, stored = Frontier().extend([hash_leaf(b"another history"), *LEAF_HASHES[1:100]])
+    for first in (1, 63, 64, 99):
+        hashes = consistency_hashes(first, 100, stored.__getitem__)
+        with pytest.raises(MalformedProof, match="does not lead to the root"):
+            check_consistency(first, 100, frontier(first).root(), other.root(), hashes)
+    with pytest.raises(MalformedProof, match="two roots for one size"):
+        check_consistency(100, 100, frontier(100).root(), other.root(), [])
+
+
+def test_a_longer_log_is_never_the_beginning_of_a_shorter() -> None:
+    for first, second in ((5, 4), (-1, 4), (1, 0)):
+        with pytest.raises(MalformedProof):
+            consistency_hashes(first, second, STORED.__getitem__)
 
 
 def test_every_proof_leads_to_its_root_and_to_no_other() -> None:
@@ -87,7 +158,7 @@ def test_a_leaf_that_is_not_there_has_no_proof() -> None:
 
 
 def test_hashes_are_stored_in_the_order_of_their_indices() -> None:
-    for size in range(131):
+    for size in range(601):
         assert stored_count(size) == len(Frontier().extend(LEAF_HASHES[:size])[1])
     for level in range(7):
         for position in range(len(LEAVES) >> level):
@@ -96,7 +167,7 @@ def test_hashes_are_stored_in_the_order_of_their_indices() -> None:
 
 
 def test_the_frontier_can_be_read_back_from_what_is_stored() -> None:
-    for size in range(131):
+    for size in range(601):
         assert frontier(size).hashes == tuple(STORED[index] for index in frontier_indices(size))
 
 
