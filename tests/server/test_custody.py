@@ -27,9 +27,11 @@ async def entries(caller: Caller, case_id: str, *kinds: str) -> list[dict[str, A
 async def gone(caller: Caller, case_id: str, socket: ClientWebSocketResponse) -> None:
     """Closes a page, and waits until the service has noticed."""
     await socket.close()
-    async with asyncio.timeout(5):
-        while (await caller.service.cases.get(case_id)).listeners or caller.service.background._tasks:
-            await asyncio.sleep(0.01)
+    for _ in range(500):
+        if not (await caller.service.cases.get(case_id)).listeners and not caller.service.background._tasks:
+            return
+        await asyncio.sleep(0.01)
+    raise TimeoutError
 
 
 @pytest.fixture
@@ -57,10 +59,8 @@ async def test_a_page_is_an_entry_where_it_begins_and_one_where_it_ends(caller: 
         message = await reader.receive_json(timeout=5)
         if message["type"] == "entry" and message["entry"]["envelope"]["number"] == last:
             break
-    await reader.close()
-    async with asyncio.timeout(5):
-        while len(await entries(caller, case_id, "read")) < 3:
-            await asyncio.sleep(0.01)
+    await writer.close()
+    await gone(caller, case_id, reader)
     read = [entry for entry in await entries(caller, case_id, "read") if entry["actor_id"] == qa["link_id"]]
     assert [(entry["after"], entry["up_to"], entry["live"]) for entry in read] == [
         (0, 3, True),

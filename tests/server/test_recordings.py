@@ -30,9 +30,11 @@ async def in_call(caller: Caller, case_id: str, role: str) -> tuple[Any, Sender,
 
 
 async def wait_for_segments(caller: Caller, count: int) -> None:
-    async with asyncio.timeout(20):
-        while sum(caller.service.recordings.fates.values()) < count:
-            await asyncio.sleep(0.05)
+    for _ in range(400):
+        if sum(caller.service.recordings.fates.values()) >= count:
+            return
+        await asyncio.sleep(0.05)
+    raise TimeoutError
 
 
 async def packets_of(caller: Caller, case_id: str, sealed: list[dict[str, Any]]) -> list[bytes]:
@@ -219,7 +221,7 @@ async def test_a_log_that_cannot_be_written_gets_all_of_it_in_order_later(
     monkeypatch.setattr(caller.service.log, "append", append)
     await caller.service.recordings.drain()
     lost = await all_entries(caller, case_id, "segment_lost")
-    assert [entry["body"]["segment"] for entry in lost] == [1, 2, 3], "the last loss was lengthened"
+    assert [entry["body"]["segment"] for entry in lost] == [1, 2], "the last loss is lengthened"
     assert sum(entry["body"]["packets"] for entry in lost) == len(sender.sent)
     assert (await say(socket, "k4", kind="leave"))["type"] == "ack"
     sender.peer.close()
@@ -310,7 +312,7 @@ async def test_a_call_is_listed_and_played_back_in_ranges(caller: Caller) -> Non
         assert answer.status == 200
     async with caller.http.get(url, headers={"Range": "bytes=0-9", "If-Range": etag}) as answer:
         assert answer.status == 206
-    with av.open(io.BytesIO(whole)) as container:
+    with av.open(io.BytesIO(whole), "r") as container:
         shown = sum(1 for _ in container.decode(video=0))
     assert shown > 6 * 30 - 5
     for file in (caller.service.blobs._folder.parent / "derived").glob("c_*/*"):
