@@ -2,6 +2,7 @@
 
     MediaError
     ├── MalformedMedia               the bytes or the text are wrong
+    │   ├── MalformedDump            bytes that are no dump of RTP packets
     │   ├── MalformedFragment        an SDP fragment that restarts nothing
     │   ├── MalformedFraming         a stream whose frames cannot be told apart
     │   ├── MalformedOffer           an SDP offer that cannot be answered
@@ -15,6 +16,7 @@
     ├── UnknownMedia                 names something that is not there
     │   ├── UnknownPeer              a peer that was never added, or was removed
     │   └── UnknownUfrag             a check for a user fragment nobody here was given
+    ├── PlaybackFailed               no file can be made now; `code` is an instance's own and says why
     └── FrameFailed                  no frame can be had now; `code` is an instance's own and says why
         ├── NoPicture                the stream holds no picture that can be decoded
         └── DecoderFailed            the decoder has not delivered one
@@ -31,6 +33,10 @@ class MediaError(Exception):
 
 class MalformedMedia(MediaError):
     code = "malformed_media"
+
+
+class MalformedDump(MalformedMedia):
+    code = "malformed_dump"
 
 
 class MalformedFragment(MalformedMedia):
@@ -83,6 +89,17 @@ class UnknownPeer(UnknownMedia):
 
 class UnknownUfrag(UnknownMedia):
     code = "unknown_ufrag"
+
+
+class PlaybackFailed(MediaError):
+    """Why there is no file: `code` is one of `nothing_playable`, `malformed_dump`, `overloaded`, `timeout` and
+    `crashed`, `reason` a sentence.
+    """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
 
 
 class FrameFailed(MediaError):

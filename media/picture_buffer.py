@@ -51,8 +51,11 @@ class PictureRequest:
     codec_name: str
     ssrc: int
     rtp_timestamp: int
+    first_arrived: float
     arrived: float
-    """Monotonic seconds when the picture had arrived whole."""
+    """Monotonic seconds when the oldest and the newest of the packets had arrived, a repaired one by its
+    repair: by the latter the picture had arrived whole, with all that it rests on.
+    """
     packets: tuple[bytes, ...]
 
     @property
@@ -152,14 +155,15 @@ class PictureBuffer:
             raise NoPicture("incomplete_keyframe", "a keyframe of this camera is still arriving")
         first, last = self._newest_complete_picture()
         packets = self._packets
-        arrived = max(packets[number][1] for number in _numbers(first, last))
-        if now - arrived > MAX_PICTURE_AGE_S:
+        if now - max(packets[number][1] for number in _numbers(first, last)) > MAX_PICTURE_AGE_S:
             raise NoPicture("broken", "packets of this camera were lost, and no keyframe has come since")
+        arrivals = [packets[number][1] for number in _numbers(self._start, last)]
         return PictureRequest(
             codec_name=self._codec_name,
             ssrc=int.from_bytes(self._ssrc),
             rtp_timestamp=int.from_bytes(packets[last][0][4:8]),
-            arrived=arrived,
+            first_arrived=min(arrivals),
+            arrived=max(arrivals),
             packets=tuple([packets[number][0] for number in _numbers(self._start, last)]),
         )
 

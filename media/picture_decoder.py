@@ -45,8 +45,9 @@ class Picture:
     height: int
     codec_name: str
     rtp_timestamp: int
+    first_arrived: float
     arrived: float
-    """Monotonic seconds when the picture had arrived whole."""
+    """Monotonic seconds when the oldest and the newest packet behind it had arrived: then it was whole."""
     packets: PacketSpan
 
 
@@ -132,6 +133,7 @@ class PictureDecoder:
             height=height,
             codec_name=request.codec_name,
             rtp_timestamp=request.rtp_timestamp,
+            first_arrived=request.first_arrived,
             arrived=request.arrived,
             packets=PacketSpan(
                 ssrc=request.ssrc,

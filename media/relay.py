@@ -1,6 +1,7 @@
 """The relay: calls on one port. The driver that feeds each call's router and performs what it returns.
 
     connect ──> offer, answer, peer        admit / withdraw ──> who is relayed to whom
+    admit(on_segment) ──> what they send, in segments of a few seconds
     capture_frame ──> the newest decodable picture of one participant, decoded elsewhere
 
 A participant has one connection; a newer one takes the place of the older, in the same call.
@@ -19,10 +20,12 @@ from typing import Literal, assert_never
 
 from media.errors import MalformedFragment, NoPicture, UnknownPeer
 from media.fragment import encode_fragment, parse_fragment
+from media.journal import Journal, Segment
 from media.picture_decoder import Picture, PictureDecoder
 from media.router import (
     Output,
     Router,
+    SegmentCut,
     SendRtcp,
     SendRtp,
     SlotAssignment,
@@ -94,11 +97,22 @@ class TransportChanged:
 RelayEvent = SlotsMoved | TransportChanged
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recording:
+    """Who hears of the segments of an admission, and the wall clock's time at monotonic zero when it began:
+    the same for all its connections, however the clock is set meanwhile.
+    """
+
+    on_segment: Callable[[Segment], None]
+    clock_zero_at: datetime
+
+
 @dataclass(slots=True, kw_only=True)
 class Participant:
     """One person of a call: at most one connection, and the sum of those before it."""
 
     admitted: bool = False
+    recording: Recording | None = None  # of the newest admission
     earlier: Traffic = field(default_factory=Traffic)
     session_id: str = ""
     peer: Peer | None = None
@@ -147,20 +161,22 @@ class Call:
         if participant is None or participant.peer is None:
             return
         peer, participant.peer = participant.peer, None
-        now = time.monotonic()
-        outputs = self.router.withdraw(participant_id, now)
         if participant.admitted:
             participant.earlier = _sum(participant.earlier, self.router.statistics(participant_id))
-        outputs += self.router.remove_peer(participant_id, now)
+        outputs = self.router.remove_peer(participant_id, time.monotonic())
         peer.close()
         self.perform(outputs)
         if not participant.admitted:
             del self.participants[participant_id]
 
-    def admit(self, participant_id: str) -> None:
+    def admit(self, participant_id: str, on_segment: Callable[[Segment], None] | None) -> None:
         """From now on the participant is relayed, as soon and as long as they are connected."""
         participant = self.participants.setdefault(participant_id, Participant())
         participant.admitted, participant.earlier = True, Traffic()
+        clock_zero_at = datetime.now(UTC) - timedelta(seconds=time.monotonic())
+        participant.recording = (
+            Recording(on_segment=on_segment, clock_zero_at=clock_zero_at) if on_segment else None
+        )
         self._relay_if_ready(participant_id)
 
     def withdraw(self, participant_id: str) -> None:
@@ -196,6 +212,10 @@ class Call:
                         peer.send_rtcp(output.compound)
                 case SlotsChanged():
                     self._tell(SlotsMoved(call_id=self.call_id, participant_id=output.peer_id))
+                case SegmentCut():
+                    participant = self.participants.get(output.peer_id)
+                    if participant is not None and participant.recording is not None:
+                        participant.recording.on_segment(output.segment)
                 case _:
                     assert_never(output)
         self._keep_time()
@@ -231,7 +251,9 @@ class Call:
     def _relay_if_ready(self, participant_id: str) -> None:
         participant = self.participants[participant_id]
         if participant.admitted and participant.peer is not None and participant.peer.state == "connected":
-            self.perform(self.router.admit(participant_id, time.monotonic()))
+            recording = participant.recording
+            journal = Journal(clock_zero_at=recording.clock_zero_at) if recording is not None else None
+            self.perform(self.router.admit(participant_id, time.monotonic(), journal))
 
     def _handle_rtp(self, participant_id: str, packet: bytes, now: float) -> None:
         participants = self.participants
@@ -365,12 +387,19 @@ class Relay:
             self._forget_if_empty(call)
             self.on_event(TransportChanged(call_id=call_id, participant_id=participant_id))
 
-    def admit(self, call_id: str, participant_id: str) -> None:
-        """The participant is in the call: they are seen and heard, and see and hear, once connected."""
+    def admit(
+        self, call_id: str, participant_id: str, on_segment: Callable[[Segment], None] | None = None
+    ) -> None:
+        """The participant is in the call: they are seen and heard, and see and hear, once connected.
+
+        With `on_segment` all that they send until `withdraw` is kept, and handed to it piece by piece, across
+        connections; the last pieces come from within `disconnect`, `withdraw` or `end_call`. It is called
+        between packets and must neither take long nor raise.
+        """
         call = self._calls.get(call_id)
         if call is None:
             call = self._calls[call_id] = Call(call_id, self._tell)
-        call.admit(participant_id)
+        call.admit(participant_id, on_segment)
 
     def withdraw(self, call_id: str, participant_id: str) -> None:
         """The participant has left the call; the connection stays for the next."""

@@ -7,6 +7,8 @@ A pure machine without clock or socket. `handle_rtp` is the hot path and returns
 returns outputs for the driver to perform. RTCP ends here: what the router tells a peer is its own.
 
 Peers are relayed only while they are admitted. Before that their packets are counted for reports and dropped.
+Whoever is admitted with a journal has each packet kept in it once, repaired or not, before anything decides
+where it goes.
 
 How loss is met is an affair of each leg. What a sender repairs, by retransmission (RFC 4588) or redundancy
 (RFC 2198), is unwrapped where it arrives: behind that point there are original packets alone, for the
@@ -27,6 +29,7 @@ from media.allowance import Allowance
 from media.depacketizer import MAY_START_KEYFRAME, is_keyframe_start
 from media.errors import IllegalPeer, MalformedPayload, MalformedRtcp, MalformedRtp, UnknownPeer
 from media.forwarder import REDUNDANCY, Forwarder
+from media.journal import Journal, Reason, Segment
 from media.keyframes import KeyframeRequests, KeyframeWishes
 from media.picture_buffer import PictureBuffer, PictureRequest
 from media.reception import REFUSED, Reception
@@ -93,7 +96,15 @@ class SlotsChanged:
     peer_id: str
 
 
-Output = SendRtp | SendRtcp | SlotsChanged
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentCut:
+    """A piece of what this peer sent is complete."""
+
+    peer_id: str
+    segment: Segment
+
+
+Output = SendRtp | SendRtcp | SlotsChanged | SegmentCut
 
 Copy = tuple[str, bytes, bytes, int]  # what `SendRtp` says, made once a packet and receiver
 
@@ -177,6 +188,7 @@ class Peer:
         "fir_count",
         "forwarders",
         "has_round_trip",
+        "journal",
         "lookups",
         "lost_of_ended",
         "mid_identifiers",
@@ -198,6 +210,7 @@ class Peer:
     def __init__(self, peer_id: str, offer: Offer, feedback_ssrc: Ssrc, seats: tuple[Seat, ...]) -> None:
         self.peer_id = peer_id
         self.admitted = False
+        self.journal: Journal | None = None  # of the admission
         self.feedback_ssrc = feedback_ssrc
         self.sending = offer.sending_sections()
         self.by_mid = {section.mid: section for section in self.sending}
@@ -277,25 +290,36 @@ class Router:
         self._wake(peer.report_at)
         return []
 
-    def admit(self, peer_id: str, now: float) -> list[Output]:
-        """From now on they are seen and heard, and see and hear. To be called once their connection is up:
-        keyframes asked for earlier would come before they can decrypt them. Raises UnknownPeer.
+    def admit(self, peer_id: str, now: float, journal: Journal | None = None) -> list[Output]:
+        """From now on they are seen and heard, and see and hear; a new journal keeps what they send. To be
+        called once their connection is up: keyframes asked for earlier would come before they can decrypt
+        them. Raises UnknownPeer.
         """
         peer = self._peer(peer_id)
         if peer.admitted:
             return []
         peer.admitted = True
+        peer.journal = journal
         peer.baseline = peer.counters()
         for reception in peer.receptions.values():
             reception.nacks.forget()
+            if journal is not None:
+                journal.handle_stream(reception.ssrc, reception.section, now)
         self._admitted[peer_id] = peer
         return self._fill_seats({}, now)
 
     def withdraw(self, peer_id: str, now: float) -> list[Output]:
         """They are no longer relayed, but stay connected. Raises UnknownPeer."""
-        peer = self._peer(peer_id)
+        return self._withdraw(self._peer(peer_id), "ended", now)
+
+    def _withdraw(self, peer: Peer, reason: Reason, now: float) -> list[Output]:
         if not peer.admitted:
             return []
+        peer_id = peer.peer_id
+        outputs: list[Output] = []
+        if peer.journal is not None:
+            outputs += _cuts(peer_id, peer.journal.close(reason))
+            peer.journal = None
         peer.traffic = self.statistics(peer_id)
         peer.admitted = False
         changed: dict[str, None] = {}
@@ -310,13 +334,13 @@ class Router:
             track.pictures = PictureBuffer()
         for reception in peer.receptions.values():
             reception.history.packets.clear()
-        return self._fill_seats(changed, now)
+        return outputs + self._fill_seats(changed, now)
 
     def remove_peer(self, peer_id: str, now: float) -> list[Output]:
-        """They are gone. Raises UnknownPeer."""
-        outputs = self.withdraw(peer_id, now)
+        """They are gone, for good or until they connect again. Raises UnknownPeer."""
+        outputs = self._withdraw(self._peer(peer_id), "interrupted", now)
         self._seating[peer_id] = [seat.last_occupant_id for seat in self._peers.pop(peer_id).seats]
-        return [output for output in outputs if output.peer_id != peer_id]
+        return [output for output in outputs if output.peer_id != peer_id or isinstance(output, SegmentCut)]
 
     def slots(self, peer_id: str) -> list[SlotAssignment]:
         """Who sits in this peer's slots; empty ones are left out. Raises UnknownPeer."""
@@ -471,7 +495,9 @@ class Router:
             return []
         peer.sent_packets += 1
         peer.sent_bytes += length
-        reception.history.packets[index] = packet, now
+        kept = reception.history.packets[index] = packet, now
+        if peer.journal is not None and peer.journal.handle_packet(kept):
+            self._wake(peer.journal.next_deadline)
         if reception.nacks.next_deadline < self.next_deadline:
             self.next_deadline = reception.nacks.next_deadline
 
@@ -588,6 +614,9 @@ class Router:
         track = peer.tracks[section.kind]
         reception = Reception(ssrc=ssrc, section=section, sequence_number=sequence_number)
         peer.receptions[ssrc] = reception
+        if peer.journal is not None:
+            peer.journal.handle_stream(ssrc, section, now)
+            self._wake(peer.journal.next_deadline)
         if track.section is None or track.section is section:
             self._take(track, reception, now)
         return reception
@@ -621,6 +650,13 @@ class Router:
         except MalformedRtcp:
             self.malformed_packets += 1
             return []
+        journal = peer.journal
+        if (
+            journal is not None
+            and any(isinstance(packet, SenderReport) for packet in packets)
+            and journal.handle_report(compound, now)
+        ):
+            self._wake(journal.next_deadline)
         outputs: list[Output] = []
         for packet in packets:
             match packet:
@@ -647,11 +683,13 @@ class Router:
         return outputs + self._ask_for_keyframes(now)
 
     def handle_timeout(self, now: float) -> list[Output]:
-        """What is due: NACKs, keyframe requests, reports."""
+        """What is due: NACKs, keyframe requests, reports, segments of the journals."""
         if now < self.next_deadline:
             return []
         outputs: list[Output] = []
         for peer in self._peers.values():
+            if peer.journal is not None:
+                outputs += _cuts(peer.peer_id, peer.journal.handle_timeout(now))
             for reception in peer.receptions.values():
                 outputs += self._ask_for_missing(peer, reception, now)
             if now >= peer.report_at:
@@ -664,6 +702,8 @@ class Router:
     def _deadlines(self) -> Iterator[float]:
         for peer in self._peers.values():
             yield peer.report_at
+            if peer.journal is not None:
+                yield peer.journal.next_deadline
             for reception in peer.receptions.values():
                 yield reception.nacks.next_deadline
             track = peer.tracks["video"]
@@ -803,6 +843,10 @@ def _begin(forwarder: Forwarder, reception: Reception, start: int, now: float) -
     return copies
 
 
+def _cuts(peer_id: str, segments: Iterable[Segment]) -> list[SegmentCut]:
+    return [SegmentCut(peer_id=peer_id, segment=segment) for segment in segments]
+
+
 def _vacate(seat: Seat) -> None:
     assert seat.occupant is not None
     for kind, forwarder in seat.forwarders.items():
@@ -875,6 +919,8 @@ def _follows(reception: Reception, index: int, rtp_timestamp: int) -> bool:
 def _end_reception(peer: Peer, ssrc: int) -> None:
     reception = peer.receptions.pop(ssrc)
     peer.lost_of_ended += reception.lost
+    if peer.journal is not None:
+        peer.journal.handle_stream_end(ssrc)
     track = peer.tracks[reception.kind]
     if track.reception is reception:
         track.reception = None

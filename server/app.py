@@ -45,7 +45,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             settings.data_dir, origin=settings.log_origin, utc_now=utc_now, token_bytes=secrets.token_bytes
         )
         parts.push_async_callback(log.close)
-        blobs = await BlobStore.open(settings.data_dir)
+        blobs = await BlobStore.prepare(settings.data_dir, log.keys)
         background = Background()
         parts.push_async_callback(background.close, grace_s=DRAIN_S)
         relay = await Relay.open(host=settings.http_host, port=settings.udp_port, announce=settings.announce)

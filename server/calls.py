@@ -132,26 +132,27 @@ class Calls:
         """A page says what it has played. However often it does, people are told with the next reading."""
         self._stays.play(case.case_id, actor.actor_id, playback)
 
-    async def leave(
-        self, case: Case, actor: Actor, reason: Literal["left", "lost", "interrupted"] = "left"
-    ) -> None:
+    async def leave(self, case: Case, actor: Actor, reason: Literal["left", "lost"] = "left") -> None:
         """Takes a person out of the call, if they are in it."""
         await case.handle(Depart(reason=reason), actor)
 
     async def recover(self, case: Case) -> None:
-        """A call that the end of another process cut off is ended in its log."""
+        """A call that the end of another process cut off is ended in its log, as aborted."""
+        await self._interrupt(case, aborted=True)
+
+    async def _interrupt(self, case: Case, *, aborted: bool) -> None:
         if case.state.call is None:
             return
         for actor_id, session_id in dict(case.state.call.in_call).items():
-            role = case.state.links[actor_id].role
-            await self.leave(case, Actor(role=role, actor_id=actor_id, session_id=session_id), "interrupted")
+            actor = Actor(role=case.state.links[actor_id].role, actor_id=actor_id, session_id=session_id)
+            await case.handle(Depart(reason="interrupted", aborted=aborted), actor)
 
     async def drain(self) -> None:
         """The service stops: every call is ended in its log."""
         self._reading.cancel()
         for case in tuple(self._cases.values()):
             try:
-                await self.recover(case)
+                await self._interrupt(case, aborted=False)
             except StoreError:
                 logger.exception("a call could not be ended in the log")
 
@@ -175,7 +176,7 @@ class Calls:
     async def _capture(self, case: Case, capture: CaptureFrame) -> FrameCaptured | CaptureFailed:
         try:
             frame = await self._relay.capture_frame(case.case_id, capture.of)
-            sha256 = await self._blobs.put(frame.picture.jpeg)
+            sha256 = await self._blobs.put(case.case_id, frame.picture.jpeg)
         except MediaError as error:
             return _failed(capture, error.code, str(error))
         except (OSError, StoreError) as error:

@@ -23,16 +23,16 @@ from signaling.case import (
     Actor,
     Append,
     CaptureFrame,
+    CaseEntry,
     CaseState,
     decide,
     evolve,
     new_case,
-    read_entry,
 )
 from signaling.commands import Command, OpenCase
-from signaling.entries import CallQuality, Traffic, encode_body, may_see, parse_envelope
+from signaling.entries import CallQuality, Traffic, encode_body, may_see, parse_body, parse_envelope
 from signaling.messages import EntryView
-from signaling.values import ActorId, CaseId, Role
+from signaling.values import ActorId, CaseId, Role, SessionId
 
 ENTRIES_A_TURN = 25  # replayed at about 30 us each, before media and sockets have their turn
 MAX_IDLE_CASES = 500  # states kept for the next reader; a state is a few KiB
@@ -140,8 +140,17 @@ class Case:
 
     def take_in(self, entry: Entry) -> None:
         """Evolves the state by an entry that is on disk."""
-        envelope = parse_envelope(entry.envelope_bytes)
-        self.state = evolve(self.state, read_entry(envelope, entry.body, entry.hash))
+        envelope = entry.envelope
+        taken = CaseEntry(
+            number=envelope.number,
+            role=cast(Role, envelope.role),  # of an entry that a command of ours made
+            actor_id=ActorId(envelope.actor_id),
+            session_id=SessionId(envelope.session_id),
+            recorded_at=envelope.recorded_at,
+            hash=entry.hash,
+            body=parse_body(envelope.kind, entry.body),
+        )
+        self.state = evolve(self.state, taken)
 
     def _tell(self, entry: Entry) -> None:
         self._follower.observe(self, entry)

@@ -18,7 +18,7 @@ async def export_package(log: LogStore, blobs: BlobStore, case_id: str, *, up_to
     held: dict[str, bytes] = {}
     for reference in (reference for entry in entries for reference in blob_references(entry.body)):
         try:
-            held[reference.sha256] = await blobs.get(reference.sha256)
+            held[reference.sha256] = await blobs.get(case_id, reference.sha256)
         except (UnknownBlob, CorruptBlob):
             continue
     return await asyncio.to_thread(

@@ -9,6 +9,7 @@ from server.cases import Cases
 from server.errors import RevokedLink, Unauthenticated, UnknownThing
 from server.tokens import DeskToken, LinkToken, Tokens
 from signaling.case import Actor
+from signaling.entries import Credential
 from signaling.values import INTEGRATOR, SYSTEM, ActorId, SessionId
 
 
@@ -21,6 +22,13 @@ class Principal:
     actor: Actor  # as entries name it; a desk acts for the integrator until it holds a qa link
     link: LinkToken | None = None
     desk: DeskToken | None = None
+
+    @property
+    def authenticated_by(self) -> Credential:
+        """How they proved who they are."""
+        if self.link is not None:
+            return "link"
+        return "desk" if self.desk is not None else "api_key"
 
     def opens(self, case_id: str) -> bool:
         """Whether this caller may come to `case_id` at all."""

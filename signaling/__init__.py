@@ -8,6 +8,6 @@ The way of a message, PROTOCOL.md being its contract:
     text <─ messages.py ─ encode ─ synchronisation.py <────────────┘  one machine a reader
 
 All of it is pure: the server brings the clock, the log and the socket. Imports go one way: messages →
-commands → entries → values; case stands on commands and entries, synchronisation on messages; errors is a
-leaf.
+commands → entries → values; case stands on commands and entries, synchronisation on messages; errors and
+ledger are leaves.
 """

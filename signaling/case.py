@@ -16,7 +16,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Literal, assert_never
+from typing import Any, Literal, assert_never
 
 from signaling.commands import (
     CaptureFailed,
@@ -25,19 +25,27 @@ from signaling.commands import (
     Depart,
     EndCase,
     EndGap,
+    EndReading,
     FrameCaptured,
     IssueLink,
     Join,
     Leave,
+    LoseSegment,
     OpenCase,
     RecordExport,
+    RecordPlayback,
+    RecordRead,
+    RecordRefusal,
     RecordView,
     RevokeLink,
+    SealSegment,
     SendText,
     StartGap,
     TakeFrame,
 )
 from signaling.entries import (
+    BOOKKEEPING,
+    MAY_SEE,
     OF_CAUSE,
     Body,
     CallEnded,
@@ -60,9 +68,15 @@ from signaling.entries import (
     LeftReason,
     LinkIssued,
     LinkRevoked,
+    PlayedBack,
+    Read,
+    Refused,
+    SegmentLost,
+    SegmentSealed,
     Text,
     Traffic,
     Viewed,
+    may_see,
     parse_body,
 )
 from signaling.errors import (
@@ -71,11 +85,14 @@ from signaling.errors import (
     IllegalInPhase,
     IllegalLink,
     IllegalOutsideCall,
+    IllegalSegment,
     IllegalWhenFull,
     IllegalWithoutConsent,
     UnknownFrame,
     UnknownParticipant,
+    UnknownRecording,
 )
+from signaling.ledger import Ledger
 from signaling.values import (
     ActorId,
     CaseId,
@@ -88,6 +105,7 @@ from signaling.values import (
 
 MAX_IN_CALL = 4  # a page offers receive slots for three others: a fifth would be there unseen
 MAX_LINKS = 64  # the participants of a call stay below the 64 KiB of a body
+MAX_RANGES = 64  # that one actor has read apart: of more the oldest are forgotten, and told again when read
 NO_HASH = "0" * 64  # what the first entry of a case names as the hash before it
 
 Phase = Literal["new", "open", "ended"]
@@ -130,8 +148,35 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """What one actor was given to read: `ranges` of numbers, in order and apart, each after its first and up
+    to its second; and, if `live_after` is not None, all after that one.
+    """
+
+    ranges: tuple[tuple[int, int], ...] = ()
+    live_after: int | None = None
+
+    def covers(self, after: int, up_to: int) -> bool:
+        """Whether all of these are recorded as read by now."""
+        if self.live_after is not None:
+            up_to = min(up_to, self.live_after)
+        return up_to <= after or any(first <= after and up_to <= last for first, last in self.ranges)
+
+    def with_range(self, after: int, up_to: int) -> tuple[tuple[int, int], ...]:
+        """The ranges and this one; those that touch become one."""
+        apart = [(first, last) for first, last in self.ranges if last < after or up_to < first]
+        touching = [one for one in self.ranges if one not in apart]
+        first = min([after, *(first for first, _ in touching)])
+        last = max([up_to, *(last for _, last in touching)])
+        return tuple(sorted([*apart, (first, last)])[-MAX_RANGES:])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class CaseState:
-    """`frames`: number of the entry → SHA-256 of the picture; `viewed`: who was given which of them."""
+    """`frames`: number of the entry → SHA-256 of the picture; `viewed`: who was given which of them, and the
+    entry that says so; `segments`: call and sender → the last segment's number; `newest_for_…`: the newest
+    entry with a body that these may see and that is no bookkeeping.
+    """
 
     case_id: CaseId
     phase: Phase = "new"
@@ -144,8 +189,12 @@ class CaseState:
     consented: frozenset[ActorId] = frozenset()
     calls: int = 0
     call: Call | None = None
-    frames: Mapping[int, str] = field(default_factory=dict)
-    viewed: frozenset[tuple[ActorId, int]] = frozenset()
+    frames: Ledger[int, str] = field(default_factory=Ledger)
+    viewed: Ledger[tuple[ActorId, int], int] = field(default_factory=Ledger)
+    segments: Mapping[tuple[int, ActorId], int] = field(default_factory=dict)
+    reading: Mapping[ActorId, Reading] = field(default_factory=dict)
+    newest_for_office: int = 0
+    newest_for_everyone: int = 0
     last_number: int = 0
     last_hash: str = NO_HASH
 
@@ -254,8 +303,17 @@ LEGAL: Mapping[type[Command], Mapping[Role, Rule]] = {
     # A shutter that was pressed in time is answered, though its presser has left or the case has ended since.
     FrameCaptured: _rows(["open", "ended"], _people(Standing.KNOWN)),
     CaptureFailed: _rows(["open", "ended"], _people(Standing.KNOWN)),
+    # The journal is written behind the call: its sender may be gone, and the call, and the case.
+    SealSegment: _rows(["open", "ended"], _people(Standing.KNOWN)),
+    LoseSegment: _rows(["open", "ended"], _people(Standing.KNOWN)),
     RecordView: _rows(["open", "ended"], _people(Standing.ADMITTED) | {"integrator": Standing.OUTSIDE}),
     RecordExport: _rows(["open", "ended"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE}),
+    RecordPlayback: _rows(["open", "ended"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE}),
+    RecordRead: _rows(["open", "ended"], _people(Standing.ADMITTED) | {"integrator": Standing.OUTSIDE}),
+    # What was shown was shown: the link may be revoked by now, or expired.
+    EndReading: _rows(["open", "ended"], _people(Standing.KNOWN)),
+    # Also of a desk, and of people of other cases.
+    RecordRefusal: _rows(["open", "ended"], _people(Standing.OUTSIDE) | {"integrator": Standing.OUTSIDE}),
 }
 
 # The commands that may make somebody leave.
@@ -341,7 +399,9 @@ def decide(
         case Leave():
             return _leave(state, [actor.actor_id], "left", actor, now_at, traffic, quality)
         case Depart():
-            return _leave(state, [actor.actor_id], command.reason, actor, now_at, traffic, quality)
+            return _leave(
+                state, [actor.actor_id], command.reason, actor, now_at, traffic, quality, command.aborted
+            )
         case StartGap():
             if state.call is None or actor.actor_id not in state.call.in_call:
                 return []
@@ -376,14 +436,80 @@ def decide(
         case CaptureFailed():
             _check_known(state, command.failure.of)
             return [append(command.failure)]
+        case SealSegment() | LoseSegment():
+            last = _last_segment(state, command.segment.call_number, actor.actor_id)
+            if command.segment.segment != last + 1:
+                raise IllegalSegment(f"segment {command.segment.segment} cannot follow segment {last}")
+            return [append(command.segment)]
         case RecordView():
             if command.number not in state.frames:
                 raise UnknownFrame(f"entry {command.number} of this case is not a sealed frame")
             if (actor.actor_id, command.number) in state.viewed:
                 return []
-            return [append(Viewed(number=command.number))]
+            return [append(Viewed(number=command.number, authenticated_by=command.authenticated_by))]
         case RecordExport():
-            return [append(Exported(entries_before=state.last_number))]
+            return [
+                append(Exported(entries_before=state.last_number, authenticated_by=command.authenticated_by))
+            ]
+        case RecordRead():
+            reading = state.reading.get(actor.actor_id, Reading())
+            begins = command.live and reading.live_after is None
+            if not begins and reading.covers(
+                command.after, min(command.up_to, _newest_for(state, actor.role))
+            ):
+                return []
+            return [
+                append(
+                    Read(
+                        after=command.after,
+                        up_to=max(command.after, command.up_to),
+                        live=command.live,
+                        authenticated_by=command.authenticated_by,
+                    )
+                )
+            ]
+        case EndReading():
+            reading = state.reading.get(actor.actor_id, Reading())
+            after = command.after if reading.live_after is None else reading.live_after
+            shown = replace(reading, live_after=None)
+            if shown.covers(after, min(command.up_to, _newest_for(state, actor.role))):
+                return []
+            return [
+                append(
+                    Read(
+                        after=after,
+                        up_to=command.up_to,
+                        live=False,
+                        authenticated_by=command.authenticated_by,
+                    )
+                )
+            ]
+        case RecordPlayback():
+            last = state.segments.get((command.call_number, command.of), 0)
+            if not 1 <= command.first_segment <= command.last_segment <= last:
+                raise UnknownRecording("nothing is recorded of that person in that call")
+            return [
+                append(
+                    PlayedBack(
+                        call_number=command.call_number,
+                        of=command.of,
+                        part=command.part,
+                        first_segment=command.first_segment,
+                        last_segment=command.last_segment,
+                        authenticated_by=command.authenticated_by,
+                    )
+                )
+            ]
+        case RecordRefusal():
+            return [
+                append(
+                    Refused(
+                        what=command.what,
+                        reason=command.reason,
+                        authenticated_by=command.authenticated_by,
+                    )
+                )
+            ]
         case EndCase():
             left = _leave(state, state.in_call, "case_ended", actor, now_at, traffic, quality)
             return [*left, append(CaseEnded(reason=f"ended_by_{actor.role}"))]
@@ -397,61 +523,74 @@ def evolve(state: CaseState, entry: CaseEntry) -> CaseState:
         raise IllegalEntry(f"entry {entry.number} cannot follow entry {state.last_number}")
     if (entry.kind == CaseOpened.kind) != (state.phase == "new"):
         raise IllegalEntry("a case begins with case_opened, and only once")
-    return replace(_apply(state, entry), last_number=entry.number, last_hash=entry.hash)
+    office, everyone = state.newest_for_office, state.newest_for_everyone
+    if entry.kind not in BOOKKEEPING:
+        office = entry.number
+        everyone = entry.number if "customer" in MAY_SEE[entry.kind] else everyone
+    return replace(
+        state,
+        last_number=entry.number,
+        last_hash=entry.hash,
+        newest_for_office=office,
+        newest_for_everyone=everyone,
+        **_changes(state, entry),
+    )
 
 
-def _apply(state: CaseState, entry: CaseEntry) -> CaseState:
+def _changes(state: CaseState, entry: CaseEntry) -> dict[str, Any]:
+    """The fields of the state that are others after this entry. What grows with each entry of a kind is a
+    Ledger; what is copied here is as long as a case has links or calls.
+    """
     body = entry.body
     match body:
         case CaseOpened():
-            return replace(
-                state,
-                phase="open",
-                opened_at=entry.recorded_at,
-                waybill=body.waybill,
-                declared_value=body.declared_value,
-                language=body.language,
-                metadata=body.metadata,
-            )
+            return {
+                "phase": "open",
+                "opened_at": entry.recorded_at,
+                "waybill": body.waybill,
+                "declared_value": body.declared_value,
+                "language": body.language,
+                "metadata": body.metadata,
+            }
         case LinkIssued():
             link = Link(role=body.role, name=body.name, expires_at=body.expires_at)
-            return replace(state, links={**state.links, body.link_id: link})
+            return {"links": {**state.links, body.link_id: link}}
         case LinkRevoked():
             if body.link_id not in state.links:
                 raise IllegalEntry("a link is revoked that was never issued")
             revoked = replace(state.links[body.link_id], revoked=True)
-            return replace(state, links={**state.links, body.link_id: revoked})
+            return {"links": {**state.links, body.link_id: revoked}}
         case Consented():
-            return replace(state, consented=state.consented | {entry.actor_id})
+            return {"consented": state.consented | {entry.actor_id}}
         case CallStarted():
             if state.call is not None or body.call_number != state.calls + 1:
                 raise IllegalEntry(f"call {body.call_number} cannot start after call {state.calls}")
             call = Call(call_number=body.call_number, started_at=entry.recorded_at)
-            return replace(state, calls=body.call_number, call=call)
+            return {"calls": body.call_number, "call": call}
         case Joined():
             call = _call(state, body.call_number)
             joined = {**call.in_call, entry.actor_id: entry.session_id}
             shares = dict(call.traffic)
             shares.setdefault(entry.actor_id, _NOTHING)
-            return replace(state, call=replace(call, in_call=joined, traffic=shares))
+            return {"call": replace(call, in_call=joined, traffic=shares)}
         case GapStarted():
             call = _call(state, body.call_number)
             key = (entry.actor_id, body.cause)
             if entry.actor_id not in call.in_call or key in call.gaps:
                 raise IllegalEntry("a gap of somebody who is not in the call, or one within itself")
             gap = Gap(number=entry.number, began_at=body.began_at)
-            return replace(state, call=replace(call, gaps={**call.gaps, key: gap}))
+            return {"call": replace(call, gaps={**call.gaps, key: gap})}
         case GapEnded():
             call = _call(state, body.call_number)
             key = (entry.actor_id, body.cause)
             if key not in call.gaps or call.gaps[key].number != body.number:
                 raise IllegalEntry("a gap ended that had not begun")
             gaps = {other: gap for other, gap in call.gaps.items() if other != key}
-            return replace(state, call=replace(call, gaps=gaps))
+            return {"call": replace(call, gaps=gaps)}
         case CallQuality():
             if entry.actor_id not in _call(state, body.call_number).in_call:
                 raise IllegalEntry("the quality of somebody who is not in the call")
-            return state
+            return {}
         case Left():
             call = _call(state, body.call_number)
             if entry.actor_id not in call.in_call:
@@ -460,21 +599,34 @@ def _apply(state: CaseState, entry: CaseEntry) -> CaseState:
                 actor_id: session for actor_id, session in call.in_call.items() if actor_id != entry.actor_id
             }
             share = _add(call.traffic[entry.actor_id], body.traffic)
-            return replace(
-                state, call=replace(call, in_call=stayed, traffic={**call.traffic, entry.actor_id: share})
-            )
+            return {
+                "call": replace(call, in_call=stayed, traffic={**call.traffic, entry.actor_id: share}),
+            }
         case CallEnded():
             if _call(state, body.call_number).in_call:
                 raise IllegalEntry("a call ended with people in it")
-            return replace(state, call=None)
+            return {"call": None}
         case FrameSealed():
-            return replace(state, frames={**state.frames, entry.number: body.blob.sha256})
+            return {"frames": state.frames.with_item(entry.number, body.blob.sha256)}
+        case SegmentSealed() | SegmentLost():
+            sender = (body.call_number, entry.actor_id)
+            last = state.segments.get(sender, 0)
+            if body.call_number > state.calls or body.segment != last + 1:
+                raise IllegalEntry(f"segment {body.segment} cannot follow segment {last}")
+            return {"segments": {**state.segments, sender: body.segment}}
         case Viewed():
-            return replace(state, viewed=state.viewed | {(entry.actor_id, body.number)})
+            return {"viewed": state.viewed.with_item((entry.actor_id, body.number), entry.number)}
+        case Read():
+            reading = state.reading.get(entry.actor_id, Reading())
+            live_after = body.up_to if body.live else reading.live_after
+            if not body.live and body.after == reading.live_after:
+                live_after = None
+            reading = Reading(ranges=reading.with_range(body.after, body.up_to), live_after=live_after)
+            return {"reading": {**state.reading, entry.actor_id: reading}}
         case CaseEnded():
-            return replace(state, phase="ended")
-        case Text() | FrameFailed() | Exported():
-            return state
+            return {"phase": "ended"}
+        case Text() | FrameFailed() | Exported() | PlayedBack() | Refused():
+            return {}
         case _:
             assert_never(body)
 
@@ -517,6 +669,17 @@ def _check_known(state: CaseState, of: ActorId) -> None:
         raise UnknownParticipant("nobody came to this case with that link")
 
 
+def _last_segment(state: CaseState, call_number: int, actor_id: ActorId) -> int:
+    if not 1 <= call_number <= state.calls:
+        raise IllegalSegment(f"this case has had no call {call_number}")
+    return state.segments.get((call_number, actor_id), 0)
+
+
+def _newest_for(state: CaseState, role: Role) -> int:
+    """The newest entry with a body that such a reader may see, bookkeeping aside."""
+    return state.newest_for_office if may_see(role, Viewed.kind) else state.newest_for_everyone
+
+
 def _leave(
     state: CaseState,
     leavers: Iterable[ActorId],
@@ -525,6 +688,7 @@ def _leave(
     now_at: datetime,
     traffic: Mapping[ActorId, Traffic],
     quality: Mapping[ActorId, CallQuality],
+    aborted: bool = False,
 ) -> list[Output]:
     """The leavers that are in the call leave it, their gaps ended before; the last of them ends it."""
     call = state.call
@@ -556,6 +720,7 @@ def _leave(
             call_number=call.call_number,
             duration_ms=_milliseconds(call.started_at, now_at),
             participants=participants,
+            reason="aborted" if aborted else "ended",
         )
         outputs.append(Append(actor=actor, body=ended))
     return outputs

@@ -13,10 +13,13 @@ from typing import Annotated, ClassVar, Literal
 from pydantic import Field
 
 from signaling.entries import (
+    Credential,
     DeclaredValue,
     FrameFailed,
     FrameSealed,
     GapCause,
+    SegmentLost,
+    SegmentSealed,
     WireStatement,
     WireText,
 )
@@ -103,6 +106,7 @@ class Depart:
     kind: ClassVar[str] = "depart"
 
     reason: Literal["lost", "left", "interrupted"]
+    aborted: bool = False  # the process that held the call died: given by the next one
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,12 +148,31 @@ class CaptureFailed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SealSegment:
+    """A piece of the journal is on disk: given with the actor whose packets it holds."""
+
+    kind: ClassVar[str] = "seal_segment"
+
+    segment: SegmentSealed
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoseSegment:
+    """A piece of the journal could not be kept: given with the actor whose packets it held."""
+
+    kind: ClassVar[str] = "lose_segment"
+
+    segment: SegmentLost
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordView:
     """The actor is about to be given the picture of entry `number`."""
 
     kind: ClassVar[str] = "record_view"
 
     number: int
+    authenticated_by: Credential
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +180,56 @@ class RecordExport:
     """The actor is about to be given the package of the case."""
 
     kind: ClassVar[str] = "record_export"
+
+    authenticated_by: Credential
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRead:
+    """The actor is about to be given the entries after `after`, up to `up_to`; `live`: and what follows."""
+
+    kind: ClassVar[str] = "record_read"
+
+    after: int
+    up_to: int
+    live: bool
+    authenticated_by: Credential
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EndReading:
+    """The actor, who had come with entry `after`, reads live no more; `up_to` is the last they were given."""
+
+    kind: ClassVar[str] = "end_reading"
+
+    after: int
+    up_to: int
+    authenticated_by: Credential
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordPlayback:
+    """The actor is about to be given the recording of `of` in a call, made of these segments."""
+
+    kind: ClassVar[str] = "record_playback"
+
+    call_number: int
+    of: ActorId
+    part: int
+    first_segment: int
+    last_segment: int
+    authenticated_by: Credential
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecordRefusal:
+    """The actor, whose credential is ours, tried what is not allowed to them; both words are codes."""
+
+    kind: ClassVar[str] = "record_refusal"
+
+    what: str
+    reason: str
+    authenticated_by: Credential
 
 
 Fact = (
@@ -168,7 +241,13 @@ Fact = (
     | EndGap
     | FrameCaptured
     | CaptureFailed
+    | SealSegment
+    | LoseSegment
     | RecordView
     | RecordExport
+    | RecordRead
+    | EndReading
+    | RecordPlayback
+    | RecordRefusal
 )
 Command = PersonCommand | Fact

@@ -5,7 +5,6 @@ body is sealed without it. Bodies are JSON objects below 64 KiB without floats; 
 stands in the body by its hash.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Literal
@@ -15,6 +14,7 @@ from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 from signaling.errors import MalformedEntry
 from signaling.values import (
     Count,
+    Flag,
     Language,
     Name,
     Number,
@@ -22,6 +22,7 @@ from signaling.values import (
     PersonRole,
     Role,
     Strict,
+    Whole,
     WireActorId,
     WireCaseId,
     WireLinkId,
@@ -32,6 +33,8 @@ from signaling.values import (
 
 MAX_TEXT_CHARACTERS = 2_000  # a screenful on a phone; more is a document, not a message
 MAX_STATEMENT_CHARACTERS = 4_000  # the whole consent text with its "why"
+MAX_STREAMS = 32  # of a segment; with the longest parameters they stay below the 64 KiB of a body
+MAX_PARAMETERS_CHARACTERS = 512  # of an fmtp line; those of H.264 have about 100
 MAX_METADATA_KEYS = 16  # 16 × (64 + 256) escaped characters stay below the 64 KiB of a body
 
 WireText = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS, pattern=r"\S")]
@@ -45,6 +48,9 @@ WireMetadata = Annotated[
 # What of a person did not arrive any more, and why: the causes that the service can tell apart.
 GapCause = Literal["network", "microphone_off", "camera_off", "page_hidden"]
 GapOf = Literal["audio", "video", "both"]
+
+# How somebody proved who they are: the token of a link, the integrator's key, the token of a desk.
+Credential = Literal["link", "api_key", "desk"]
 
 LeftReason = Literal["left", "lost", "replaced", "interrupted", "revoked", "case_ended"]
 
@@ -103,12 +109,41 @@ class Blob(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class JournalSpan(Strict):
+    """Segments of a sender's journal, by their numbers in the call; both ends are meant."""
+
+    call_number: Number
+    first_segment: Number
+    last_segment: Number
+
+    def __post_init__(self) -> None:
+        _check_span(self.first_segment, self.last_segment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentStream(Strict):
+    """What the packets of one SSRC are: the facts of the SDP that a decoder needs. `mid` is of their section,
+    `parameters` the text of `a=fmtp`, `channels` None for pictures.
+    """
+
+    ssrc: Annotated[Whole, Field(ge=0, lt=2**32)]
+    mid: Annotated[str, Field(pattern="^[!-~]{0,64}$")]
+    media: Literal["audio", "video"]
+    codec: Annotated[str, Field(pattern="^[A-Za-z0-9-]{1,16}$")]
+    payload_type: Annotated[Whole, Field(ge=0, lt=2**7)]
+    clock_rate: Annotated[Whole, Field(ge=1, lt=2**32)]
+    channels: Annotated[Whole, Field(ge=1, lt=2**8)] | None
+    parameters: Annotated[str, Field(max_length=MAX_PARAMETERS_CHARACTERS, pattern="^[ -~]*$")]
+    packets: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PacketSpan(Strict):
     """The RTP packets a picture was decoded from, first to last, hashed in that order."""
 
-    ssrc: Annotated[int, Field(ge=0, lt=2**32)]
-    first_sequence_number: Annotated[int, Field(ge=0, lt=2**16)]
-    last_sequence_number: Annotated[int, Field(ge=0, lt=2**16)]
+    ssrc: Annotated[Whole, Field(ge=0, lt=2**32)]
+    first_sequence_number: Annotated[Whole, Field(ge=0, lt=2**16)]
+    last_sequence_number: Annotated[Whole, Field(ge=0, lt=2**16)]
     count: Number
     sha256: WireSha256
 
@@ -257,11 +292,14 @@ class Left(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallEnded(Strict):
+    """`aborted`: the process that held the call died, and this was written by the next one."""
+
     kind: ClassVar[str] = "call_ended"
 
     call_number: Number
     duration_ms: Count
     participants: tuple[CallParticipant, ...]
+    reason: Literal["ended", "aborted"] = "ended"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -273,7 +311,9 @@ class Text(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FrameSealed(Strict):
-    """A picture that the server itself took out of the stream it received from `of`."""
+    """A picture that the server itself took out of the stream it received from `of`. `journal`: the segments
+    of `of` that hold its packets, or will; None in older entries, and where nothing is kept.
+    """
 
     kind: ClassVar[str] = "frame_sealed"
 
@@ -282,11 +322,12 @@ class FrameSealed(Strict):
     width: Number
     height: Number
     codec: Annotated[str, Field(pattern="^[A-Za-z0-9-]{1,16}$")]
-    rtp_timestamp: Annotated[int, Field(ge=0, lt=2**32)]
+    rtp_timestamp: Annotated[Whole, Field(ge=0, lt=2**32)]
     arrived_at: WireTime
     capture_path: Literal["server_frame"]
     packets: PacketSpan
     pressed_at: WireTime
+    journal: JournalSpan | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -301,12 +342,47 @@ class FrameFailed(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentSealed(Strict):
+    """A piece of what the service received of the envelope's actor in a call, whole and in the order of its
+    arrival. Segments of an actor in a call are numbered from 1, without holes over sealed and lost ones.
+    """
+
+    kind: ClassVar[str] = "segment_sealed"
+
+    call_number: Number
+    segment: Number
+    blob: Blob
+    began_at: WireTime
+    ended_at: WireTime
+    packets: Count
+    reason: Literal["full", "interrupted", "ended"]
+    streams: Annotated[tuple[SegmentStream, ...], Field(max_length=MAX_STREAMS)]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentLost(Strict):
+    """A piece that was received, but is not kept: the disk was too slow, or refused."""
+
+    kind: ClassVar[str] = "segment_lost"
+
+    call_number: Number
+    segment: Number
+    began_at: WireTime
+    ended_at: WireTime
+    packets: Count
+    reason: WireReasonCode
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Viewed(Strict):
-    """The envelope's actor was given the sealed picture of entry `number`."""
+    """The envelope's actor was given the sealed picture of entry `number`. Older entries do not say how the
+    actor was authenticated.
+    """
 
     kind: ClassVar[str] = "viewed"
 
     number: Number
+    authenticated_by: Credential | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -316,6 +392,54 @@ class Exported(Strict):
     kind: ClassVar[str] = "exported"
 
     entries_before: Count
+    authenticated_by: Credential | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read(Strict):
+    """The envelope's actor was given the bodies, as far as they may see them, of the entries after `after`,
+    up to `up_to`. `live`: and of all that follow, until a `read` of theirs whose `after` is this `up_to`.
+    """
+
+    kind: ClassVar[str] = "read"
+
+    after: Count
+    up_to: Count
+    live: Flag
+    authenticated_by: Credential
+
+    def __post_init__(self) -> None:
+        _check_span(self.after, self.up_to)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayedBack(Strict):
+    """The envelope's actor was given sound and picture of `of`: part `part` of the recordings of a call."""
+
+    kind: ClassVar[str] = "played_back"
+
+    call_number: Number
+    of: WireLinkId
+    part: Number
+    first_segment: Number
+    last_segment: Number
+    authenticated_by: Credential
+
+    def __post_init__(self) -> None:
+        _check_span(self.first_segment, self.last_segment)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused(Strict):
+    """The envelope's actor, whose credential is ours, was not let to do `what` in this case. They may be a
+    person of another case.
+    """
+
+    kind: ClassVar[str] = "refused"
+
+    what: WireReasonCode
+    reason: WireReasonCode
+    authenticated_by: Credential
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -340,8 +464,13 @@ Body = (
     | Text
     | FrameSealed
     | FrameFailed
+    | SegmentSealed
+    | SegmentLost
     | Viewed
     | Exported
+    | Read
+    | PlayedBack
+    | Refused
     | CaseEnded
 )
 
@@ -362,8 +491,13 @@ KIND: Mapping[str, type[Body]] = {
         Text,
         FrameSealed,
         FrameFailed,
+        SegmentSealed,
+        SegmentLost,
         Viewed,
         Exported,
+        Read,
+        PlayedBack,
+        Refused,
         CaseEnded,
     )
 }
@@ -397,10 +531,20 @@ MAY_SEE: Mapping[str, frozenset[Role]] = {
     "text": EVERYONE,
     "frame_sealed": EVERYONE,
     "frame_failed": EVERYONE,
+    "segment_sealed": OFFICE,
+    "segment_lost": OFFICE,
     "viewed": OFFICE,
     "exported": OFFICE,
+    "read": OFFICE,
+    "played_back": OFFICE,
+    "refused": OFFICE,
     "case_ended": EVERYONE,
 }
+
+# Entries about entries: to be shown one is no reading that deserves an entry itself, or reading had no end.
+BOOKKEEPING: frozenset[str] = frozenset(
+    {"segment_sealed", "segment_lost", "viewed", "exported", "read", "played_back", "refused"}
+)
 
 
 def may_see(role: Role, kind: str) -> bool:
@@ -416,17 +560,14 @@ def parse_envelope(text: str | bytes) -> Envelope:
 
 
 def parse_body(kind: str, body: Mapping[str, object]) -> Body:
-    """The typed body of an entry of this kind; raises MalformedEntry."""
+    """The typed body of an entry of this kind, from JSON that has been parsed; raises MalformedEntry."""
     adapter = _ADAPTER.get(kind)
     if adapter is None:
         raise MalformedEntry(f"no entry is of kind {kind[:64]!r}")
     try:
-        # By way of JSON text: strict mode takes dicts for dataclasses and lists for tuples only there.
-        parsed: Body = adapter.validate_json(json.dumps(body))
+        parsed: Body = adapter.validate_python(body)
     except ValidationError as error:
         raise _malformed(kind, error) from error
-    except (TypeError, ValueError, RecursionError) as error:
-        raise MalformedEntry(f"{kind}: the body is not JSON") from error
     return parsed
 
 
@@ -443,3 +584,8 @@ def encode_body(body: Body) -> dict[str, JsonValue]:
 def _malformed(what: str, error: ValidationError) -> MalformedEntry:
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return MalformedEntry(": ".join([what, *(str(part) for part in first["loc"]), first["msg"]]))
+
+
+def _check_span(first: int, last: int) -> None:
+    if last < first:
+        raise ValueError("it ends before it begins")

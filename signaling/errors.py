@@ -9,10 +9,12 @@
     │   ├── IllegalLink           the link was revoked or has expired
     │   ├── IllegalWithoutConsent the person has not consented
     │   ├── IllegalOutsideCall    the person, or the person asked for, is not in the call
-    │   └── IllegalWhenFull       no room: a call of four, the links of a case
+    │   ├── IllegalWhenFull       no room: a call of four, the links of a case
+    │   └── IllegalSegment        a piece of the journal that does not follow the last one
     ├── IllegalEntry              an entry that cannot follow what was replayed      (a hole in the log)
     ├── UnknownParticipant        nobody came to this case with that link
-    └── UnknownFrame              that number is not a sealed frame of this case
+    ├── UnknownFrame              that number is not a sealed frame of this case
+    └── UnknownRecording          nothing is recorded of that person in that call
 
 `code` is for programs and never changes; the sentence is for people. Both travel in a `nack`.
 """
@@ -63,6 +65,10 @@ class IllegalWhenFull(IllegalCommand):
     code = "full"
 
 
+class IllegalSegment(IllegalCommand):
+    code = "segment_out_of_order"
+
+
 class IllegalEntry(SignalingError):
     code = "illegal_entry"
 
@@ -73,6 +79,10 @@ class UnknownParticipant(SignalingError):
 
 class UnknownFrame(SignalingError):
     code = "unknown_frame"
+
+
+class UnknownRecording(SignalingError):
+    code = "unknown_recording"
 
 
 class CloseCode(IntEnum):

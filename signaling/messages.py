@@ -15,11 +15,13 @@ from signaling.entries import Envelope, parse_body
 from signaling.errors import MalformedEntry, MalformedMessage
 from signaling.values import (
     Count,
+    Flag,
     Language,
     Number,
     Permille,
     PersonRole,
     Strict,
+    Whole,
     WireCaseId,
     WireCommandId,
     WireLinkId,
@@ -32,8 +34,8 @@ MAX_CLIENT_MESSAGE_BYTES = 64 * 1024
 MAX_TOKEN_CHARACTERS = 4_096  # a JWT of ours has about 300
 
 # What a page may claim to have played since it last said so: six hours of sound of four people at 48 kHz.
-WirePlayed = Annotated[int, Field(ge=0, le=2**32)]
-WireSlotNumber = Annotated[int, Field(ge=0, le=15)]
+WirePlayed = Annotated[Whole, Field(ge=0, le=2**32)]
+WireSlotNumber = Annotated[Whole, Field(ge=0, le=15)]
 WireMid = Annotated[str, Field(min_length=1, max_length=16)]
 
 
@@ -68,9 +70,9 @@ class CommandMessage(Strict):
 class Muted(Strict):
     """What the sender has switched off; `hidden`: the page is in the background, where pictures may stop."""
 
-    audio: bool
-    video: bool
-    hidden: bool = False
+    audio: Flag
+    video: Flag
+    hidden: Flag = False
     kind: Literal["muted"] = "muted"
 
 
@@ -210,11 +212,11 @@ class PersonPresence(Strict):
     actor_id: WireLinkId
     role: PersonRole
     name: str
-    online: bool
-    in_call: bool
+    online: Flag
+    in_call: Flag
     connection: Connection
-    audio_muted: bool
-    video_muted: bool
+    audio_muted: Flag
+    video_muted: Flag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -32,9 +32,11 @@ WireActorId = Annotated[ActorId, Field(pattern=f"^(l_{_RANDOM}|integrator|system
 WireSessionId = Annotated[SessionId, Field(pattern=f"^s_{_RANDOM}$")]
 WireCommandId = Annotated[CommandId, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
 WireSha256 = Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
-Count = Annotated[int, Field(ge=0, le=MAX_INTEGER)]
-Number = Annotated[int, Field(ge=1, le=MAX_INTEGER)]  # an entry's place in its case, from 1 without holes
-Permille = Annotated[int, Field(ge=0, le=1000)]
+Whole = Annotated[int, Field(strict=True)]  # no text, no float and no truth value is taken for one
+Flag = Annotated[bool, Field(strict=True)]
+Count = Annotated[Whole, Field(ge=0, le=MAX_INTEGER)]
+Number = Annotated[Whole, Field(ge=1, le=MAX_INTEGER)]  # an entry's place in its case, from 1 without holes
+Permille = Annotated[Whole, Field(ge=0, le=1000)]
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z", re.ASCII)
@@ -61,7 +63,12 @@ WireTime = Annotated[datetime, PlainValidator(parse_time), PlainSerializer(encod
 
 
 class Strict:
-    """Base of every dataclass that is read from JSON: no unknown field, no conversion between types."""
+    """Base of every dataclass that is read from JSON: no unknown field, no conversion between types.
+
+    Numbers and truth values are `Whole` and `Flag`, because pydantic would convert to those; all else that
+    JSON has is taken as it is. Not `strict` as a whole: then JSON that has been parsed already could not be
+    read, because a dict is no dataclass and a list no tuple.
+    """
 
     __slots__ = ()
-    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid", strict=True)
+    __pydantic_config__: ClassVar[ConfigDict] = ConfigDict(extra="forbid")

@@ -27,7 +27,7 @@ LIVES_IN = {
     "aiohttp": ("server/app.py", "server/main.py", "server/http"),
     "aioice": ("media/stun.py",),
     "aiortc": ("media",),
-    "av": ("media/picture_worker.py",),
+    "av": ("media/picture_worker.py", "media/playback_worker.py"),
     "cryptography": ("server/evidence", "server/store", "server/self_signed.py"),
     "cv2": ("media/picture_worker.py",),
     "ifaddr": (
@@ -49,6 +49,8 @@ DRIVERS = {
     "media/dtls.py",
     "media/picture_decoder.py",
     "media/picture_worker.py",
+    "media/playback.py",
+    "media/playback_worker.py",
     "media/relay.py",
     "media/tcp.py",
     "media/gathering.py",

@@ -20,10 +20,11 @@ import re
 from dataclasses import dataclass
 
 from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 from server.evidence.errors import MalformedCheckpoint, MalformedKey
 from server.evidence.merkle import HASH_SIZE_BYTES
+from server.evidence.signer import Signer
 
 ALGORITHM_ED25519 = b"\x01"  # C2SP signed-note, "Signature types"
 KEY_HASH_SIZE_BYTES = 4
@@ -62,17 +63,17 @@ class VerifierKey:
 
 
 class CheckpointSigner:
-    """Signs checkpoints under one origin. The key never leaves this object."""
+    """Signs checkpoints under one origin, with a key that may be anywhere."""
 
-    def __init__(self, origin: str, private_key: Ed25519PrivateKey) -> None:
+    def __init__(self, origin: str, signer: Signer) -> None:
         check_origin(origin)
-        self._private_key = private_key
-        self.key = VerifierKey(name=origin, public_key=private_key.public_key().public_bytes_raw())
+        self._signer = signer
+        self.key = VerifierKey(name=origin, public_key=signer.public_key)
 
     def sign(self, tree_size: int, root_hash: bytes) -> str:
         """The signed note for this size and root."""
         text = encode_checkpoint(Checkpoint(origin=self.key.name, tree_size=tree_size, root_hash=root_hash))
-        signature = self.key.key_hash + self._private_key.sign(text.encode())
+        signature = self.key.key_hash + self._signer.sign(text.encode())
         return f"{text}\n— {self.key.name} {base64.b64encode(signature).decode()}\n"
 
 

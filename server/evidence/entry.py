@@ -16,6 +16,7 @@ looked at again, slowly, to say what is wrong.
 """
 
 import hashlib
+import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -230,13 +231,16 @@ def seal(
 
 
 def open_entry(envelope_bytes: bytes, body_bytes: bytes, salt: bytes, leaf_index: int) -> Entry:
-    """Put an entry together; raises MalformedEntry unless body and salt open the commitment."""
+    """Put an entry that `seal` made together again; raises MalformedEntry unless body and salt are its own.
+
+    The body is not spelled anew to see that it is canonical: `seal` did, and the commitment holds it to that.
+    """
     envelope = parse_envelope(envelope_bytes)
     check_commitment(envelope, body_bytes, salt)
     return Entry(
         envelope=envelope,
         envelope_bytes=envelope_bytes,
-        body=parse_body(body_bytes),
+        body=json.loads(body_bytes),
         salt=salt,
         leaf_index=leaf_index,
     )

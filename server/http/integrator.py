@@ -154,9 +154,9 @@ async def get_blob(incoming: Incoming) -> web.Response:
     (entry,) = await service.log.entries(case.case_id, after=number - 1, limit=1)
     sealed = parse_body(entry.envelope.kind, entry.body)
     assert isinstance(sealed, FrameSealed)
-    data = await service.blobs.get(sealed.blob.sha256)
-    if incoming.principal.link is not None:
-        await case.handle(RecordView(number=number), incoming.principal.actor)
+    data = await service.blobs.get(case.case_id, sealed.blob.sha256)
+    principal = incoming.principal
+    await case.handle(RecordView(number=number, authenticated_by=principal.authenticated_by), principal.actor)
     return web.Response(
         body=data,
         content_type=sealed.blob.media_type,
@@ -167,7 +167,8 @@ async def get_blob(incoming: Incoming) -> web.Response:
 async def export_case(incoming: Incoming) -> web.Response:
     """The case as a package that proves itself; the export is its last entry."""
     case = await incoming.service.cases.get(incoming.case_id)
-    decided = await case.handle(RecordExport(), incoming.principal.actor)
+    principal = incoming.principal
+    decided = await case.handle(RecordExport(authenticated_by=principal.authenticated_by), principal.actor)
     assert decided.number is not None
     package = await export_package(
         incoming.service.log, incoming.service.blobs, case.case_id, up_to=decided.number

@@ -1,4 +1,4 @@
-"""The store: where evidence becomes durable. SQLite for the log, a folder for blobs, a file for the key.
+"""The store: where evidence becomes durable. SQLite for the log, a folder for blobs, files for the keys.
 
 Promise: what `append` or `put` has answered survives `kill -9` and power loss, and what was damaged
 since is refused with its name, never served.
@@ -7,5 +7,10 @@ The way of an entry: `LogStore.append` (event loop) → bounded queue → `LogWr
 transaction for all that wait: entries, tree hashes, signed checkpoint) → fsync → the futures resolve.
 The way of a blob: temporary file → fsync → rename → fsync of the folder → its SHA-256 is its name.
 
-    errors ◀── schema, keys ◀── recovery, writer ◀── log        blobs
+Bodies, salts and files are sealed with the key of their case (`sealing`), which itself is wrapped by the
+operator's key (`keys`). At start the tail of the log is checked (`recovery`), at any time all (`audit`).
+
+    errors ◀── sealing, schema ◀── keys ◀── case_keys ◀── walk, migration, writer ◀── recovery ◀── log, audit
+                  ▲                             ▲
+                  └───── sealed_file ◀──────────┴── blobs ◀── derived
 """

@@ -7,6 +7,8 @@ StoreError
 ├── UnknownLeaf            a leaf that the log does not hold
 ├── UnknownCheckpoint      a tree size for which no checkpoint was signed
 ├── UnknownBlob            a hash under which nothing is stored
+├── UnknownCaseKey         a case that has no key: it has no entry yet
+├── MalformedSeal          sealed bytes that do not open with this key in this place
 ├── CorruptLog             the stored log is not what was written; says where
 ├── CorruptBlob            a stored blob is not what was written
 ├── OverloadedLog          the queue of the writer is full; nothing was written, try again later
@@ -44,6 +46,14 @@ class UnknownCheckpoint(StoreError):
 
 class UnknownBlob(StoreError):
     code = "unknown_blob"
+
+
+class UnknownCaseKey(StoreError):
+    code = "unknown_case_key"
+
+
+class MalformedSeal(StoreError):
+    code = "malformed_seal"
 
 
 class CorruptLog(StoreError):

@@ -19,9 +19,18 @@ from server.evidence.entry import Draft, Entry, encode_body, open_entry
 from server.evidence.errors import EvidenceError
 from server.evidence.merkle import inclusion_hashes
 from server.evidence.proof import InclusionProof
-from server.store.errors import CorruptLog, IllegalAppend, IllegalOpen, UnknownCheckpoint, UnknownLeaf
+from server.store.case_keys import CaseKeys
+from server.store.errors import (
+    CorruptLog,
+    IllegalAppend,
+    IllegalOpen,
+    MalformedSeal,
+    UnknownCaseKey,
+    UnknownCheckpoint,
+    UnknownLeaf,
+)
 from server.store.recovery import Recovered, create_folder, recover
-from server.store.schema import DAMAGE, connect_reader
+from server.store.schema import CALL_KINDS, DAMAGE, connect_reader, fold_in
 from server.store.writer import Append, LogWriter, Outcome
 
 NO_LIMIT = -1  # SQLite's word for it
@@ -46,6 +55,8 @@ class LogStore:
         self._lock = lock
         self._reader = reader
         self._connection = connection
+        self._keys = recovered.keys
+        self._path = recovered.path
         self._waiting: dict[Append, asyncio.Future[list[Entry]]] = {}
         self._checkpoint = recovered.checkpoint
         self._tree_size = recovered.frontier.tree_size
@@ -54,6 +65,7 @@ class LogStore:
             recovered.path,
             signer=recovered.signer,
             frontier=recovered.frontier,
+            keys=recovered.keys,
             utc_now=utc_now,
             token_bytes=token_bytes,
             on_durable=self._on_durable,
@@ -71,8 +83,8 @@ class LogStore:
     ) -> "LogStore":
         """Open the log of a folder, or create folder, key and log.
 
-        Raises IllegalOpen (another process has it, another origin, key or log gone) and CorruptLog
-        (what is stored is not what was signed), which names the place.
+        A log of schema 1 is migrated first. Raises IllegalOpen (another process has it, another origin, a key
+        or the log gone) and CorruptLog (what is stored is not what was signed), which names the place.
         """
         reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-reader")
         loop = asyncio.get_running_loop()
@@ -115,6 +127,11 @@ class LogStore:
         """The verifier key of this log, as text."""
         return self._vkey
 
+    @property
+    def keys(self) -> CaseKeys:
+        """The keys of its cases, for what else is sealed with them."""
+        return self._keys
+
     async def append(self, drafts: Sequence[Draft], *, expect_number: int) -> list[Entry]:
         """Append drafts of one case together or not at all; returns once they are durable.
 
@@ -142,6 +159,10 @@ class LogStore:
         """Cases, the newest first; with `before`, those opened before that one."""
         return await self._read(self._read_case_ids, limit, before)
 
+    async def cases_in_call(self) -> list[str]:
+        """Cases whose newest call has no end."""
+        return await self._read(self._read_cases_in_call)
+
     async def find_command(self, case_id: str, actor_id: str, command_id: str) -> list[int] | None:
         """Numbers of the entries that a command made, or None if it made none."""
         return await self._read(self._read_command, case_id, actor_id, command_id)
@@ -164,6 +185,8 @@ class LogStore:
         lock, self._lock = self._lock, -1
         await asyncio.to_thread(self._writer.close)
         await self._loop.run_in_executor(self._reader, self._connection.close)
+        await self._loop.run_in_executor(self._reader, self._keys.close)
+        await self._loop.run_in_executor(self._reader, fold_in, self._path)
         self._reader.shutdown()
         os.close(lock)
 
@@ -192,19 +215,38 @@ class LogStore:
 
     def _read_entries(self, case_id: str, after: int, limit: int) -> list[Entry]:
         rows = self._connection.execute(
-            "SELECT envelope, body, salt, leaf_index, number FROM entries"
+            "SELECT leaf_index, number, envelope, sealed, ordinal, command_id FROM entries"
             " WHERE case_id = ? AND number > ? ORDER BY number LIMIT ?",
             (case_id, after, limit),
-        )
+        ).fetchall()
+        if not rows:
+            return []
+        try:
+            seal = self._keys.get(case_id)
+        except UnknownCaseKey as error:
+            raise CorruptLog(str(error)) from None
         entries = []
-        for envelope_bytes, body_bytes, salt, leaf_index, number in rows:
+        for expected, (leaf_index, number, envelope_bytes, sealed, ordinal, command_id) in enumerate(
+            rows, start=after + 1
+        ):
             try:
+                if number != expected:
+                    raise CorruptLog(f"entry {expected} of case {case_id} is missing from the log")
+                salt, body_bytes = seal.open_entry(number, ordinal, command_id, sealed)
                 entries.append(open_entry(envelope_bytes, body_bytes, salt, leaf_index))
-            except EvidenceError as error:
+            except (EvidenceError, MalformedSeal) as error:
                 raise CorruptLog(
                     f"leaf {leaf_index} (case {case_id}, entry {number}) is damaged: {error}"
                 ) from None
         return entries
+
+    def _read_cases_in_call(self) -> list[str]:
+        # Beside max() SQLite takes the other columns from the row that holds it ("bare columns").
+        rows = self._connection.execute(
+            "SELECT case_id FROM (SELECT case_id, kind, max(number) FROM entries"
+            f" WHERE {CALL_KINDS} GROUP BY case_id) WHERE kind = 'call_started'"
+        )
+        return [row[0] for row in rows]
 
     def _read_case_ids(self, limit: int, before: str | None) -> list[str]:
         if before is None:

@@ -1,47 +1,46 @@
-"""Opening the log: make it if it is new, and otherwise believe nothing that was not recomputed.
+"""Opening the log: make it if it is new, migrate it if it is old, and otherwise check its tail.
 
-Before a single entry is served, every leaf hash is computed from the stored envelope, every stored tree
-hash and the root from those, and the root is compared with the newest signed checkpoint. Numbers and
-chain of every case are followed, every body must open its commitment. What does not fit raises
-CorruptLog with the leaf, the case and the number.
+Before a single entry is served, the newest checkpoint's signature is verified, the last leaves are recomputed
+from the stored bytes (`walk`) on top of the stored tree hashes before them, and the root that results must be
+the one that was signed. Older leaves rest on the same root; reading all of them again is for the `audit`.
+What does not fit raises CorruptLog with its place.
 """
 
-import itertools
 import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
 
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
-from server.evidence.checkpoint import CheckpointSigner, encode_key, open_checkpoint, parse_checkpoint
-from server.evidence.entry import (
-    FIRST_PREVIOUS_HASH,
-    check_commitment,
-    check_successor,
-    hash_envelope,
-    parse_envelope,
-)
+from server.evidence.checkpoint import CheckpointSigner, parse_checkpoint
 from server.evidence.errors import EvidenceError
-from server.evidence.merkle import Frontier, hash_leaf, stored_count
+from server.evidence.merkle import Frontier, stored_count
+from server.store.case_keys import CaseKeys
 from server.store.errors import CorruptLog, IllegalOpen
-from server.store.keys import create_key, load_key, sync_folder
+from server.store.keys import (
+    AesKeyWrapper,
+    KeyWrapper,
+    create_signer,
+    load_or_create_secret,
+    load_signer,
+    sync_folder,
+)
+from server.store.migration import migrate, remove_plain_blobs
 from server.store.schema import DAMAGE, SCHEMA, SCHEMA_VERSION, connect_writer, schema_version
+from server.store.walk import Walk, open_note
 
+PLAIN_SCHEMA_VERSION = 1  # bodies and blobs lay there as they are
 SEED_SIZE_BYTES = 32  # RFC 8032 section 5.1.5
 OWNER_ONLY_FOLDER = 0o700  # bodies are personal data
-
-# leaf_index, case_id, number, actor_id, envelope, salt, body
-Row: TypeAlias = tuple[int, str, int, str, bytes, bytes, bytes]
+TAIL_LEAVES = 256  # at least; one tile of C2SP tlog-tiles, about 10 ms of work
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recovered:
-    """A log that was found whole."""
+    """A log whose tail was found whole."""
 
     path: Path
     signer: CheckpointSigner
+    keys: CaseKeys
     frontier: Frontier
     checkpoint: str
 
@@ -53,15 +52,24 @@ def recover(data_dir: Path, origin: str, token_bytes: Callable[[int], bytes]) ->
         connection = connect_writer(path)
     except DAMAGE as error:
         raise CorruptLog(f"{path} cannot be opened: {error}") from None
+    keys: CaseKeys | None = None
     try:
-        signer = CheckpointSigner(origin, _key(connection, data_dir, token_bytes))
-        frontier = _recompute(connection)
-        checkpoint = _newest_checkpoint(connection, signer, frontier)
-    except DAMAGE as error:
-        raise CorruptLog(f"{path} is damaged: {error}") from None
+        signer, wrapper = _keys(connection, data_dir, origin, token_bytes)
+        if schema_version(connection) == PLAIN_SCHEMA_VERSION:
+            migrate(connection, data_dir, wrapper, token_bytes)
+        remove_plain_blobs(data_dir)
+        keys = CaseKeys(path, wrapper, token_bytes)
+        checkpoint, tree_size = _newest_checkpoint(connection, signer)
+        frontier = _check_tail(connection, signer, keys, tree_size)
+    except BaseException as error:
+        if keys is not None:
+            keys.close()
+        if isinstance(error, DAMAGE):
+            raise CorruptLog(f"{path} is damaged: {error}") from None
+        raise
     finally:
         connection.close()
-    return Recovered(path=path, signer=signer, frontier=frontier, checkpoint=checkpoint)
+    return Recovered(path=path, signer=signer, keys=keys, frontier=frontier, checkpoint=checkpoint)
 
 
 def create_folder(data_dir: Path) -> None:
@@ -71,95 +79,99 @@ def create_folder(data_dir: Path) -> None:
         sync_folder(data_dir.parent)
 
 
-def _key(
-    connection: sqlite3.Connection, data_dir: Path, token_bytes: Callable[[int], bytes]
-) -> Ed25519PrivateKey:
-    """The key of this log. Log and key are born together, log first; one without the other is refused."""
-    path = data_dir / "log.key"
+def _keys(
+    connection: sqlite3.Connection, data_dir: Path, origin: str, token_bytes: Callable[[int], bytes]
+) -> tuple[CheckpointSigner, AesKeyWrapper]:
+    """The keys of this log. Log and keys are born together, log first; one without the other is refused."""
+    log_key, wrap_key = data_dir / "log.key", data_dir / "wrap.key"
     version = schema_version(connection)
-    if version not in (0, SCHEMA_VERSION):
+    if version not in (0, PLAIN_SCHEMA_VERSION, SCHEMA_VERSION):
         raise IllegalOpen(f"the log in {data_dir} has schema {version}: a newer Proofcall wrote it")
     if version == 0:
-        if path.exists():
-            raise IllegalOpen(f"{path} is there, but its log is gone: restore the log, or move the key away")
+        for path in (log_key, wrap_key):
+            if path.exists():
+                raise IllegalOpen(
+                    f"{path} is there, but its log is gone: restore the log, or move the key away"
+                )
         connection.executescript(SCHEMA)
-    if path.exists():
-        return load_key(path)
-    if connection.execute("SELECT 1 FROM checkpoints LIMIT 1").fetchone():
-        raise IllegalOpen(f"the log in {data_dir} was signed with a key that is gone: restore {path}")
-    return create_key(path, token_bytes(SEED_SIZE_BYTES))
-
-
-def _recompute(connection: sqlite3.Connection) -> Frontier:
-    """Walk through all entries in the order of the log; raises CorruptLog at the first that is wrong."""
-    problem = connection.execute("PRAGMA integrity_check(1)").fetchone()[0]
-    if problem != "ok":
-        raise CorruptLog(f"the database file is damaged: {problem}")
-    frontier = Frontier()
-    heads: dict[str, tuple[int, str]] = {}
-    rows = connection.execute(
-        "SELECT leaf_index, case_id, number, actor_id, envelope, salt, body FROM entries ORDER BY leaf_index"
+    if not log_key.exists() and connection.execute("SELECT 1 FROM checkpoints LIMIT 1").fetchone():
+        raise IllegalOpen(f"the log in {data_dir} was signed with a key that is gone: restore {log_key}")
+    sealed = version == SCHEMA_VERSION and connection.execute("SELECT 1 FROM case_keys LIMIT 1").fetchone()
+    if sealed and not wrap_key.exists():
+        raise IllegalOpen(
+            f"the log in {data_dir} was sealed with a key that is gone: restore {wrap_key}, without which no"
+            " body and no picture can be read"
+        )
+    signer = (
+        load_signer(log_key) if log_key.exists() else create_signer(log_key, token_bytes(SEED_SIZE_BYTES))
     )
-    stored = connection.execute("SELECT stored_index, hash FROM hashes ORDER BY stored_index")
-    for row in rows:
-        leaf_index, case_id, number = row[0], row[1], row[2]
-        where = f"leaf {leaf_index} (case {case_id}, entry {number})"
-        if leaf_index != frontier.tree_size:
-            raise CorruptLog(f"leaf {frontier.tree_size} is missing from the log: the next one is {where}")
-        try:
-            _check_row(row, heads)
-        except EvidenceError as error:
-            raise CorruptLog(f"{where} is damaged: {error}") from None
-        first_index = stored_count(frontier.tree_size)
-        frontier, computed = frontier.extend([hash_leaf(row[4])])
-        expected = list(enumerate(computed, start=first_index))
-        if list(itertools.islice(stored, len(expected))) != expected:
-            raise CorruptLog(f"{where} is damaged: its tree hashes are not those that were stored")
-    if stored.fetchone() is not None:
-        raise CorruptLog(f"entries are missing from the end of the log, after leaf {frontier.tree_size - 1}")
-    return frontier
+    wrapper = AesKeyWrapper(load_or_create_secret(wrap_key, token_bytes), token_bytes)
+    if version == SCHEMA_VERSION:
+        check_wrapper(connection, wrapper, wrap_key)
+    return CheckpointSigner(origin, signer), wrapper
 
 
-def _check_row(row: Row, heads: dict[str, tuple[int, str]]) -> None:
-    """Raise an EvidenceError unless the row continues its case; then move the head of the case on."""
-    _, case_id, number, actor_id, envelope_bytes, salt, body_bytes = row
-    envelope = parse_envelope(envelope_bytes)
-    last_number, last_hash = heads.get(case_id, (0, FIRST_PREVIOUS_HASH))
-    check_successor(envelope, case_id=case_id, number=last_number + 1, previous_hash=last_hash)
-    if (envelope.number, envelope.actor_id) != (number, actor_id):
-        raise CorruptLog(f"the row of case {case_id}, entry {number} is filed under another number or actor")
-    check_commitment(envelope, body_bytes, salt)
-    heads[case_id] = (envelope.number, hash_envelope(envelope_bytes))
+def check_wrapper(connection: sqlite3.Connection, wrapper: KeyWrapper, wrap_key: Path) -> None:
+    """Raise IllegalOpen if the key of any case was wrapped with another key."""
+    row = connection.execute(
+        "SELECT case_id, key_id FROM case_keys WHERE key_id != ? LIMIT 1", (wrapper.key_id,)
+    ).fetchone()
+    if row is not None:
+        raise IllegalOpen(
+            f"{wrap_key} is the key {wrapper.key_id}, but the key of case {row[0]} was wrapped with {row[1]}:"
+            " restore that one"
+        )
 
 
-def _newest_checkpoint(connection: sqlite3.Connection, signer: CheckpointSigner, frontier: Frontier) -> str:
-    """The newest note, once it was found to cover exactly what was recomputed; raises CorruptLog."""
+def _newest_checkpoint(connection: sqlite3.Connection, signer: CheckpointSigner) -> tuple[str, int]:
+    """The newest note and its size, once it was found to be signed by this log; raises CorruptLog."""
     row = connection.execute(
         "SELECT tree_size, note FROM checkpoints ORDER BY tree_size DESC LIMIT 1"
     ).fetchone()
     if row is None:
-        if frontier.tree_size:
-            raise CorruptLog(f"the log has {frontier.tree_size} leaves and no checkpoint at all")
-        first = signer.sign(0, frontier.root())
+        if _count_leaves(connection):
+            raise CorruptLog(f"the log has {_count_leaves(connection)} leaves and no checkpoint at all")
+        first = signer.sign(0, Frontier().root())
         connection.execute("INSERT INTO checkpoints (tree_size, note) VALUES (0, ?)", (first,))
-        return first
+        return first, 0
     tree_size, note = int(row[0]), str(row[1])
     try:
         origin = parse_checkpoint(note).origin
-        if origin != signer.key.name:
-            raise IllegalOpen(f"the log is called {origin} and was opened as {signer.key.name}")
-        checkpoint = open_checkpoint(note, signer.key)
     except EvidenceError as error:
-        raise CorruptLog(
-            f"the newest checkpoint (tree size {tree_size}) is not one of {encode_key(signer.key)}: {error}"
-        ) from None
-    if checkpoint.tree_size != tree_size or tree_size != frontier.tree_size:
-        raise CorruptLog(
-            f"the newest checkpoint is over {checkpoint.tree_size} leaves, the log holds {frontier.tree_size}"
-        )
-    if checkpoint.root_hash != frontier.root():
-        raise CorruptLog(
-            f"the root of {tree_size} leaves is {frontier.root().hex()}, "
-            f"but {checkpoint.root_hash.hex()} was signed"
-        )
-    return note
+        raise CorruptLog(f"the newest checkpoint (tree size {tree_size}) is damaged: {error}") from None
+    if origin != signer.key.name:
+        raise IllegalOpen(f"the log is called {origin} and was opened as {signer.key.name}")
+    open_note(note, signer.key, filed_under=tree_size)
+    return note, tree_size
+
+
+def _count_leaves(connection: sqlite3.Connection) -> int:
+    """How many leaves the log holds if none is missing between the others."""
+    return int(connection.execute("SELECT coalesce(max(leaf_index), -1) + 1 FROM entries").fetchone()[0])
+
+
+def _check_tail(
+    connection: sqlite3.Connection, signer: CheckpointSigner, keys: CaseKeys, tree_size: int
+) -> Frontier:
+    """The frontier of the log, whose newest checkpoint is over `tree_size` leaves; raises CorruptLog."""
+    leaves = _count_leaves(connection)
+    query = "SELECT coalesce(max(stored_index), -1) + 1 FROM hashes"
+    hashes = int(connection.execute(query).fetchone()[0])
+    if hashes > stored_count(leaves):
+        raise CorruptLog(f"entries are missing from the end of the log, after leaf {leaves - 1}")
+    if leaves != tree_size:
+        raise CorruptLog(f"the newest checkpoint is over {tree_size} leaves, the log holds {leaves}")
+    begin = max(0, leaves // TAIL_LEAVES * TAIL_LEAVES - TAIL_LEAVES)
+    walk = Walk(connection, begin=begin, seal_of=keys.get, key=signer.key)
+    for _ in walk.leaves():
+        pass
+    for case_id, (number, _) in walk.heads.items():
+        # By way of the index that every append and every reader goes.
+        (newest,) = connection.execute(
+            "SELECT max(number) FROM entries WHERE case_id = ?", (case_id,)
+        ).fetchone()
+        if newest != number:
+            raise CorruptLog(
+                f"case {case_id} ends with entry {newest} in its index, and with {number} in the log"
+            )
+    return walk.frontier

@@ -1,36 +1,54 @@
 """The tables of the log, and how a connection to them is opened.
 
-- `entries`: one row a leaf. `body` and `salt` are apart from `envelope`, so that they can be erased one
-  day and every proof still holds.
+- `entries`: one row a leaf. `sealed` holds salt and body under the key of the case, apart from `envelope`, so
+  that they can be erased one day and every proof still holds. `kind` repeats the envelope's for the index.
+- `case_keys`: a key for each case, wrapped; made in the transaction of the case's first entry.
 - `hashes`: complete subtrees of the Merkle tree in the order of `merkle.stored_index`.
 - `checkpoints`: every note that was ever signed; the primary key keeps one size from having two roots.
 """
 
+import contextlib
 import sqlite3
 from pathlib import Path
+from typing import TypeAlias
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 # What a damaged file can raise; the second when SQLite quotes a damaged schema in its message.
 DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
 BUSY_TIMEOUT_MS = 5000  # the writer is alone; a backup tool may hold a lock for a moment
 
-SCHEMA = f"""
-BEGIN IMMEDIATE;
+# What an index of the calls covers; a query must spell it like this for SQLite to use that index.
+CALL_KINDS = "kind IN ('call_started', 'call_ended')"
+
+ENTRIES = """
 CREATE TABLE entries (
     leaf_index INTEGER PRIMARY KEY,
     case_id    TEXT NOT NULL,
     number     INTEGER NOT NULL,
+    kind       TEXT NOT NULL,
     envelope   BLOB NOT NULL,
-    salt       BLOB NOT NULL,
-    body       BLOB NOT NULL,
+    sealed     BLOB NOT NULL,
     actor_id   TEXT NOT NULL,
     command_id TEXT,
     ordinal    INTEGER NOT NULL
 ) STRICT;
+CREATE TABLE case_keys (
+    case_id TEXT PRIMARY KEY,
+    key_id  TEXT NOT NULL,
+    wrapped BLOB NOT NULL
+) STRICT;
+"""
+INDICES = f"""
 CREATE UNIQUE INDEX entry_of_case ON entries (case_id, number);
 CREATE UNIQUE INDEX entry_of_command ON entries (case_id, actor_id, command_id, ordinal)
     WHERE command_id IS NOT NULL;
 CREATE INDEX first_of_case ON entries (leaf_index) WHERE number = 1;
+CREATE INDEX call_of_case ON entries (case_id, number, kind) WHERE {CALL_KINDS};
+"""
+SCHEMA = f"""
+BEGIN IMMEDIATE;
+{ENTRIES}
+{INDICES}
 CREATE TABLE hashes (
     stored_index INTEGER PRIMARY KEY,
     hash         BLOB NOT NULL
@@ -42,6 +60,14 @@ CREATE TABLE checkpoints (
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
+INSERT_ENTRY = (
+    "INSERT INTO entries"
+    " (leaf_index, case_id, number, kind, envelope, sealed, actor_id, command_id, ordinal)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
+)
+INSERT_KEY = "INSERT INTO case_keys (case_id, key_id, wrapped) VALUES (?, ?, ?)"
+# In the order of INSERT_ENTRY.
+EntryRow: TypeAlias = tuple[int, str, int, str, bytes, bytes, str, str | None, int]
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
@@ -66,6 +92,12 @@ def connect_reader(path: Path) -> sqlite3.Connection:
         timeout=BUSY_TIMEOUT_MS / 1000,
         check_same_thread=False,
     )
+
+
+def fold_in(path: Path) -> None:
+    """Copy the WAL into the database file and remove it, so that a closed log is one file; may fail."""
+    with contextlib.suppress(*DAMAGE), contextlib.closing(connect_writer(path)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def schema_version(connection: sqlite3.Connection) -> int:

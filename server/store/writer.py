@@ -2,8 +2,8 @@
 
 While a transaction is being fsynced the next appends gather in the queue; the writer then takes them all
 (group commit), so that fifty writers pay for one fsync, and for one signature. In the transaction:
-entries, tree hashes, the checkpoint that covers them. Only when it is on the disk does anybody hear of
-it: `on_durable` is called with all outcomes and the note, in the writer's thread.
+entries, the keys of new cases, tree hashes, the checkpoint that covers them. Only when it is on the disk does
+anybody hear of it: `on_durable` is called with all outcomes and the note, in the writer's thread.
 
 A disk that is full is a passing state: the group fails, the log stays as it was. Any other error of the
 disk leaves open what the disk holds, so the writer refuses everything from then on; the next start
@@ -22,8 +22,10 @@ from server.evidence.checkpoint import CheckpointSigner
 from server.evidence.entry import FIRST_PREVIOUS_HASH, SALT_SIZE_BYTES, Draft, Entry, hash_envelope, seal
 from server.evidence.errors import EvidenceError
 from server.evidence.merkle import Frontier, stored_count
+from server.store.case_keys import CaseKeys
 from server.store.errors import FailedAppend, IllegalAppend, IllegalRepeat, OverloadedLog, StoreError
-from server.store.schema import connect_writer
+from server.store.schema import INSERT_ENTRY, INSERT_KEY, EntryRow, connect_writer
+from server.store.sealing import NONCE_SIZE_BYTES, CaseSeal
 
 MAX_PENDING_APPENDS = 4096  # about two seconds of work; who comes later is refused at once
 MAX_GROUP_APPENDS = 256  # bounds a transaction to about 20 ms, and so the wait of whoever just missed it
@@ -51,6 +53,7 @@ class LogWriter:
         *,
         signer: CheckpointSigner,
         frontier: Frontier,
+        keys: CaseKeys,
         utc_now: Callable[[], datetime],
         token_bytes: Callable[[int], bytes],
         on_durable: OnDurable,
@@ -58,6 +61,7 @@ class LogWriter:
         self._path = path
         self._signer = signer
         self._frontier = frontier
+        self._keys = keys
         self._utc_now = utc_now
         self._token_bytes = token_bytes
         self._on_durable = on_durable
@@ -115,7 +119,7 @@ class LogWriter:
             return [(append, self._failure) for append in group], None
         try:
             connection.execute("BEGIN IMMEDIATE")
-            transaction = _Transaction(connection, self._frontier.tree_size)
+            transaction = _Transaction(connection, self._keys, self._token_bytes, self._frontier.tree_size)
             outcomes: list[Outcome] = []
             for append in group:
                 try:
@@ -179,11 +183,21 @@ class LogWriter:
 class _Transaction:
     """What a group has gathered: rows to insert, and the state of its cases as of the last of them."""
 
-    def __init__(self, connection: sqlite3.Connection, tree_size: int) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        keys: CaseKeys,
+        token_bytes: Callable[[int], bytes],
+        tree_size: int,
+    ) -> None:
         self._connection = connection
+        self._keys = keys
+        self._token_bytes = token_bytes
+        self._new_seals: dict[str, CaseSeal] = {}
+        self._new_keys: list[tuple[str, str, bytes]] = []
         self._heads: dict[str, tuple[int, str]] = {}
         self._commands: set[tuple[str, str, str]] = set()
-        self._rows: list[tuple[int, str, int, bytes, bytes, bytes, str, str | None, int]] = []
+        self._rows: list[EntryRow] = []
         self.next_leaf_index = tree_size
         self.entries: list[Entry] = []
 
@@ -206,6 +220,7 @@ class _Transaction:
         return self._connection.execute(query, key).fetchone() is not None
 
     def add(self, append: Append, entries: list[Entry]) -> None:
+        seal = self._seal_of(entries[0])
         for ordinal, (draft, body_bytes, entry) in enumerate(
             zip(append.drafts, append.body_bytes, entries, strict=True)
         ):
@@ -215,9 +230,16 @@ class _Transaction:
                     entry.leaf_index,
                     envelope.case_id,
                     envelope.number,
+                    envelope.kind,
                     entry.envelope_bytes,
-                    entry.salt,
-                    body_bytes,
+                    seal.seal_entry(
+                        envelope.number,
+                        ordinal,
+                        draft.command_id,
+                        salt=entry.salt,
+                        body=body_bytes,
+                        nonce=self._token_bytes(NONCE_SIZE_BYTES),
+                    ),
                     envelope.actor_id,
                     draft.command_id,
                     ordinal,
@@ -230,13 +252,20 @@ class _Transaction:
         self.entries.extend(entries)
 
     def insert(self, hashes: list[bytes], *, first_stored_index: int) -> None:
-        self._connection.executemany(
-            "INSERT INTO entries"
-            " (leaf_index, case_id, number, envelope, salt, body, actor_id, command_id, ordinal)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            self._rows,
-        )
+        self._connection.executemany(INSERT_KEY, self._new_keys)
+        self._connection.executemany(INSERT_ENTRY, self._rows)
         self._connection.executemany(
             "INSERT INTO hashes (stored_index, hash) VALUES (?, ?)",
             enumerate(hashes, start=first_stored_index),
         )
+
+    def _seal_of(self, first: Entry) -> CaseSeal:
+        """The seal of the case of an append; made with its first entry."""
+        case_id = first.envelope.case_id
+        if case_id in self._new_seals:
+            return self._new_seals[case_id]
+        if first.envelope.number > 1:
+            return self._keys.get(case_id)
+        self._new_seals[case_id], row = self._keys.make(case_id)
+        self._new_keys.append(row)
+        return self._new_seals[case_id]

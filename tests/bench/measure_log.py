@@ -82,7 +82,7 @@ async def _measure_verification(log: LogStore, folder: Path) -> Row:
         ],
         expect_number=last,
     )
-    blobs = await BlobStore.open(folder)
+    blobs = await BlobStore.prepare(folder, log.keys)
     package = await export_package(log, blobs, case_id, up_to=last + 1)
     rates: list[float] = []
     for _ in range(TURNS):

@@ -12,9 +12,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
-from media.router import Output, Router, SendRtcp, SendRtp, SlotsChanged
+from media.journal import Journal, Segment
+from media.router import Output, Router, SegmentCut, SendRtcp, SendRtp, SlotsChanged
 from media.rtcp import (
     FullIntraRequest,
     Nack,
@@ -36,6 +38,7 @@ from media.sdp import (
 )
 
 START = 1000.0
+CLOCK_ZERO_AT = datetime(2026, 3, 4, 5, 6, 7, tzinfo=UTC)
 TICK_S = 0.005  # finer than any deadline is far from the next
 CLOCK_RATES = {"audio": 48_000, "video": 90_000}
 PACKET_TIMES_S = {"audio": 0.02, "video": 1 / 30}
@@ -211,6 +214,7 @@ class SimulatedCall:
         self.heard: dict[str, list[Heard]] = {}
         self.told: dict[str, list[tuple[float, RtcpPacket]]] = {}
         self.moved: list[str] = []
+        self.cut: dict[str, list[Segment]] = {}
         self.offers: dict[str, Offer] = {}
         self.answered: dict[str, int] = {}  # how much of what a peer was told it has acted on
 
@@ -251,6 +255,8 @@ class SimulatedCall:
                     ]
                 case SlotsChanged():
                     self.moved.append(output.peer_id)
+                case SegmentCut():
+                    self.cut.setdefault(output.peer_id, []).append(output.segment)
 
     def _hear(self, receiver_id: str, packet: bytes) -> None:
         self.heard[receiver_id].append(
@@ -312,10 +318,14 @@ class Join:
 
 @dataclass(frozen=True, slots=True)
 class Admit:
+    """With `journal` what the peer sends is kept, and lies in `cut`."""
+
     peer_id: str
+    journal: bool = False
 
     def play(self, call: SimulatedCall) -> None:
-        call.perform(call.router.admit(self.peer_id, call.now))
+        journal = Journal(clock_zero_at=CLOCK_ZERO_AT) if self.journal else None
+        call.perform(call.router.admit(self.peer_id, call.now, journal))
 
 
 @dataclass(frozen=True, slots=True)

@@ -296,20 +296,31 @@ def fill(buffer: PictureBuffer, packets: Sequence[bytes], codec_name: str = VP8,
         keep(buffer, packet, codec_name, now)
 
 
-def test_a_picture_is_named_by_its_packets_and_the_arrival_of_its_last() -> None:
+def test_a_picture_is_named_by_its_packets_and_the_arrival_of_their_first_and_last() -> None:
     packets = stream("K2 p3 p1")
     buffer = PictureBuffer()
-    for now, place in enumerate([0, 1, 4, 2, 3]):
+    for now, place in enumerate([1, 0, 4, 2, 3], start=1):
         keep(buffer, packets[place], VP8, float(now))
-    request = buffer.newest_picture(4.5)
+    request = buffer.newest_picture(5.5)
     assert request == PictureRequest(
         codec_name=VP8,
         ssrc=SSRC,
         rtp_timestamp=TICKS,
-        arrived=4.0,
+        first_arrived=1.0,
+        arrived=5.0,
         packets=tuple(packets[:5]),
     )
     assert (request.first_sequence_number, request.last_sequence_number) == (FIRST, FIRST + 4)
+
+
+def test_a_picture_had_arrived_when_the_last_repair_of_what_it_rests_on_had() -> None:
+    packets = stream("K2 p1 p1 p1")
+    buffer = PictureBuffer()
+    for now, place in enumerate([0, 1, 3, 4, 2], start=1):
+        keep(buffer, packets[place], VP8, float(now))
+    request = buffer.newest_picture(5.5)
+    assert request.packets == tuple(packets[:5])
+    assert (request.first_arrived, request.arrived) == (1.0, 5.0)
 
 
 def test_padding_belongs_to_no_picture_and_breaks_none() -> None:

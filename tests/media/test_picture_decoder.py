@@ -105,6 +105,7 @@ async def test_a_change_of_resolution_is_followed(decoder: PictureDecoder, codec
         codec_name=codec_name,
         ssrc=0x5EED,
         rtp_timestamp=9 * TICKS,
+        first_arrived=1.0,
         arrived=1.0,
         packets=tuple(rtp_packets([*small, *large])),
     )
@@ -132,6 +133,7 @@ async def test_what_makes_no_picture_is_undecodable_and_the_next_is_decoded(deco
             codec_name=codec_name,
             ssrc=1,
             rtp_timestamp=0,
+            first_arrived=0.0,
             arrived=0.0,
             packets=(rtp_packet(payload, sequence_number=0, rtp_timestamp=0, marker=True),),
         )

@@ -290,7 +290,7 @@ async def test_gaps_of_microphone_and_network_are_in_the_log(
 async def test_a_call_whose_service_died_within_a_gap_is_ended_and_the_case_goes_on(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def nothing(*_: object) -> None:
+    async def nothing(*_: object, **__: object) -> None:
         return
 
     async with calling(tmp_path) as caller:
@@ -301,7 +301,7 @@ async def test_a_call_whose_service_died_within_a_gap_is_ended_and_the_case_goes
         actor_id, session_id = next(iter(case.state.call.in_call.items()))
         actor = Actor(role="courier", actor_id=actor_id, session_id=session_id)
         await case.handle(StartGap(cause="network", age_ms=5), actor)
-        monkeypatch.setattr(caller.service.calls, "recover", nothing)  # it says nothing more
+        monkeypatch.setattr(caller.service.calls, "_interrupt", nothing)  # it says nothing more
         peer.close()
         await socket.close()
     async with calling(tmp_path) as caller:
@@ -310,6 +310,8 @@ async def test_a_call_whose_service_died_within_a_gap_is_ended_and_the_case_goes
         assert await log_of(caller, case_id, "call_quality") == []
         (left,) = await log_of(caller, case_id, "left")
         assert left["body"]["reason"] == "interrupted"
+        (over,) = await log_of(caller, case_id, "call_ended")
+        assert over["body"]["reason"] == "aborted"
 
 
 async def test_a_log_longer_than_a_page_arrives_whole_while_it_grows(caller: Caller) -> None:

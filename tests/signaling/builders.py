@@ -24,6 +24,9 @@ from signaling.entries import (
     FrameSealed,
     GapSum,
     PacketSpan,
+    SegmentLost,
+    SegmentSealed,
+    SegmentStream,
     Traffic,
     WayQuality,
 )
@@ -72,6 +75,41 @@ def frame_of(actor: Actor) -> FrameSealed:
             ssrc=1, first_sequence_number=65_535, last_sequence_number=3, count=5, sha256="cd" * 32
         ),
         pressed_at=START_AT,
+    )
+
+
+def segment(number: int, call_number: int = 1) -> SegmentSealed:
+    sound = SegmentStream(
+        ssrc=7,
+        mid="0",
+        media="audio",
+        codec="opus",
+        payload_type=111,
+        clock_rate=48_000,
+        channels=2,
+        parameters="useinbandfec=1",
+        packets=250,
+    )
+    return SegmentSealed(
+        call_number=call_number,
+        segment=number,
+        blob=Blob(sha256="ef" * 32, size_bytes=9_000, media_type="application/x-rtpdump"),
+        began_at=START_AT,
+        ended_at=START_AT + timedelta(seconds=5),
+        packets=250,
+        reason="full",
+        streams=(sound,),
+    )
+
+
+def lost_segment(number: int, call_number: int = 1) -> SegmentLost:
+    return SegmentLost(
+        call_number=call_number,
+        segment=number,
+        began_at=START_AT,
+        ended_at=START_AT + timedelta(seconds=5),
+        packets=250,
+        reason="overloaded",
     )
 
 

@@ -9,6 +9,7 @@ from signaling.case import (
     LEGAL,
     MAX_IN_CALL,
     MAX_LINKS,
+    MAX_RANGES,
     Actor,
     Append,
     CaptureFrame,
@@ -23,13 +24,19 @@ from signaling.commands import (
     Depart,
     EndCase,
     EndGap,
+    EndReading,
     FrameCaptured,
     IssueLink,
     Join,
     Leave,
+    LoseSegment,
     RecordExport,
+    RecordPlayback,
+    RecordRead,
+    RecordRefusal,
     RecordView,
     RevokeLink,
+    SealSegment,
     SendText,
     StartGap,
     TakeFrame,
@@ -49,6 +56,9 @@ from signaling.entries import (
     Left,
     LinkIssued,
     LinkRevoked,
+    PlayedBack,
+    Read,
+    Refused,
     Text,
     Viewed,
     encode_body,
@@ -59,12 +69,14 @@ from signaling.errors import (
     IllegalInPhase,
     IllegalLink,
     IllegalOutsideCall,
+    IllegalSegment,
     IllegalWhenFull,
     IllegalWithoutConsent,
     MalformedEntry,
     SignalingError,
     UnknownFrame,
     UnknownParticipant,
+    UnknownRecording,
 )
 from signaling.values import ActorId
 from tests.signaling.builders import (
@@ -81,10 +93,12 @@ from tests.signaling.builders import (
     Log,
     frame_of,
     link,
+    lost_segment,
     opened_case,
     person,
     quality,
     running_call,
+    segment,
     traffic,
 )
 
@@ -106,8 +120,16 @@ EVERY_COMMAND: list[Command] = [
     EndGap(cause="network", duration_ms=5_000),
     FrameCaptured(frame=frame_of(COURIER)),
     FAILED,
-    RecordView(number=99),
-    RecordExport(),
+    RecordView(number=99, authenticated_by="link"),
+    RecordExport(authenticated_by="link"),
+    SealSegment(segment=segment(1)),
+    LoseSegment(segment=lost_segment(1)),
+    RecordPlayback(
+        call_number=1, of=COURIER.actor_id, part=1, first_segment=1, last_segment=1, authenticated_by="link"
+    ),
+    RecordRead(after=0, up_to=3, live=False, authenticated_by="link"),
+    EndReading(after=0, up_to=3, authenticated_by="link"),
+    RecordRefusal(what="export_case", reason="not_for_role", authenticated_by="link"),
 ]
 
 
@@ -296,10 +318,12 @@ def test_a_first_view_is_an_entry_for_each_who_looks() -> None:
     log.give(CUSTOMER, FrameCaptured(frame=frame_of(COURIER)))
     number = log.state.last_number
     for viewer in (QA, CUSTOMER):
-        assert log.give(viewer, RecordView(number=number)) == [Viewed(number=number)]
-        assert log.give(viewer, RecordView(number=number)) == []
+        assert log.give(viewer, RecordView(number=number, authenticated_by="link")) == [
+            Viewed(number=number, authenticated_by="link")
+        ]
+        assert log.give(viewer, RecordView(number=number, authenticated_by="link")) == []
     with pytest.raises(UnknownFrame):
-        log.give(QA, RecordView(number=1))
+        log.give(QA, RecordView(number=1, authenticated_by="link"))
 
 
 # The end
@@ -330,9 +354,13 @@ def test_an_ended_case_hears_nothing_more_but_can_be_reviewed() -> None:
         log.give(API, link(STRANGER))
     reviewer = person("qa", "later")
     assert [type(body) for body in log.give(API, link(reviewer))] == [LinkIssued]
-    assert log.give(reviewer, RecordView(number=number)) == [Viewed(number=number)]
+    assert log.give(reviewer, RecordView(number=number, authenticated_by="link")) == [
+        Viewed(number=number, authenticated_by="link")
+    ]
     before = log.state.last_number
-    assert log.give(reviewer, RecordExport()) == [Exported(entries_before=before)]
+    assert log.give(reviewer, RecordExport(authenticated_by="link")) == [
+        Exported(entries_before=before, authenticated_by="link")
+    ]
     assert log.give(CUSTOMER, Leave()) == []
 
 
@@ -358,7 +386,7 @@ def test_what_the_table_does_not_allow_raises_and_changes_nothing(actor: Actor, 
             try:
                 decide(log.state, command, actor, log.now_at)
             except SignalingError as error:
-                assert isinstance(error, UnknownFrame | IllegalInPhase)
+                assert isinstance(error, UnknownFrame | UnknownRecording | IllegalInPhase)
         assert log.state == before
 
 
@@ -498,3 +526,178 @@ def test_a_stored_entry_is_read_typed() -> None:
     assert (entry.number, entry.kind, entry.body, entry.hash) == (2, "consented", body, "2" * 64)
     with pytest.raises(MalformedEntry):
         read_entry(envelope, {"statement": "I agree."}, "2" * 64)
+
+
+# The journal
+
+
+def test_segments_are_numbered_without_holes_for_each_sender_in_each_call() -> None:
+    log = running_call(CUSTOMER, COURIER)
+    assert log.give(COURIER, SealSegment(segment=segment(1))) == [segment(1)]
+    log.give(COURIER, LoseSegment(segment=lost_segment(2)))
+    log.give(CUSTOMER, SealSegment(segment=segment(1)))
+    for number in (1, 2, 4):
+        for command in (SealSegment(segment=segment(number)), LoseSegment(segment=lost_segment(number))):
+            with pytest.raises(IllegalSegment):
+                log.give(COURIER, command)
+    log.give(COURIER, SealSegment(segment=segment(3)))
+    with pytest.raises(IllegalSegment):
+        log.give(COURIER, SealSegment(segment=segment(1, call_number=2)))
+    for again in (Leave(), Join()):
+        for actor in (CUSTOMER, COURIER):
+            log.give(actor, again)
+    log.give(COURIER, SealSegment(segment=segment(1, call_number=2)))
+    assert log.state.segments == {
+        (1, COURIER.actor_id): 3,
+        (1, CUSTOMER.actor_id): 1,
+        (2, COURIER.actor_id): 1,
+    }
+
+
+def test_a_segment_is_sealed_though_its_sender_has_left_and_the_case_has_ended() -> None:
+    log = running_call(COURIER, watching=[QA])
+    log.give(COURIER, Leave())
+    log.give(API, EndCase())
+    log.give(API, RevokeLink(link_id=COURIER.actor_id))
+    assert log.give(COURIER, SealSegment(segment=segment(1))) == [segment(1)]
+
+
+def test_a_log_whose_segments_have_a_hole_is_refused() -> None:
+    log = running_call(COURIER)
+    for body in (segment(2), lost_segment(2), segment(1, call_number=2)):
+        with pytest.raises(IllegalEntry):
+            log.append(Append(actor=COURIER, body=body))
+
+
+def test_a_call_that_the_next_process_ends_is_aborted() -> None:
+    log = running_call(CUSTOMER, COURIER)
+    log.give(CUSTOMER, Depart(reason="interrupted", aborted=True))
+    ended = log.give(COURIER, Depart(reason="interrupted", aborted=True))[-1]
+    assert isinstance(ended, CallEnded) and ended.reason == "aborted"
+    stopped = running_call(CUSTOMER).give(CUSTOMER, Depart(reason="interrupted"))[-1]
+    assert isinstance(stopped, CallEnded) and stopped.reason == "ended"
+
+
+# Custody
+
+
+def read(after: int, up_to: int, *, live: bool = False) -> RecordRead:
+    return RecordRead(after=after, up_to=up_to, live=live, authenticated_by="link")
+
+
+def was_read(after: int, up_to: int, *, live: bool = False) -> list[Read]:
+    return [Read(after=after, up_to=up_to, live=live, authenticated_by="link")]
+
+
+def case_of_texts(count: int) -> Log:
+    """Entry 1 to 3: the case and two links; then texts of the customer."""
+    log = opened_case(CUSTOMER, QA)
+    for number in range(count):
+        log.give(CUSTOMER, SendText(text=str(number)))
+    return log
+
+
+def test_what_was_read_is_told_once_and_what_is_new_again() -> None:
+    log = case_of_texts(5)
+    assert log.give(QA, read(0, 4)) == was_read(0, 4)
+    assert log.give(QA, read(0, 4)) == []
+    assert log.give(QA, read(2, 8)) == was_read(2, 8)
+    assert log.give(QA, read(0, 8)) == []
+    assert log.give(CUSTOMER, read(0, 8)) == was_read(0, 8), "another reader is another matter"
+
+
+def test_what_was_skipped_is_no_less_a_reading_when_it_comes() -> None:
+    log = case_of_texts(5)
+    log.give(QA, read(6, 8))
+    assert log.give(QA, read(0, 3)) == was_read(0, 3)
+    assert log.give(QA, read(3, 6)) == was_read(3, 6)
+    assert log.state.reading[QA.actor_id].ranges == ((0, 8),)
+
+
+def test_reading_of_readings_makes_no_entry() -> None:
+    log = case_of_texts(1)
+    assert log.give(QA, read(0, log.state.last_number)) != []
+    log.give(API, RecordExport(authenticated_by="api_key"))
+    log.give(CUSTOMER, read(0, 4))
+    for after in range(log.state.last_number + 1):
+        assert log.give(QA, read(after, log.state.last_number)) == []
+
+
+def test_a_customer_who_is_shown_no_body_has_read_nothing() -> None:
+    log = opened_case(CUSTOMER, QA)
+    assert log.give(CUSTOMER, read(0, 3)) == []
+    assert log.give(QA, read(0, 3)) == was_read(0, 3)
+
+
+def test_what_is_read_live_is_covered_until_it_is_closed() -> None:
+    log = case_of_texts(1)
+    assert log.give(QA, read(0, 4, live=True)) == was_read(0, 4, live=True)
+    log.give(CUSTOMER, SendText(text="live"))
+    assert log.give(QA, read(4, 6)) == [], "a second page of the same person reads what they read live"
+    assert log.give(QA, EndReading(after=0, up_to=6, authenticated_by="link")) == was_read(4, 6)
+    assert log.give(QA, read(4, 6)) == []
+    log.give(CUSTOMER, SendText(text="later"))
+    assert log.give(QA, read(7, 8)) == was_read(7, 8)
+
+
+def test_a_page_that_comes_and_goes_with_nothing_new_makes_no_entry() -> None:
+    log = case_of_texts(1)
+    log.give(QA, read(0, 4, live=True))
+    for _ in range(3):
+        number = log.state.last_number
+        assert log.give(QA, EndReading(after=number, up_to=number, authenticated_by="link")) == []
+        assert log.give(QA, read(number, number, live=True)) == []
+
+
+def test_live_reading_that_could_not_be_announced_is_told_at_its_end() -> None:
+    log = case_of_texts(3)
+    assert log.give(CUSTOMER, EndReading(after=4, up_to=6, authenticated_by="link")) == was_read(4, 6)
+
+
+def test_readings_that_are_far_apart_are_remembered_up_to_a_bound() -> None:
+    log = case_of_texts(3 * MAX_RANGES)
+    for after in range(0, 3 * MAX_RANGES, 2):
+        log.give(QA, read(after, after + 1))
+    ranges = log.state.reading[QA.actor_id].ranges
+    assert len(ranges) == MAX_RANGES
+    assert log.give(QA, read(0, 1)) == was_read(0, 1), "what was forgotten is told again"
+
+
+def test_a_playback_is_of_segments_that_are_there() -> None:
+    log = running_call(COURIER, watching=[QA])
+    play = RecordPlayback(
+        call_number=1, of=COURIER.actor_id, part=1, first_segment=1, last_segment=2, authenticated_by="link"
+    )
+    log.give(COURIER, SealSegment(segment=segment(1)))
+    with pytest.raises(UnknownRecording):
+        log.give(QA, play)
+    log.give(COURIER, LoseSegment(segment=lost_segment(2)))
+    [played] = log.give(QA, play)
+    assert isinstance(played, PlayedBack) and (played.first_segment, played.last_segment) == (1, 2)
+    assert log.give(QA, play) == [played], "each time is an entry"
+
+
+def test_a_refusal_is_written_also_of_a_person_of_another_case() -> None:
+    log = opened_case(CUSTOMER)
+    for actor in (STRANGER, API):
+        refusal = RecordRefusal(what="export_case", reason="other_case", authenticated_by="link")
+        assert log.give(actor, refusal) == [
+            Refused(what="export_case", reason="other_case", authenticated_by="link")
+        ]
+
+
+# Long cases
+
+
+def test_an_entry_costs_the_same_at_the_end_of_a_long_case() -> None:
+    log = running_call(CUSTOMER, COURIER, watching=[QA])
+    frame = FrameCaptured(frame=frame_of(COURIER))
+    for _ in range(2_000):
+        log.give(CUSTOMER, frame)
+        log.give(QA, RecordView(number=log.state.last_number, authenticated_by="link"))
+    middle = log.state
+    frames = middle.frames
+    log.give(CUSTOMER, frame)
+    assert len(frames) == len(middle.frames) == 2_000, "an older state stays as it was"
+    assert len(log.state.frames) == 2_001
+    assert log.state.frames._places is frames._places, "and is not copied for the next one"

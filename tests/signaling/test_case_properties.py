@@ -12,17 +12,24 @@ from signaling.commands import (
     Depart,
     EndCase,
     EndGap,
+    EndReading,
     FrameCaptured,
     Join,
     Leave,
+    LoseSegment,
     RecordExport,
+    RecordPlayback,
+    RecordRead,
+    RecordRefusal,
     RecordView,
     RevokeLink,
+    SealSegment,
     SendText,
     StartGap,
     TakeFrame,
 )
 from signaling.entries import (
+    BOOKKEEPING,
     Body,
     CallEnded,
     CallQuality,
@@ -47,9 +54,11 @@ from tests.signaling.builders import (
     Log,
     frame_of,
     link,
+    lost_segment,
     opened_case,
     person,
     quality,
+    segment,
     traffic,
 )
 
@@ -58,14 +67,38 @@ PEOPLE = [CUSTOMER, COURIER, QA, person("qa", "second"), person("courier", "thir
 CAUSES: list[GapCause] = ["network", "microphone_off", "camera_off", "page_hidden"]
 
 COMMANDS = st.one_of(
-    st.sampled_from([CONSENT, Join(), Leave(), SendText(text="hello"), RecordExport()]),
+    st.sampled_from(
+        [CONSENT, Join(), Leave(), SendText(text="hello"), RecordExport(authenticated_by="link")]
+    ),
     st.sampled_from([CONSENT, Join(), Leave(), Depart(reason="lost"), Depart(reason="interrupted")]),
     st.builds(StartGap, cause=st.sampled_from(CAUSES), age_ms=st.integers(0, 9_000)),
     st.builds(EndGap, cause=st.sampled_from(CAUSES), duration_ms=st.integers(0, 9_000)),
     st.builds(TakeFrame, of=st.sampled_from([someone.actor_id for someone in PEOPLE])),
     st.builds(RevokeLink, link_id=st.sampled_from([someone.actor_id for someone in PEOPLE])),
     st.builds(FrameCaptured, frame=st.sampled_from([frame_of(someone) for someone in PEOPLE])),
-    st.builds(RecordView, number=st.integers(min_value=0, max_value=40)),
+    st.builds(RecordView, number=st.integers(min_value=0, max_value=40), authenticated_by=st.just("link")),
+    st.builds(SealSegment, segment=st.builds(segment, st.integers(1, 4), st.integers(1, 2))),
+    st.builds(LoseSegment, segment=st.builds(lost_segment, st.integers(1, 4), st.integers(1, 2))),
+    st.builds(
+        RecordRead,
+        after=st.integers(0, 40),
+        up_to=st.integers(0, 40),
+        live=st.booleans(),
+        authenticated_by=st.just("link"),
+    ),
+    st.builds(
+        EndReading, after=st.integers(0, 40), up_to=st.integers(0, 40), authenticated_by=st.just("link")
+    ),
+    st.builds(
+        RecordPlayback,
+        call_number=st.integers(1, 2),
+        of=st.sampled_from([someone.actor_id for someone in PEOPLE]),
+        part=st.just(1),
+        first_segment=st.integers(1, 3),
+        last_segment=st.integers(1, 3),
+        authenticated_by=st.just("link"),
+    ),
+    st.just(RecordRefusal(what="export_case", reason="not_for_role", authenticated_by="link")),
     st.builds(link, st.sampled_from(PEOPLE)),
     st.just(EndCase()),
 )
@@ -161,7 +194,7 @@ def test_nothing_is_said_after_the_end(steps: list[tuple[Actor, Command]]) -> No
     kinds = play(steps).kinds()
     if "case_ended" in kinds:
         after = kinds[kinds.index("case_ended") + 1 :]
-        late = {"link_issued", "link_revoked", "frame_sealed", "frame_failed", "viewed", "exported"}
+        late = {"link_issued", "link_revoked", "frame_sealed", "frame_failed", *BOOKKEEPING}
         assert set(after) <= late
 
 
@@ -180,3 +213,20 @@ def test_giving_a_command_again_after_it_took_effect_changes_no_ones_place(
                 continue
             assert log.give(actor, command) == []
     assert log.state.phase == phase
+
+
+@settings(max_examples=150, deadline=None)
+@given(STEPS, st.sampled_from([CUSTOMER, QA]), st.integers(0, 40), st.integers(0, 40))
+def test_reading_the_same_again_never_makes_an_entry(
+    steps: list[tuple[Actor, Command]], reader: Actor, after: int, up_to: int
+) -> None:
+    log = play(steps)
+    page = RecordRead(after=after, up_to=up_to, live=False, authenticated_by="link")
+    try:
+        log.give(reader, page)
+    except SignalingError:
+        return
+    assert log.give(reader, page) == []
+    newest = RecordRead(after=0, up_to=log.state.last_number, live=False, authenticated_by="link")
+    log.give(reader, newest)
+    assert log.give(reader, replace(newest, up_to=log.state.last_number)) == [], "nor its own entry"

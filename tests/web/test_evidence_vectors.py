@@ -16,6 +16,7 @@ from server.evidence.canonical import encode_canonical
 from server.evidence.checkpoint import CheckpointSigner, encode_key
 from server.evidence.entry import FIRST_PREVIOUS_HASH, Draft, Entry, encode_body, envelope_fields, seal
 from server.evidence.merkle import Frontier, hash_leaf, inclusion_hashes
+from server.evidence.signer import Ed25519Signer
 
 FILE = Path(__file__).parent / "evidence_vectors.json"
 BEGIN_AT = datetime(2026, 11, 22, 14, 3, 22, 123000, tzinfo=UTC)
@@ -90,7 +91,7 @@ def make_vectors() -> dict[str, Any]:
     leaves = [ours.get(index) or hash_leaf(b"another case %d" % index) for index in range(tree_size)]
     frontier, stored = Frontier().extend(leaves)
     key = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
-    signer = CheckpointSigner("proofcall.local/log", key)
+    signer = CheckpointSigner("proofcall.local/log", Ed25519Signer(key))
     return {
         "canonical": [{"value": value, "text": encode_canonical(value).decode()} for value in CANONICAL],
         "entries": [

@@ -13,12 +13,13 @@ from server.evidence.entry import FIRST_PREVIOUS_HASH, Draft, Entry, encode_body
 from server.evidence.merkle import Frontier, inclusion_hashes
 from server.evidence.package import build_package
 from server.evidence.proof import InclusionProof
+from server.evidence.signer import Ed25519Signer
 
 ORIGIN = "proofcall.local/log"
 CASE = "c_" + "a" * 20
 OTHER_CASE = "c_" + "b" * 20
 BEGAN_AT = datetime(2026, 11, 22, 14, 3, 22, 123_000, tzinfo=UTC)
-SIGNER = CheckpointSigner(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
+SIGNER = CheckpointSigner(ORIGIN, Ed25519Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32)))))
 VKEY = encode_key(SIGNER.key)
 PICTURE = b"\xff\xd8 a picture \xff\xd9"
 

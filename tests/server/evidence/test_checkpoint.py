@@ -17,10 +17,11 @@ from server.evidence.checkpoint import (
     parse_key,
 )
 from server.evidence.errors import MalformedCheckpoint, MalformedKey
+from server.evidence.signer import Ed25519Signer
 
 ORIGIN = "proofcall.local/log"
-SIGNER = CheckpointSigner(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(range(32))))
-OTHER = CheckpointSigner("witness.example", Ed25519PrivateKey.from_private_bytes(bytes(32)))
+SIGNER = CheckpointSigner(ORIGIN, Ed25519Signer(Ed25519PrivateKey.from_private_bytes(bytes(range(32)))))
+OTHER = CheckpointSigner("witness.example", Ed25519Signer(Ed25519PrivateKey.from_private_bytes(bytes(32))))
 ROOT = hashlib.sha256(b"root").digest()
 NOTE = SIGNER.sign(57, ROOT)
 VKEY = encode_key(SIGNER.key)
@@ -133,4 +134,4 @@ def test_every_changed_character_of_a_key_is_found_or_names_another_key() -> Non
 @pytest.mark.parametrize("origin", ["", "a b", "a+b", "a\nb", "a\u3000b", "x" * 256])
 def test_a_log_cannot_be_called_anything(origin: str) -> None:
     with pytest.raises(MalformedCheckpoint):
-        CheckpointSigner(origin, Ed25519PrivateKey.from_private_bytes(bytes(32)))
+        CheckpointSigner(origin, Ed25519Signer(Ed25519PrivateKey.from_private_bytes(bytes(32))))

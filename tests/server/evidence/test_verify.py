@@ -17,6 +17,7 @@ from server.evidence.container import encode_container, read_container
 from server.evidence.entry import encode_envelope, parse_envelope
 from server.evidence.errors import MalformedKey
 from server.evidence.package import encode_manifest
+from server.evidence.signer import Ed25519Signer
 from server.evidence.verify import Outcome, Report, verify_package
 from tests.server.evidence.sample_case import (
     CASE,
@@ -75,7 +76,7 @@ def test_the_expected_key_can_be_given_and_another_one_fails() -> None:
     report = verify_package(PACKAGE, vkey=VKEY + "\n")
     assert report.passed
     assert unmade_steps(report) == [10, 11]
-    other = CheckpointSigner(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    other = CheckpointSigner(ORIGIN, Ed25519Signer(Ed25519PrivateKey.from_private_bytes(bytes(32))))
     report = verify_package(PACKAGE, vkey=encode_key(other.key))
     assert not report.passed
     assert failed_steps(report) == [9]
@@ -84,7 +85,7 @@ def test_the_expected_key_can_be_given_and_another_one_fails() -> None:
 
 
 def test_a_forger_with_a_key_of_their_own_is_found_by_the_expected_key_alone() -> None:
-    other = CheckpointSigner(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    other = CheckpointSigner(ORIGIN, Ed25519Signer(Ed25519PrivateKey.from_private_bytes(bytes(32))))
     forged = make_log(sample_drafts(), signer=other).package()
     members = members_of(forged)
     members["vkey"] = f"{encode_key(other.key)}\n".encode()
@@ -214,7 +215,7 @@ def change_the_root(members: dict[str, bytes]) -> None:
 
 
 def sign_with_a_stranger(members: dict[str, bytes]) -> None:
-    stranger = CheckpointSigner(ORIGIN, Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    stranger = CheckpointSigner(ORIGIN, Ed25519Signer(Ed25519PrivateKey.from_private_bytes(bytes(32))))
     members["vkey"] = f"{encode_key(stranger.key)}\n".encode()
 
 
@@ -319,7 +320,9 @@ def test_an_empty_package_and_a_far_number_do_not_pass_and_end_soon() -> None:
 
 def test_a_checkpoint_may_carry_signatures_of_witnesses() -> None:
     members = members_of(PACKAGE)
-    witness = CheckpointSigner("witness.example", Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    witness = CheckpointSigner(
+        "witness.example", Ed25519Signer(Ed25519PrivateKey.from_private_bytes(bytes(32)))
+    )
     line = witness.sign(5, bytes(32)).split("\n\n")[1]
     members["checkpoint"] += line.encode()
     assert verify_package(pack(members)).passed

@@ -60,7 +60,8 @@ def write_until_killed(folder: Path, delay_s: float) -> list[list[str]]:
 
 
 async def check_acknowledged(folder: Path, lines: list[list[str]]) -> None:
-    log, blobs = await open_log(folder), await BlobStore.open(folder)
+    log = await open_log(folder)
+    blobs = await BlobStore.prepare(folder, log.keys)
     try:
         key = parse_key(log.vkey)
         for line in lines:
@@ -68,7 +69,7 @@ async def check_acknowledged(folder: Path, lines: list[list[str]]) -> None:
                 _, case_id, number, entry_hash, blob = line
                 (entry,) = await log.entries(case_id, after=int(number) - 1, limit=1)
                 assert entry.hash == entry_hash
-                assert len(await blobs.get(blob)) == 2000
+                assert len(await blobs.get(case_id, blob)) == 2000
             else:
                 note = base64.b64decode(line[1]).decode()
                 size = open_checkpoint(note, key).tree_size
@@ -125,7 +126,10 @@ def test_a_commit_waits_for_the_disk(tmp_path: Path) -> None:
 async def test_a_blob_is_synced_before_it_has_its_name_and_its_name_before_it_is_acknowledged(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    blobs = await BlobStore.open(tmp_path)
+    log = await open_log(tmp_path)
+    await log.append([draft("before")], expect_number=0)
+    blobs = await BlobStore.prepare(tmp_path, log.keys)
+    await blobs.put("c_1", b"another picture")  # the folder of the case is there
     order: list[str] = []
     fsync, rename = os.fsync, Path.rename
 
@@ -139,11 +143,12 @@ async def test_a_blob_is_synced_before_it_has_its_name_and_its_name_before_it_is
 
     monkeypatch.setattr(os, "fsync", noted_fsync)
     monkeypatch.setattr(Path, "rename", noted_rename)
-    await blobs.put(b"picture")
+    await blobs.put("c_1", b"picture")
     assert order == ["file", "rename", "folder"]
     order.clear()
-    await blobs.put(b"picture")
+    await blobs.put("c_1", b"picture")
     assert order == ["folder"]
+    await log.close()
 
 
 async def test_a_full_disk_refuses_one_group_and_not_the_next(

@@ -3,6 +3,7 @@
 import asyncio
 import os
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -90,6 +91,19 @@ async def test_cases_come_newest_first_page_by_page(log: LogStore) -> None:
     assert await log.case_ids(limit=2) == ["c_4", "c_3"]
     assert await log.case_ids(limit=2, before="c_3") == ["c_2", "c_1"]
     assert await log.case_ids(limit=10, before="c_1") == ["c_0"]
+
+
+async def test_cases_whose_newest_call_has_no_end_are_found(log: LogStore) -> None:
+    kinds = {
+        "c_going_on": ["call_started", "call_ended", "text", "call_started", "text"],
+        "c_ended": ["call_started", "text", "call_ended", "text"],
+        "c_never": ["text", "text"],
+        "c_first": ["call_started"],
+    }
+    for case_id, of_case in kinds.items():
+        drafts = [replace(draft(case_id=case_id), kind=kind) for kind in of_case]
+        await log.append(drafts, expect_number=0)
+    assert sorted(await log.cases_in_call()) == ["c_first", "c_going_on"]
 
 
 @pytest.mark.parametrize("expect_number", [0, 1, 3])

@@ -28,8 +28,14 @@ def say(*words: object) -> None:
 async def write(log: LogStore, blobs: BlobStore, case_id: str) -> None:
     entries = await log.entries(case_id)
     number = len(entries)
+    if number == 0:  # the key of a case is made with its first entry
+        opening = Draft(
+            kind="case_opened", case_id=case_id, role="integrator", actor_id="i", session_id="", body={}
+        )
+        await log.append([opening], expect_number=0)
+        number = 1
     while True:
-        blob = await blobs.put(os.urandom(2000))
+        blob = await blobs.put(case_id, os.urandom(2000))
         reference: JsonObject = {"sha256": blob, "size_bytes": 2000, "media_type": "image/jpeg"}
         draft = Draft(
             kind="frame_sealed",
@@ -51,7 +57,7 @@ async def main(folder: Path) -> None:
     log = await LogStore.open(
         folder, origin="proofcall.local/log", utc_now=lambda: datetime.now(UTC), token_bytes=os.urandom
     )
-    blobs = await BlobStore.open(folder)
+    blobs = await BlobStore.prepare(folder, log.keys)
     async with asyncio.TaskGroup() as tasks:
         for index in range(WRITERS):
             tasks.create_task(write(log, blobs, f"c_{index}"))

@@ -1,0 +1,77 @@
+"""The keys of the cases: random, wrapped in the table `case_keys`, unwrapped for who seals and opens.
+
+Any thread may ask. A key that the writer makes is in the table with the first entry of its case or not at
+all; it is found here once that is committed.
+"""
+
+import sqlite3
+import threading
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+from server.store.errors import CorruptLog, IllegalOpen, MalformedSeal, UnknownCaseKey
+from server.store.keys import KeyWrapper
+from server.store.schema import DAMAGE, connect_reader
+from server.store.sealing import KEY_SIZE_BYTES, CaseSeal
+
+SealOf: TypeAlias = Callable[[str], CaseSeal]  # raises UnknownCaseKey, CorruptLog, IllegalOpen
+MAX_SEALS = 4096  # unwrapped keys that are kept; a seal is about 2 KiB, and 30 us to make again
+
+
+class CaseKeys:
+    """Keys of cases, from the table and by a wrapper. Made and closed with the log."""
+
+    def __init__(self, path: Path, wrapper: KeyWrapper, token_bytes: Callable[[int], bytes]) -> None:
+        self._connection = connect_reader(path)
+        self._wrapper = wrapper
+        self._token_bytes = token_bytes
+        self._seals: OrderedDict[str, CaseSeal] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, case_id: str) -> CaseSeal:
+        """The seal of a case; raises UnknownCaseKey for a case without entries, CorruptLog for a bad key."""
+        with self._lock:
+            if case_id in self._seals:
+                self._seals.move_to_end(case_id)
+                return self._seals[case_id]
+            seal = self._seals[case_id] = read_seal(self._connection, self._wrapper, case_id)
+            if len(self._seals) > MAX_SEALS:
+                self._seals.popitem(last=False)
+            return seal
+
+    def make(self, case_id: str) -> tuple[CaseSeal, tuple[str, str, bytes]]:
+        """A new key for a case, and its row for `INSERT_KEY`: nobody knows of it before it is committed."""
+        return make_key(case_id, self._wrapper, self._token_bytes)
+
+    def close(self) -> None:
+        with self._lock:
+            self._connection.close()
+
+
+def make_key(
+    case_id: str, wrapper: KeyWrapper, token_bytes: Callable[[int], bytes]
+) -> tuple[CaseSeal, tuple[str, str, bytes]]:
+    """A new key for a case: its seal, and its row for `INSERT_KEY`."""
+    key = token_bytes(KEY_SIZE_BYTES)
+    return CaseSeal(case_id, key), (case_id, wrapper.key_id, wrapper.wrap(key, case_id.encode()))
+
+
+def read_seal(connection: sqlite3.Connection, wrapper: KeyWrapper, case_id: str) -> CaseSeal:
+    """The seal of a case from its row; raises UnknownCaseKey, CorruptLog, IllegalOpen."""
+    try:
+        row = connection.execute(
+            "SELECT key_id, wrapped FROM case_keys WHERE case_id = ?", (case_id,)
+        ).fetchone()
+    except DAMAGE as error:
+        raise CorruptLog(f"the keys of the cases cannot be read: {error}") from None
+    if row is None:
+        raise UnknownCaseKey(f"there is no key of case {case_id}")
+    key_id, wrapped = row
+    if key_id != wrapper.key_id:
+        raise IllegalOpen(f"the key of case {case_id} was wrapped with {key_id}, not with {wrapper.key_id}")
+    try:
+        return CaseSeal(case_id, wrapper.unwrap(wrapped, case_id.encode()))
+    except MalformedSeal as error:
+        raise CorruptLog(f"the key of case {case_id} is damaged: {error}") from None
