@@ -20,13 +20,13 @@ export class ApiError extends Error {
 /**
  * A file that can be made of what was recorded of one person: a part of a call.
  * @typedef {{actor_id: string, role: import("./protocol.js").Role, name: string, part: number, media_type: string,
- *   began_at: string, ended_at: string, first_segment: number, last_segment: number, lost_segments: number}} Recording
+ *   began_at: string, ended_at: string, first_segment: number, last_segment: number, lost_segments: readonly number[]}} Recording
  */
 /** @typedef {{call_number: number, began_at: string, ended_at: string | null, aborted: boolean, recordings: readonly Recording[]}} CallRow */
 /** @typedef {{segment: number, number: number, sha256: string}} Piece */
 /**
  * @typedef {{url: string, media_type: string, began_at: string, duration_ms: number, width: number, height: number,
- *   segments: readonly Piece[]}} PlaybackFile
+ *   segments: readonly Piece[], lost_segments: readonly number[]}} PlaybackFile
  */
 /** @typedef {{leaf_index: number, tree_size: number, hashes: string[], checkpoint: string, vkey: string}} Proof */
 

@@ -3,7 +3,7 @@
 
 import { authenticatedBy, CustodyList } from "./custody_list.js";
 import { h, icon, keyed, set, show, text } from "./dom.js";
-import { blobOf, proofSteps, stepsOf } from "./evidence.js";
+import { blobOf, NotHere, proofSteps, stepsOf } from "./evidence.js";
 import { NetworkTable } from "./network_table.js";
 import { duration, nameOf, refusedWhat, sentenceOf } from "./sentences.js";
 import { fullTime, megabytes, percent, shortHash } from "./words.js";
@@ -52,9 +52,9 @@ export class Facts {
     this.#sources = {
       proof: (number) => api.proof(case_id, number),
       blob: async (sha256) => {
-        const blob = blobOf(this.#entry?.body ?? null);
-        const shown = blob?.sha256 === sha256 && pictureOf(this.#entry) !== null;
-        return shown ? (await pictures.get(blob)).bytes : api.blob(case_id, sha256);
+        const picture = pictureOf(this.#entry);
+        if (this.#entry?.envelope.kind === "segment_sealed") throw new NotHere("piece_stays");
+        return picture?.sha256 === sha256 ? (await pictures.get(picture)).bytes : api.blob(case_id, sha256);
       },
       pinnedVkey,
     };
