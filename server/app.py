@@ -16,15 +16,19 @@ from media.relay import Relay
 from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
-from server.http import health, integrator, media, openapi, pages
+from server.custody import Custody
+from server.http import health, integrator, media, openapi, pages, playback
 from server.http.errors import answer_errors
 from server.http.operations import MAX_BODY_BYTES, mount
 from server.http.socket import Sockets
 from server.identifiers import new_id
+from server.playbacks import Playbacks
 from server.principals import Principals
+from server.recordings import Recordings
 from server.service import Service
 from server.settings import Settings
 from server.store.blobs import BlobStore
+from server.store.derived import DerivedStore
 from server.store.keys import load_or_create_secret
 from server.store.log import LogStore
 from server.tokens import Tokens
@@ -46,14 +50,21 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         )
         parts.push_async_callback(log.close)
         blobs = await BlobStore.prepare(settings.data_dir, log.keys)
+        derived = await DerivedStore.prepare(settings.data_dir, log.keys)
         background = Background()
         parts.push_async_callback(background.close, grace_s=DRAIN_S)
         relay = await Relay.open(host=settings.http_host, port=settings.udp_port, announce=settings.announce)
         parts.push_async_callback(relay.close)
+        recordings = Recordings(blobs=blobs)
+        parts.push_async_callback(recordings.close)
         tokens = Tokens(load_or_create_secret(settings.data_dir / "token.key", secrets.token_bytes))
-        calls = Calls(relay=relay, blobs=blobs, background=background)
+        calls = Calls(relay=relay, blobs=blobs, recordings=recordings, background=background)
         parts.push_async_callback(calls.drain)
         cases = Cases(log=log, background=background, utc_now=utc_now, new_id=new_id, follower=calls)
+        await cases.end_cut_off_calls()
+        playbacks = Playbacks(
+            log=log, blobs=blobs, derived=derived, recordings=recordings, background=background
+        )
         principals = Principals(
             api_key=settings.api_key, tokens=tokens, cases=cases, new_id=new_id, utc_now=utc_now
         )
@@ -67,6 +78,10 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             tokens=tokens,
             cases=cases,
             calls=calls,
+            recordings=recordings,
+            playbacks=playbacks,
+            custody=Custody(cases=cases),
+            background=background,
             principals=principals,
             new_id=new_id,
             utc_now=utc_now,
@@ -79,6 +94,7 @@ def make_app(service: Service, sockets: Sockets) -> web.Application:
     operations = (
         *integrator.OPERATIONS,
         *media.OPERATIONS,
+        *playback.OPERATIONS,
         *sockets.operations(),
         *health.operations(service, sockets),
     )

@@ -15,6 +15,7 @@ from media.relay import Relay, SlotsMoved, TransportChanged
 from server.background import Background
 from server.cases import Case, Decided
 from server.evidence.entry import Entry
+from server.recordings import Recordings
 from server.stays import Stays
 from server.store.blobs import BlobStore
 from server.store.errors import StoreError
@@ -68,9 +69,12 @@ class Attendance:
 class Calls:
     """The driver between cases and relay."""
 
-    def __init__(self, *, relay: Relay, blobs: BlobStore, background: Background) -> None:
+    def __init__(
+        self, *, relay: Relay, blobs: BlobStore, recordings: Recordings, background: Background
+    ) -> None:
         self._relay = relay
         self._blobs = blobs
+        self._recordings = recordings
         self._background = background
         self._cases: dict[str, Case] = {}
         self._attendance: dict[str, dict[ActorId, Attendance]] = {}
@@ -148,13 +152,14 @@ class Calls:
             await case.handle(Depart(reason="interrupted", aborted=aborted), actor)
 
     async def drain(self) -> None:
-        """The service stops: every call is ended in its log."""
+        """The service stops: every call is ended in its log, and what its journal still held is written."""
         self._reading.cancel()
         for case in tuple(self._cases.values()):
             try:
                 await self._interrupt(case, aborted=False)
             except StoreError:
                 logger.exception("a call could not be ended in the log")
+        await self._recordings.drain()
 
     # --- frames ---
 
@@ -176,6 +181,9 @@ class Calls:
     async def _capture(self, case: Case, capture: CaptureFrame) -> FrameCaptured | CaptureFailed:
         try:
             frame = await self._relay.capture_frame(case.case_id, capture.of)
+            journal = self._recordings.span(
+                case, capture.of, frame.picture.first_arrived, frame.picture.arrived
+            )
             sha256 = await self._blobs.put(case.case_id, frame.picture.jpeg)
         except MediaError as error:
             return _failed(capture, error.code, str(error))
@@ -201,6 +209,7 @@ class Calls:
                     sha256=packets.sha256,
                 ),
                 pressed_at=capture.pressed_at,
+                journal=journal,
             )
         )
 
@@ -212,11 +221,12 @@ class Calls:
         match entry.envelope.kind:
             case "joined":
                 self._cases[case.case_id] = case
-                self._relay.admit(case.case_id, actor_id)
+                self._relay.admit(case.case_id, actor_id, self._recordings.begin(case, entry))
                 self._stays.begin(case, ActorId(actor_id))
                 self._watch_gaps(case, ActorId(actor_id))
             case "left":
                 self._relay.withdraw(case.case_id, actor_id)
+                self._recordings.end(case, entry)
                 self._stays.end(case.case_id, ActorId(actor_id))
                 self._tell_quality(case)
             case "link_revoked":

@@ -5,6 +5,7 @@ it: the listeners that read along, and the follower (`calls.py`) that lets the r
 """
 
 import asyncio
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -36,6 +37,7 @@ from signaling.values import ActorId, CaseId, Role, SessionId
 
 ENTRIES_A_TURN = 25  # replayed at about 30 us each, before media and sockets have their turn
 MAX_IDLE_CASES = 500  # states kept for the next reader; a state is a few KiB
+logger = logging.getLogger(__name__)
 
 
 class Follower(Protocol):
@@ -140,17 +142,7 @@ class Case:
 
     def take_in(self, entry: Entry) -> None:
         """Evolves the state by an entry that is on disk."""
-        envelope = entry.envelope
-        taken = CaseEntry(
-            number=envelope.number,
-            role=cast(Role, envelope.role),  # of an entry that a command of ours made
-            actor_id=ActorId(envelope.actor_id),
-            session_id=SessionId(envelope.session_id),
-            recorded_at=envelope.recorded_at,
-            hash=entry.hash,
-            body=parse_body(envelope.kind, entry.body),
-        )
-        self.state = evolve(self.state, taken)
+        self.state = evolve(self.state, as_case_entry(entry))
 
     def _tell(self, entry: Entry) -> None:
         self._follower.observe(self, entry)
@@ -202,6 +194,14 @@ class Cases:
                 del self._loaded[case_id]
             raise
 
+    async def end_cut_off_calls(self) -> None:
+        """At the start: the calls under which another process died are ended in the log."""
+        for case_id in await self._log.cases_in_call():
+            try:
+                await self.get(case_id)
+            except Exception:
+                logger.exception("a call that was cut off could not be ended in the log")
+
     def live(self) -> list[Case]:
         """The cases that are in memory."""
         return [
@@ -238,6 +238,20 @@ class Cases:
                 return
             if case.idle:
                 del self._loaded[case.case_id]
+
+
+def as_case_entry(entry: Entry) -> CaseEntry:
+    """A stored entry as the rules take it; raises MalformedEntry for a body that is none of its kind."""
+    envelope = entry.envelope
+    return CaseEntry(
+        number=envelope.number,
+        role=cast(Role, envelope.role),  # of an entry that a command of ours made
+        actor_id=ActorId(envelope.actor_id),
+        session_id=SessionId(envelope.session_id),
+        recorded_at=envelope.recorded_at,
+        hash=entry.hash,
+        body=parse_body(envelope.kind, entry.body),
+    )
 
 
 def as_view(entry: Entry, role: Role) -> EntryView:

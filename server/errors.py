@@ -8,6 +8,7 @@ ServerError
 ├── ForbiddenAccess    a good token for something else
 ├── UnknownThing       names a case, link, entry or blob that is not there
 ├── IllegalRequest     right words, wrong moment
+│   ├── UnfinishedRecording  it is still being recorded
 │   ├── FailedPrecondition   `If-Match` names a state that has passed
 │   └── MissingPrecondition  `If-Match` is not there
 └── InternalError      the service itself failed
@@ -80,6 +81,12 @@ class IllegalRequest(ServerError):
     code = "illegal"
     status = 409
     close_code = 4409
+
+
+class UnfinishedRecording(IllegalRequest):
+    """What is recorded is not complete yet."""
+
+    code = "unfinished_recording"
 
 
 class FailedPrecondition(IllegalRequest):

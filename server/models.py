@@ -101,6 +101,67 @@ class LogEntries(Model):
     last_number: int
 
 
+class Recording(Model):
+    """What is recorded of one person in one call, or a part of it: cut where the codec changes, or after 15
+    minutes. Segments that could not be kept are told by their numbers.
+    """
+
+    actor_id: str
+    role: Role
+    name: str
+    part: int
+    media_type: str
+    began_at: datetime
+    ended_at: datetime
+    first_segment: int
+    last_segment: int
+    lost_segments: list[int]
+
+
+class RecordedCall(Model):
+    """One call. `ended_at` is null while it lasts; `aborted`: the service died under it."""
+
+    call_number: int
+    began_at: datetime
+    ended_at: datetime | None
+    aborted: bool
+    recordings: list[Recording]
+
+
+class RecordedCalls(Model):
+    """The calls of a case, in order."""
+
+    calls: list[RecordedCall]
+
+
+class PlaybackOf(Model):
+    """Whose recording is to be played back, and which part of it."""
+
+    actor_id: str
+    part: Annotated[int, Field(ge=1)] = 1
+
+
+class PlaybackSegment(Model):
+    """A segment that the file was made of: its number, that of its entry, the hash of its blob."""
+
+    segment: int
+    number: int
+    sha256: str
+
+
+class Playback(Model):
+    """A file to be played: its address is good for an hour. Sizes are 0 where there are no pictures."""
+
+    url: str
+    media_type: str
+    began_at: datetime
+    duration_ms: int
+    width: int
+    height: int
+    segments: list[PlaybackSegment]
+    lost_segments: list[int]
+
+
 class Proof(Model):
     """That an entry is in the log: RFC 9162 section 2.1.3, under a C2SP checkpoint."""
 

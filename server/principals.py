@@ -1,12 +1,12 @@
 """Who is calling: the integrator by its key, a desk or a person by a token that the log still honours."""
 
 import hmac
-from collections.abc import Callable
+from collections.abc import Callable, Set
 from dataclasses import dataclass
 from datetime import datetime
 
 from server.cases import Cases
-from server.errors import RevokedLink, Unauthenticated, UnknownThing
+from server.errors import ForbiddenAccess, RevokedLink, ServerError, Unauthenticated, UnknownThing
 from server.tokens import DeskToken, LinkToken, Tokens
 from signaling.case import Actor
 from signaling.entries import Credential
@@ -14,14 +14,26 @@ from signaling.values import INTEGRATOR, SYSTEM, ActorId, SessionId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """Why somebody whose credential is ours is not let in: a code for the log, the error for them."""
+
+    reason: str
+    error: ServerError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A caller. `kind` is what routes are opened by: integrator, desk, customer, courier, qa, or anyone."""
+    """A caller. `kind` is what routes are opened by: integrator, desk, customer, courier, qa, or anyone.
+
+    `barred` says why a credential that was good once is so no more: nothing opens to it.
+    """
 
     kind: str
     name: str
     actor: Actor  # as entries name it; a desk acts for the integrator until it holds a qa link
     link: LinkToken | None = None
     desk: DeskToken | None = None
+    barred: Refusal | None = None
 
     @property
     def authenticated_by(self) -> Credential:
@@ -30,11 +42,20 @@ class Principal:
             return "link"
         return "desk" if self.desk is not None else "api_key"
 
-    def opens(self, case_id: str) -> bool:
-        """Whether this caller may come to `case_id` at all."""
-        return self.link is None or self.link.case_id == case_id
+    def refusal(self, allowed: Set[str], case_id: str | None) -> Refusal | None:
+        """Why a route for the kinds `allowed`, in a case or beside all of them, is closed to this caller."""
+        if self.barred is not None:
+            return self.barred
+        if self.kind not in allowed:
+            error = ForbiddenAccess(f"this is not for the role {self.kind}")
+            return Refusal(reason="not_for_role", error=error)
+        if case_id is not None and self.link is not None and self.link.case_id != case_id:
+            return Refusal(reason="other_case", error=ForbiddenAccess("this token is for another case"))
+        return None
 
 
+EXPIRED = Refusal(reason="expired", error=Unauthenticated("this link has expired: ask for a new one"))
+REVOKED = Refusal(reason="revoked", error=RevokedLink("this link has been taken back: ask for a new one"))
 ANYBODY = Principal(
     kind="anyone", name="", actor=Actor(role="system", actor_id=SYSTEM, session_id=SessionId(""))
 )
@@ -59,14 +80,15 @@ class Principals:
         self._utc_now = utc_now
 
     async def identify(self, credential: str) -> Principal:
-        """The caller. Raises `Unauthenticated`, or `RevokedLink` for a link that was taken back."""
+        """The caller, barred if their link has expired or was taken back. Raises `Unauthenticated`."""
         session_id = SessionId(self._new_id("s_"))
         integrator = Actor(role="integrator", actor_id=INTEGRATOR, session_id=session_id)
         if hmac.compare_digest(credential.encode(errors="surrogateescape"), self._api_key):
             return Principal(kind="integrator", name="integrator", actor=integrator)
-        token = self._tokens.read(credential, now_at=self._utc_now())
+        granted = self._tokens.read(credential, now_at=self._utc_now())
+        token, barred = granted.token, EXPIRED if granted.expired else None
         if isinstance(token, DeskToken):
-            return Principal(kind="desk", name=token.name, actor=integrator, desk=token)
+            return Principal(kind="desk", name=token.name, actor=integrator, desk=token, barred=barred)
         try:
             case = await self._cases.get(token.case_id)
         except UnknownThing:
@@ -75,7 +97,6 @@ class Principals:
         link = case.state.links.get(link_id)
         if link is None or link.role != token.role:
             raise Unauthenticated("this link is not known here")
-        if link.revoked:
-            raise RevokedLink("this link has been taken back: ask for a new one")
         actor = Actor(role=link.role, actor_id=link_id, session_id=session_id)
-        return Principal(kind=link.role, name=link.name, actor=actor, link=token)
+        barred = REVOKED if link.revoked else barred
+        return Principal(kind=link.role, name=link.name, actor=actor, link=token, barred=barred)

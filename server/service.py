@@ -5,9 +5,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from media.relay import Relay
+from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
+from server.custody import Custody
+from server.playbacks import Playbacks
 from server.principals import Principals
+from server.recordings import Recordings
 from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
@@ -26,6 +30,10 @@ class Service:
     tokens: Tokens
     cases: Cases
     calls: Calls
+    recordings: Recordings
+    playbacks: Playbacks
+    custody: Custody
+    background: Background
     principals: Principals
     new_id: Callable[[str], str]
     utc_now: Callable[[], datetime]

@@ -1,7 +1,7 @@
 """Bearer tokens: signed JWTs (RFC 7519), HS256 alone, fixed audience, type and case.
 
-A link token opens one case in one role; a desk token lists cases and asks for qa links. Whether a link has
-been revoked is the log's business, not the token's.
+A link token opens one case in one role; a desk token lists cases and asks for qa links; a playback token is
+the address of one recording. Whether a link has been revoked is the log's business, not the token's.
 """
 
 from dataclasses import dataclass
@@ -15,6 +15,7 @@ from server.errors import Unauthenticated
 ALGORITHM = "HS256"
 AUDIENCE = "proofcall"
 LEEWAY_S = 5  # clocks of two servers behind one name
+NOT_OURS = "this token is not one of ours: open the link again as it was sent"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,6 +35,25 @@ class DeskToken:
     name: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackToken:
+    """Plays back part `part` of what is recorded of `actor_id` in a call, from the file `name` if possible."""
+
+    case_id: str
+    actor_id: str
+    call_number: int
+    part: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Granted:
+    """An authentic token; one that has expired says no more than who comes with it."""
+
+    token: LinkToken | DeskToken
+    expired: bool
+
+
 class Tokens:
     """Issues and checks tokens with one secret. Pure: expiry is checked against the `now_at` given."""
 
@@ -49,28 +69,64 @@ class Tokens:
         """The text of a desk token."""
         return self._encode({"typ": "desk", "sub": token.desk_id, "name": token.name}, expires_at)
 
-    def read(self, text: str, *, now_at: datetime) -> LinkToken | DeskToken:
-        """What a token grants. Raises `Unauthenticated` unless it is one of ours and still good."""
+    def issue_playback(self, token: PlaybackToken, *, expires_at: datetime) -> str:
+        """The text of a ticket. It stands in a URL, because players send no header."""
+        claims = {
+            "typ": "playback",
+            "case": token.case_id,
+            "sub": token.actor_id,
+            "call": token.call_number,
+            "part": token.part,
+            "name": token.name,
+        }
+        return self._encode(claims, expires_at)
+
+    def read(self, text: str, *, now_at: datetime) -> Granted:
+        """What a token of a link or a desk grants, or granted. Raises `Unauthenticated` unless it is ours."""
+        claims = self._decode(text)
         try:
-            claims = jwt.decode(
+            expired = int(claims["exp"]) + LEEWAY_S < now_at.timestamp()
+            match claims["typ"]:
+                case "link":
+                    link = LinkToken(case_id=claims["case"], link_id=claims["sub"], role=claims["role"])
+                    return Granted(token=link, expired=expired)
+                case "desk":
+                    desk = DeskToken(desk_id=claims["sub"], name=claims["name"])
+                    return Granted(token=desk, expired=expired)
+        except (KeyError, TypeError, ValueError):
+            raise Unauthenticated(NOT_OURS) from None
+        raise Unauthenticated("this token is of another type")
+
+    def read_playback(self, text: str, *, now_at: datetime) -> PlaybackToken:
+        """What a ticket grants. Raises `Unauthenticated` unless it is one of ours and still good."""
+        claims = self._decode(text)
+        try:
+            if claims["typ"] != "playback":
+                raise Unauthenticated("this token is of another type")
+            if int(claims["exp"]) + LEEWAY_S < now_at.timestamp():
+                raise Unauthenticated("this address was good for an hour: ask for the recording again")
+            return PlaybackToken(
+                case_id=claims["case"],
+                actor_id=claims["sub"],
+                call_number=claims["call"],
+                part=claims["part"],
+                name=claims["name"],
+            )
+        except (KeyError, TypeError, ValueError):
+            raise Unauthenticated(NOT_OURS) from None
+
+    def _decode(self, text: str) -> dict[str, Any]:
+        try:
+            claims: dict[str, Any] = jwt.decode(
                 text,
                 self._secret,
                 algorithms=[ALGORITHM],
                 audience=AUDIENCE,
                 options={"require": ["exp", "aud", "sub", "typ"], "verify_exp": False},
             )
-            if int(claims["exp"]) + LEEWAY_S < now_at.timestamp():
-                raise Unauthenticated("this link has expired: ask for a new one")
-            match claims["typ"]:
-                case "link":
-                    return LinkToken(case_id=claims["case"], link_id=claims["sub"], role=claims["role"])
-                case "desk":
-                    return DeskToken(desk_id=claims["sub"], name=claims["name"])
-        except (jwt.InvalidTokenError, KeyError, TypeError, ValueError):
-            raise Unauthenticated(
-                "this token is not one of ours: open the link again as it was sent"
-            ) from None
-        raise Unauthenticated("this token is of another type")
+        except (jwt.InvalidTokenError, TypeError, ValueError):
+            raise Unauthenticated(NOT_OURS) from None
+        return claims
 
     def _encode(self, claims: dict[str, Any], expires_at: datetime) -> str:
         claims |= {"aud": AUDIENCE, "exp": int(expires_at.timestamp())}

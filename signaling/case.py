@@ -309,8 +309,9 @@ LEGAL: Mapping[type[Command], Mapping[Role, Rule]] = {
     RecordView: _rows(["open", "ended"], _people(Standing.ADMITTED) | {"integrator": Standing.OUTSIDE}),
     RecordExport: _rows(["open", "ended"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE}),
     RecordPlayback: _rows(["open", "ended"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE}),
-    RecordRead: _rows(["open", "ended"], _people(Standing.ADMITTED) | {"integrator": Standing.OUTSIDE}),
-    # What was shown was shown: the link may be revoked by now, or expired.
+    # Who is let in is the server's business: here it is written what is shown. At the end of a reading the
+    # link may be revoked, or expired.
+    RecordRead: _rows(["open", "ended"], _people(Standing.KNOWN) | {"integrator": Standing.OUTSIDE}),
     EndReading: _rows(["open", "ended"], _people(Standing.KNOWN)),
     # Also of a desk, and of people of other cases.
     RecordRefusal: _rows(["open", "ended"], _people(Standing.OUTSIDE) | {"integrator": Standing.OUTSIDE}),

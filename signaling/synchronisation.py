@@ -93,6 +93,11 @@ class Reader:
         return self._stage in ("catching_up", "live")
 
     @property
+    def shown(self) -> int:
+        """The last entry that this reader was given, or that was on its way."""
+        return self._cursor
+
+    @property
     def next_deadline(self) -> float | None:
         return self._deadline
 

@@ -37,6 +37,29 @@ class Figures(Collector):
         for fate, count in relay.datagrams().items():
             datagrams.add_metric([fate], count)
         yield datagrams
+        recordings, custody = self._service.recordings, self._service.custody
+        segments = CounterMetricFamily(
+            "proofcall_segments", "Segments of the journal by fate", labels=["fate"]
+        )
+        for fate, count in recordings.fates.items():
+            segments.add_metric([fate], count)
+        yield segments
+        yield GaugeMetricFamily(
+            "proofcall_segments_waiting_bytes",
+            "What of the journal waits for the disk",
+            recordings.waiting_bytes,
+        )
+        refusals = CounterMetricFamily(
+            "proofcall_refusals", "Attempts that were refused, by what was kept of them", labels=["fate"]
+        )
+        for refused, count in custody.refusals.items():
+            refusals.add_metric([refused], count)
+        yield refusals
+        yield CounterMetricFamily(
+            "proofcall_views_unrecorded",
+            "How often people were shown what is theirs though the log could not be written",
+            custody.unrecorded,
+        )
         yield CounterMetricFamily(
             "proofcall_connections_turned_away",
             "TCP connections to the media port that proved nothing",
@@ -61,6 +84,9 @@ def operations(service: Service, sockets: Sockets) -> tuple[Operation, ...]:
             return web.Response(status=503, text="draining\n")
         if service.log.failed:
             return web.Response(status=503, text="the log cannot be written\n")
+        trouble = service.recordings.trouble
+        if trouble is not None:
+            return web.Response(text=f"ready, but the journal of calls is not kept: {trouble}\n")
         return web.Response(text="ready\n")
 
     async def show_metrics(_: Incoming) -> web.Response:

@@ -20,8 +20,8 @@ from server.models import (
     Proof,
 )
 from server.tokens import DeskToken, LinkToken
-from signaling.commands import EndCase, IssueLink, OpenCase, RecordExport, RecordView, RevokeLink
-from signaling.entries import DeclaredValue, FrameSealed, parse_body
+from signaling.commands import EndCase, IssueLink, OpenCase, RecordExport, RecordRead, RecordView, RevokeLink
+from signaling.entries import BOOKKEEPING, DeclaredValue, FrameSealed, may_see, parse_body
 from signaling.values import ActorId
 
 PAGES = {"customer": "/c", "courier": "/d", "qa": "/qa"}
@@ -122,7 +122,16 @@ async def list_entries(incoming: Incoming) -> LogEntries:
     case = await incoming.service.cases.get(incoming.case_id)
     after = query_number(incoming.request, "after", 0, largest=2**53 - 1)
     entries = await incoming.service.log.entries(case.case_id, after=after, limit=MAX_ENTRIES_A_PAGE)
-    role = incoming.principal.actor.role
+    principal, role = incoming.principal, incoming.principal.actor.role
+    kinds = [entry.envelope.kind for entry in entries]
+    if any(may_see(role, kind) and kind not in BOOKKEEPING for kind in kinds):
+        read = RecordRead(
+            after=after,
+            up_to=entries[-1].envelope.number,
+            live=False,
+            authenticated_by=principal.authenticated_by,
+        )
+        await incoming.service.custody.record(case, principal, read)
     shown = [as_view(entry, role) for entry in entries]
     return LogEntries(entries=shown, last_number=case.state.last_number)
 
@@ -156,7 +165,8 @@ async def get_blob(incoming: Incoming) -> web.Response:
     assert isinstance(sealed, FrameSealed)
     data = await service.blobs.get(case.case_id, sealed.blob.sha256)
     principal = incoming.principal
-    await case.handle(RecordView(number=number, authenticated_by=principal.authenticated_by), principal.actor)
+    view = RecordView(number=number, authenticated_by=principal.authenticated_by)
+    await service.custody.record(case, principal, view)
     return web.Response(
         body=data,
         content_type=sealed.blob.media_type,

@@ -7,7 +7,7 @@ from typing import Any
 from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
-from server.errors import ForbiddenAccess, MalformedRequest, Unauthenticated, UnsupportedType
+from server.errors import MalformedRequest, Unauthenticated, UnsupportedType
 from server.principals import ANYBODY, Principal
 from server.service import Service
 
@@ -109,13 +109,30 @@ async def authenticate(service: Service, request: web.Request, operation: Operat
         return ANYBODY
     scheme, _, credential = request.headers.get("Authorization", "").partition(" ")
     if scheme.lower() != "bearer" or not credential:
+        service.custody.count_stranger()
         raise Unauthenticated("send the token or the API key as 'Authorization: Bearer …'")
-    principal = await service.principals.identify(credential.strip())
-    if principal.kind not in operation.allowed:
-        raise ForbiddenAccess(f"this is not for the role {principal.kind}")
-    case_id = request.match_info.get("case_id")
-    if case_id is not None and not principal.opens(case_id):
-        raise ForbiddenAccess("this token is for another case")
+    return await admit(
+        service,
+        credential.strip(),
+        operation.allowed,
+        what=operation.handler.__name__,
+        case_id=request.match_info.get("case_id"),
+    )
+
+
+async def admit(
+    service: Service, credential: str, allowed: frozenset[str], *, what: str, case_id: str | None
+) -> Principal:
+    """Who comes with this credential, if `what` is open to them; who is refused is noted. Raises alike."""
+    try:
+        principal = await service.principals.identify(credential)
+    except Unauthenticated:
+        service.custody.count_stranger()
+        raise
+    refusal = principal.refusal(allowed, case_id)
+    if refusal is not None:
+        await service.custody.record_refusal(case_id, what, refusal, principal)
+        raise refusal.error
     return principal
 
 

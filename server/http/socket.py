@@ -13,12 +13,13 @@ from typing import Any, assert_never
 from aiohttp import WSMsgType, web
 
 from server.cases import Case, as_view
-from server.errors import ForbiddenAccess, InternalError, ServerError
+from server.errors import InternalError, ServerError
 from server.evidence.entry import Entry
 from server.http.errors import status_of
-from server.http.operations import ANYONE, Incoming, Operation, operation
+from server.http.operations import ANYONE, PEOPLE, Incoming, Operation, admit, operation
 from server.principals import Principal
 from server.service import Service
+from server.store.errors import StoreError
 from signaling.case import Actor
 from signaling.commands import TakeFrame
 from signaling.errors import CloseCode, MalformedMessage
@@ -68,6 +69,7 @@ class CaseSocket:
         self._case: Case | None = None
         self._expiry: asyncio.TimerHandle | None = None
         self._principal: Principal | None = None
+        self._read_after: int | None = None  # what is read from then on is in the log
 
     @property
     def actor(self) -> Actor:
@@ -149,23 +151,35 @@ class CaseSocket:
 
     async def _greet(self, hello: Hello) -> None:
         try:
-            principal = await self._service.principals.identify(hello.token)
-            if principal.link is None or not principal.opens(self._case_id):
-                raise ForbiddenAccess("this token is for another case")
+            principal = await admit(self._service, hello.token, PEOPLE, what="serve", case_id=self._case_id)
             case = await self._service.cases.get(self._case_id)
         except ServerError as error:
             self._perform(self._reader.close(CloseCode(error.close_code), str(error)))
             return
+        known_hash = await self._hash_of(case, hello.after)
         if not self._reader.greeted:
             self._case, self._principal = case, principal
             case.listeners.add(self._hear)
-        known_hash = await self._hash_of(case, hello.after)
+            if known_hash == hello.hash and not await self._begin_reading(case, principal, hello.after):
+                return
         welcome = self._welcome(case, principal)
         now = time.monotonic()
         self._perform(self._reader.handle_hello(hello, welcome=welcome, known_hash=known_hash, now=now))
         if self._reader.greeted and self._expiry is None:
             self._expiry = asyncio.get_running_loop().call_later(self._good_for_s(case), self._expire)
             self._service.calls.attach(case, self)
+
+    async def _begin_reading(self, case: Case, principal: Principal, after: int) -> bool:
+        """Whether what follows may be shown: that it is, is in the log."""
+        try:
+            await self._service.custody.begin_reading(case, principal, after)
+        except StoreError:
+            self._perform(
+                self._reader.close(CloseCode.INTERNAL, "the log cannot be written; connect again later")
+            )
+            return False
+        self._read_after = after
+        return True
 
     def _good_for_s(self, case: Case) -> float:
         link = case.state.links[self.actor.actor_id]
@@ -234,6 +248,12 @@ class CaseSocket:
         if self._case is not None:
             self._case.listeners.discard(self._hear)
             self._service.calls.detach(self._case, self)
+            if self._read_after is not None and self._principal is not None:
+                self._service.background.start(
+                    self._service.custody.end_reading(
+                        self._case, self._principal, self._read_after, self._reader.shown
+                    )
+                )
             self._case = None
 
     # --- the reader's outputs ---
