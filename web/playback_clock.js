@@ -362,7 +362,13 @@ export class PlaybackClock {
       const tried = part.sought_s !== null && Math.abs(part.sought_s - wanted_s) < SAME_S;
       if (!part.seeking && (part.stale || (off && !part.running && !tried))) {
         stop(part, now, outputs);
-        Object.assign(part, { seeking: true, stale: false, sought_s: wanted_s, time_s: wanted_s });
+        Object.assign(part, {
+          seeking: true,
+          stale: false,
+          sought_s: wanted_s,
+          time_s: wanted_s,
+          frame_s: null,
+        });
         outputs.push({ kind: "seek", key: part.key, time_s: wanted_s });
       }
       if (part.seeking || part.stale || !part.flowing) waiting = true;

@@ -14,6 +14,8 @@ from tests.end_to_end.pictures import COURIER, CUSTOMER, Quarters, distance
 from tests.end_to_end.test_first_call import COLOUR_TOLERANCE
 
 IN_STEP_S = 0.06  # sound leads its picture by less than half of what people notice
+HAVE_CURRENT_DATA = 2  # HTMLMediaElement.readyState: the picture of this moment is there
+SETTLED_S = 1.0  # elements start within a tenth of a second of each other; that is drawn in by then
 TALK_S = 8.0  # two segments of each person, the last one cut short
 
 # Each video that is shown: whose, where it is, and the colour in the middle of each quarter of its picture.
@@ -82,6 +84,8 @@ class Desk:
 
     async def both_are_at(self, place: float) -> bool:
         """Whether both videos rest at that moment."""
+        if any(video["ready"] < HAVE_CURRENT_DATA for video in (await self.videos()).values()):
+            return False
         places = await self.places()
         return len(places) == 2 and all(abs(seen - place) < IN_STEP_S for seen in places.values())
 
@@ -130,7 +134,8 @@ async def test_a_call_is_played_back_in_step_sought_and_written_down(
 
         await qa.page.keyboard.press(" ")
         await until(desk.both_play, "both pictures play")
-        await until(partial(in_step, desk), "they have come in step")
+        await until(partial(in_step, desk), "they come in step")
+        await asyncio.sleep(SETTLED_S)
         before = await desk.places()
         apart = []
         for _ in range(15):

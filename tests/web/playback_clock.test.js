@@ -382,6 +382,19 @@ test("one picture on and one back are those of the chosen file", () => {
   assert.equal(world.clock.state, "paused");
 });
 
+test("a step right after a seek knows nothing of the pictures before it", () => {
+  const world = new World([COURIER], { [COURIER.key]: { frame_s: 1 / 15 } });
+  world.do(world.clock.handleSeek(40, world.now));
+  world.play();
+  world.run(3);
+  world.do(world.clock.handlePause(world.now));
+  world.do(world.clock.handleSeek(10, world.now));
+  world.do(world.clock.handleStep(COURIER.key, 1, world.now));
+  world.run(0.4);
+  assert.equal(world.clock.state, "paused");
+  assert.ok(world.position > 10 && world.position < 10.1, String(world.position));
+});
+
 test("a step where no picture comes ends in a pause", () => {
   const world = new World([COURIER], { [COURIER.key]: { frame_s: 30 } });
   world.play();
