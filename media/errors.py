@@ -92,9 +92,7 @@ class UnknownUfrag(UnknownMedia):
 
 
 class PlaybackFailed(MediaError):
-    """Why there is no file: `code` is one of `nothing_playable`, `malformed_dump`, `overloaded`, `timeout` and
-    `crashed`, `reason` a sentence.
-    """
+    """`code` is `nothing_playable`, `malformed_dump`, `overloaded`, `timeout` or `crashed`."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)

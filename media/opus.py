@@ -6,8 +6,8 @@
 Players count samples: Chromium plays one packet behind the other and takes the count for its clock, so that a
 pause that is merely a gap between two timestamps brings sound and picture out of step by its length.
 `GaplessSound` therefore leaves no gap. What was sent is passed on as it is; what was not there is filled with
-packets that say so: a frame of no bytes, which a decoder takes for a lost one and conceals (§3.2.1), and after
-a tenth of a second, digital silence.
+packets that say so: a frame of no bytes, which a decoder takes for a lost one and conceals (§3.2.1), and
+digital silence after a tenth of a second.
 """
 
 from __future__ import annotations

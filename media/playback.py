@@ -1,6 +1,6 @@
 """Makes files that players know out of a recording's segments: the driver beside `playback_worker.py`.
 
-    make_playback(request, output) ── one at a time ── pipe ──> worker, a process for this file ──> PlaybackFacts
+    make_playback(request, output) ── one at a time ── pipe ──> worker, one a file ── pipe ──> PlaybackFacts
 
 A segment is taken from the request when the worker has taken the one before it: neither process holds more
 than some seconds of the recording. The file is written to a descriptor of the caller's, such as one of

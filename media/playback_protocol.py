@@ -2,7 +2,9 @@
 
     message  ┌ kind 1 ┐┌ size 4 ┐┌ body ┐
 
-    to the worker    BEGIN {title, comment, has_sound} · (SEGMENT {number, streams} · DUMP rtpdump) for each segment · END
+    to the worker    BEGIN {title, comment, has_sound}
+                     SEGMENT {number, streams} and DUMP rtpdump, for each segment
+                     END
     and its answer   MADE {facts} or FAILED {code, reason}, after END or as soon as it is certain
 
 Bodies in braces are JSON, a dump is the segment's bytes. Numbers are big-endian. The file goes

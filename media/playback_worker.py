@@ -61,8 +61,8 @@ MAX_HELD_SOUND_BYTES = 64 << 20  # an hour of 128 kbit/s waiting for a picture: 
 VIDEO_MEDIA_TYPES = {VP8: WEBM, H264: MP4}
 VIDEO_CODECS = {VP8: "vp8", H264: "h264"}
 
-# Fragments, because their times are absolute: nothing needs to begin at 0, and a pause is a pause. An index of
-# them at the beginning lets players seek and tell the duration without reading the whole file.
+# Fragments, because their times are absolute: nothing needs to begin at 0, and a pause is a pause. An index
+# of them at the beginning lets players seek and tell the duration without reading the whole file.
 MP4_FLAGS = "empty_moov+default_base_moof+frag_discont+frag_keyframe+global_sidx"
 MP4_OPTIONS = {
     "movflags": MP4_FLAGS,
@@ -315,7 +315,8 @@ def _opus_template() -> InputContainer:
     tracks = _element(0x1654AE6B, _element(0xAE, track))
     cluster = _element(0x1F43B675, _element(0xE7, b"\x00"))
     head = _element(0x1A45DFA3, _element(0x4282, b"webm"))  # EBML, DocType
-    return av.open(io.BytesIO(head + _element(0x18538067, tracks + cluster)), format="matroska")
+    file = io.BytesIO(head + _element(0x18538067, tracks + cluster))
+    return av.open(file, "r", format="matroska")
 
 
 def _element(identifier: int, data: bytes) -> bytes:

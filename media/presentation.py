@@ -116,6 +116,7 @@ class StreamClock:
         self._offset_us: int | None = None
         self._floor_us = 0  # the least offset from media time to arrival, as it is now
         self._last = Timed(0, 0)
+        self._last_us = -(1 << 62)  # the presentation time given last
         self._settled_until_us = -1  # late packets that arrived until here are known to be no break
         self._target_at_us = 0
 
@@ -134,7 +135,7 @@ class StreamClock:
         self._reports.append(Report(at.arrived_us, offset_us, self._run))
 
     def presentation_us(self, packet: Timed, behind: Callable[[], Iterable[Timed]]) -> int:
-        """When to present a packet. `behind` gives those that follow it, as far as they are known."""
+        """When to present a packet: never before the last. `behind` gives those that follow, as far as known."""
         transit_us = packet.arrived_us - packet.media_us
         if self._offset_us is None:
             self._begin(packet, behind)
@@ -142,7 +143,11 @@ class StreamClock:
             elapsed_us = min(max(0, packet.media_us - self._last.media_us), MAX_SLEWED_S * SECOND_US)
             slew_us = elapsed_us * SLEW_PER_SECOND_US // SECOND_US
             self._floor_us += slew_us
-            if transit_us < self._floor_us - BREAK_US or self._stays_late(packet, transit_us, behind):
+            if (
+                packet.media_us < self._last.media_us  # behind the one before it, and earlier
+                or transit_us < self._floor_us - BREAK_US
+                or self._stays_late(packet, transit_us, behind)
+            ):
                 self._begin(packet, behind)
             else:
                 self._floor_us = min(self._floor_us, transit_us)
@@ -152,7 +157,8 @@ class StreamClock:
                 self._approach(slew_us)
         self._last = packet
         assert self._offset_us is not None
-        return packet.media_us + self._offset_us
+        self._last_us = max(self._last_us, packet.media_us + self._offset_us)
+        return self._last_us
 
     def _begin(self, packet: Timed, behind: Callable[[], Iterable[Timed]]) -> None:
         """The first packet, or the first behind a break."""

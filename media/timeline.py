@@ -52,6 +52,7 @@ MAX_HELD_BYTES = 64 << 20  # ten times what the look-ahead holds of the best cam
 PACKET_OVERHEAD_BYTES = 200  # what CPython needs to keep a packet: many empty ones fill the memory, too
 MAX_PAUSE_US = 3_600 * SECOND_US  # between two segments; more is a clock that was set between two connections
 MAX_PARAMETER_SETS_BYTES = 4_096  # that came ahead of their picture; a set has some tens
+MAX_SILENCE_US = 10 * SECOND_US  # within a segment, which is cut before; nobody waits for made-up days
 MAX_JUMP = 3_000  # RFC 3550 A.1: sequence numbers; the sender counts from somewhere else
 TAKE_OVER_US = SECOND_US  # as the router has it: a stream comes back once its successor is silent this long
 VIDEO_CODECS = (VP8, H264)
@@ -107,10 +108,10 @@ class Timeline:
         self._first_at: datetime | None = None  # of the first dump: arrivals count from there
         self._opened_at: datetime | None = None  # the same by the wall clock as it is now
         self._now_us = 0
+        self._arrived_us = 0  # of the last packet
         self._sender = SenderClock()
         self._streams: list[_Stream] = []
         self._by_ssrc: dict[int, _Stream] = {}
-        self._held_bytes = 0
         self._made: list[_Made] = []
         self._count = 0
         self._origin_us: int | None = None
@@ -128,8 +129,10 @@ class Timeline:
             if stream.codec_name in (AUDIO_CODECS if stream.kind == "audio" else VIDEO_CODECS)
             and stream.clock_rate > 0
         }
+        self._now_us = max(self._now_us, base_us)
         for offset_ms, is_rtcp, data in dump.records:
-            self._now_us = max(self._now_us, base_us + 1_000 * offset_ms)
+            arrived_us = min(base_us + 1_000 * offset_ms, self._now_us + MAX_SILENCE_US)
+            self._now_us = max(self._now_us, arrived_us)
             if is_rtcp:
                 self._handle_rtcp(data)
             else:
@@ -141,7 +144,7 @@ class Timeline:
         return self._settle(None)
 
     def _clock_of(self, began_at: datetime) -> int:
-        """Microseconds from the first dump to another. A wall clock that was set lets no time run backwards."""
+        """Microseconds from the first dump to another. A wall clock that was set lets no time run back."""
         if self._opened_at is None:
             self._first_at = self._opened_at = began_at
         since_us = (began_at - self._opened_at) // timedelta(microseconds=1)
@@ -163,11 +166,19 @@ class Timeline:
             return
         stream = self._by_ssrc.get(header.ssrc)
         if stream is None or not stream.continues(header.sequence_number, format_):
-            stream = _Stream(len(self._streams), format_, self._sender, header.sequence_number)
+            stream = self._begin(format_, header.sequence_number)
             self._by_ssrc[header.ssrc] = stream
-            self._streams.append(stream)
+        self._arrived_us = self._now_us
         payload = data[header.size_bytes : len(data) - header.padding_bytes]
         stream.keep(self._now_us, header.sequence_number, header.rtp_timestamp, header.marker, payload)
+
+    def _begin(self, format_: SegmentStream, sequence_number: int) -> _Stream:
+        # Behind a silence it is another connection, maybe of another device with a clock of its own.
+        if self._now_us - self._arrived_us > TAKE_OVER_US:
+            self._sender = SenderClock()
+        stream = _Stream(len(self._streams), format_, self._sender, sequence_number)
+        self._streams.append(stream)
+        return stream
 
     def _handle_rtcp(self, compound: bytes) -> None:
         try:

@@ -37,7 +37,7 @@ class DeskToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlaybackToken:
-    """Plays back part `part` of what is recorded of `actor_id` in a call, from the file `name` if possible."""
+    """Plays back part `part` of what is recorded of `actor_id` in a call: the file `name`, if it is there."""
 
     case_id: str
     actor_id: str

@@ -55,10 +55,11 @@ async def test_a_reader_gets_what_it_missed_and_then_what_comes(caller: Caller) 
     link = await caller.link(case_id, "customer")
     socket = await greet(caller, case_id, link["token"])
     missed = [m["entry"] for m in await up_to(socket, "synced") if m["type"] == "entry"]
-    assert [entry["envelope"]["number"] for entry in missed] == [1, 2]
+    assert [entry["envelope"]["kind"] for entry in missed] == ["case_opened", "link_issued", "read"]
+    assert [entry["envelope"]["number"] for entry in missed] == [1, 2, 3]
     assert all(entry["body"] is None for entry in missed), "the office's entries are withheld from a customer"
-    assert (await say(socket, "t1", kind="text", text="I am downstairs"))["number"] == 3
-    again = await greet(caller, case_id, link["token"], after=2, known_hash=missed[1]["hash"])
+    assert (await say(socket, "t1", kind="text", text="I am downstairs"))["number"] == 4
+    again = await greet(caller, case_id, link["token"], after=3, known_hash=missed[2]["hash"])
     (entry,) = [m["entry"] for m in await up_to(again, "synced") if m["type"] == "entry"]
     assert entry["body"] == {"text": "I am downstairs"}
     assert await close_code(socket) == 4411, "the older page of the same link is told"
@@ -98,7 +99,7 @@ async def test_what_is_not_allowed_is_refused_with_a_code_and_changes_nothing(ca
     assert (await say(socket, "k1", kind="join"))["code"] == "consent_needed"
     assert (await say(socket, "k2", kind="end_case"))["code"] == "not_for_role"
     assert (await say(socket, "k3", kind="take_frame", of=link["link_id"]))["code"] == "not_in_call"
-    assert (await caller.service.cases.get(case_id)).state.last_number == 2
+    assert (await caller.service.cases.get(case_id)).state.last_number == 3, "links, and that they read"
 
 
 async def test_a_frame_of_someone_without_a_camera_fails_in_the_log(caller: Caller) -> None:
@@ -116,9 +117,8 @@ async def test_a_frame_of_someone_without_a_camera_fails_in_the_log(caller: Call
         if message["type"] in ("ack", "nack"):
             replies.append(message)
     assert replies[0] == replies[1] and replies[0]["type"] == "ack"
-    _, log = await caller.call("GET", f"/api/cases/{case_id}/entries?after=5")
-    (failed,) = log["entries"]
-    assert (failed["envelope"]["kind"], failed["body"]["reason"]) == ("frame_failed", "not_connected")
+    (failed,) = await log_of(caller, case_id, "frame_failed")
+    assert failed["body"]["reason"] == "not_connected"
 
 
 async def test_a_reader_with_another_log_is_told_to_read_it_anew(caller: Caller) -> None:
@@ -365,8 +365,8 @@ async def test_a_picture_that_cannot_be_stored_fails_in_the_log(
 
     monkeypatch.setattr(caller.service.relay, "capture_frame", no_room)
     assert (await say(socket, "k3", kind="take_frame", of=link["link_id"]))["type"] == "ack"
-    _, log = await caller.call("GET", f"/api/cases/{case_id}/entries?after=5")
-    assert log["entries"][-1]["body"]["reason"] == "not_stored"
+    (failed,) = await log_of(caller, case_id, "frame_failed")
+    assert failed["body"]["reason"] == "not_stored"
 
 
 async def test_what_nobody_foresaw_is_answered_and_harms_nobody_else(
@@ -389,7 +389,7 @@ async def test_what_nobody_foresaw_is_answered_and_harms_nobody_else(
     monkeypatch.setattr(caller.service.log, "append", append)
     assert (await say(sockets[0], "k1", kind="text", text="again"))["type"] == "ack"
     assert (await say(sockets[1], "k1", kind="text", text="fine"))["type"] == "ack"
-    assert case.state.last_number == 5
+    assert case.state.last_number == 7, "case, two links, two readings, two texts"
 
 
 async def test_a_page_that_goes_at_once_leaves_nothing_behind(

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import Unauthenticated
-from server.tokens import DeskToken, LinkToken, Tokens
+from server.tokens import DeskToken, Granted, LinkToken, PlaybackToken, Tokens
 
 SECRET = b"s" * 64
 NOW_AT = datetime(2026, 11, 22, 14, 3, tzinfo=UTC)
@@ -20,8 +20,28 @@ CLAIMS = {"aud": "proofcall", "typ": "link", "case": LINK.case_id, "sub": LINK.l
 def test_a_token_says_again_what_was_put_into_it() -> None:
     tokens = Tokens(SECRET)
     desk = DeskToken(desk_id="d_1", name="QA")
-    assert tokens.read(tokens.issue_link(LINK, expires_at=LATER), now_at=NOW_AT) == LINK
-    assert tokens.read(tokens.issue_desk(desk, expires_at=LATER), now_at=NOW_AT) == desk
+    playback = PlaybackToken(
+        case_id=LINK.case_id, actor_id=LINK.link_id, call_number=1, part=2, name="ab" * 32
+    )
+    for token, text in (
+        (LINK, tokens.issue_link(LINK, expires_at=LATER)),
+        (desk, tokens.issue_desk(desk, expires_at=LATER)),
+    ):
+        assert tokens.read(text, now_at=NOW_AT) == Granted(token=token, expired=False)
+    assert tokens.read_playback(tokens.issue_playback(playback, expires_at=LATER), now_at=NOW_AT) == playback
+
+
+def test_an_address_of_a_recording_opens_nothing_else_and_nothing_else_opens_a_recording() -> None:
+    tokens = Tokens(SECRET)
+    playback = PlaybackToken(
+        case_id=LINK.case_id, actor_id=LINK.link_id, call_number=1, part=2, name="ab" * 32
+    )
+    with pytest.raises(Unauthenticated, match="another type"):
+        tokens.read(tokens.issue_playback(playback, expires_at=LATER), now_at=NOW_AT)
+    with pytest.raises(Unauthenticated, match="another type"):
+        tokens.read_playback(tokens.issue_link(LINK, expires_at=LATER), now_at=NOW_AT)
+    with pytest.raises(Unauthenticated, match="an hour"):
+        tokens.read_playback(tokens.issue_playback(playback, expires_at=NOW_AT), now_at=LATER)
 
 
 @pytest.mark.parametrize(
@@ -42,13 +62,13 @@ def test_any_other_token_is_refused(claims: dict[str, object], key: bytes | None
         Tokens(SECRET).read(jwt.encode(claims, key or "", algorithm=algorithm), now_at=NOW_AT)
 
 
-def test_an_expired_token_is_refused_and_says_so() -> None:
+def test_an_expired_token_says_so_and_who_came_with_it() -> None:
     token = Tokens(SECRET).issue_link(LINK, expires_at=NOW_AT - timedelta(minutes=1))
-    with pytest.raises(Unauthenticated, match="expired"):
-        Tokens(SECRET).read(token, now_at=NOW_AT)
+    assert Tokens(SECRET).read(token, now_at=NOW_AT) == Granted(token=LINK, expired=True)
 
 
 @given(st.text(max_size=300))
 def test_no_text_does_anything_but_be_refused(text: str) -> None:
-    with pytest.raises(Unauthenticated):
-        Tokens(SECRET).read(text, now_at=NOW_AT)
+    for read in (Tokens(SECRET).read, Tokens(SECRET).read_playback):
+        with pytest.raises(Unauthenticated):
+            read(text, now_at=NOW_AT)
