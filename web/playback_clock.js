@@ -49,6 +49,7 @@ const JUMP_EVERY_S = 2; // a file that cannot be sought is not sought for ever
 const GAIN = 2; // a difference shrinks to a third in half a second
 const MOST_NUDGE = 0.08; // pitch is kept by the browser; the pace of speech is not noticed to change
 const SAME_RATE = 0.004; // a change that small is not worth telling an element
+const LAST_PICTURE_S = 2; // at the end of the call the last picture stays of whoever was there until about then
 const AHEAD_S = 20; // a file of 15 minutes is put together in less
 const BEHIND_S = 60; // stepping back a little finds the file still there
 const RETRY_AFTER_S = 60; // what breaks sooner than this after it was asked for will break again
@@ -398,8 +399,9 @@ export class PlaybackClock {
   #due(position_s) {
     /** @type {Map<string, Known>} */
     const due = new Map();
+    const last_s = position_s >= this.#ended_s - SAME_S ? LAST_PICTURE_S : -SAME_S;
     for (const part of this.#parts.values()) {
-      if (part.began_s > position_s + SAME_S || part.ended_s <= position_s + SAME_S) continue;
+      if (part.began_s > position_s + SAME_S || part.ended_s <= position_s - last_s) continue;
       const other = due.get(part.track);
       if (!other || other.began_s < part.began_s) due.set(part.track, part);
     }

@@ -26,6 +26,7 @@ import { callClock, clockTime } from "./words.js";
 const READ_EVERY_MS = 100; // small against what an eye notices, large against what it costs
 const LIST_AGAIN_MS = 3000;
 const FILE_GOOD_FOR_MS = 50 * 60_000; // its address is, for an hour
+const UNFINISHED = "unfinished_recording"; // more of it is to come; the service makes files of what is whole
 const SKIP_S = 5;
 const RATES = [0.5, 0.75, 1, 1.25, 1.5, 2];
 const WEIGHT = { courier: 0, customer: 1, qa: 2, integrator: 3, system: 3 };
@@ -48,6 +49,8 @@ export class Player {
   #files = new Map();
   /** @type {Map<string, HTMLVideoElement>} */
   #elements = new Map();
+  /** Why a file could not be had. @type {Map<string, string>} */
+  #failures = new Map();
   /** @type {Set<string>} */
   #muted = new Set();
   /** Whose picture the frame keys step through. @type {string | null} */
@@ -167,6 +170,7 @@ export class Player {
     this.#clock = null;
     this.#recordings = [];
     this.#files.clear();
+    this.#failures.clear();
     this.#plays_when_listed = false;
     show(this.element, false);
     this.#onChange();
@@ -185,7 +189,7 @@ export class Player {
       this.#fetchList();
       return undefined;
     }
-    return this.#do(clock.handlePlay(now()));
+    return this.#do([...clock.handleRetry(now()), ...clock.handlePlay(now())]);
   }
 
   /** The cursor to a moment, if this call has it. @param {number} at_ms @returns {boolean} */
@@ -246,6 +250,7 @@ export class Player {
     this.#state = state;
     this.#words = words;
     const call = state.recordings.calls.find(({ call_number }) => call_number === this.#call?.call_number);
+    if (this.#call?.ended_ms === null && call && call.ended_ms !== null) this.#askAgainSoon();
     if (this.#call && !call) return this.close(); // the log is being read anew
     if (!call) return undefined;
     this.#call = call;
@@ -308,10 +313,7 @@ export class Player {
       began_s: Math.max(0, seconds(began_at)),
       ended_s: seconds(ended_at),
     }));
-    const ended_s = Math.max(
-      ...parts.map((part) => part.ended_s),
-      call.ended_ms === null ? 0 : (call.ended_ms - call.began_ms) / 1000,
-    );
+    const ended_s = Math.max(...parts.map((part) => part.ended_s));
     if (this.#clock) {
       const before = this.#clock.ended_s;
       this.#do(this.#clock.handleParts(parts, ended_s, now()));
@@ -353,9 +355,22 @@ export class Player {
       this.#do(this.#clock?.handleLoaded(key, facts, now()) ?? []);
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
-      if (turn === this.#turn) this.#do(this.#clock?.handleFailed(key, now()) ?? []);
+      if (turn !== this.#turn) return;
+      this.#failures.set(key, error.code);
+      this.#do(this.#clock?.handleFailed(key, now()) ?? []);
+      // The last pieces of a call that has just ended are sealed within a moment.
+      if (error.code === UNFINISHED && this.#call.ended_ms !== null) this.#askAgainSoon();
+      else if (error.code === UNFINISHED) this.#do(this.#clock?.handlePause(now()) ?? []);
     }
     this.#onChange();
+  }
+
+  #askAgainSoon() {
+    clearTimeout(this.#listing);
+    this.#listing = setTimeout(() => {
+      this.#fetchList();
+      this.#do(this.#clock?.handleRetry(now()) ?? []);
+    }, LIST_AGAIN_MS);
   }
 
   /** @param {string} key @param {string} address */
@@ -629,7 +644,9 @@ export class Player {
               : silent
                 ? "no_picture"
                 : "shown"
-          : due.state;
+          : due.state === "failed" && this.#failures.get(due.key) === UNFINISHED
+            ? "unfinished"
+            : due.state;
     set(tile, "data-state", state);
     set(tile, "data-chosen", track === this.#chosenTrack() && this.#tracks().length > 1);
     const idle = (this.#clock?.state ?? "idle") === "idle";

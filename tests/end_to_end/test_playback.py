@@ -49,7 +49,8 @@ class Desk:
 
     async def _note(self, response: Response) -> None:
         if response.request.method == "POST" and response.url.endswith("/playback"):
-            self.answers[response.request.post_data_json["actor_id"]] = await response.json()
+            asked = response.request.post_data_json or {}
+            self.answers[str(asked["actor_id"])] = await response.json()
 
     async def videos(self) -> dict[str, dict[str, Any]]:
         """What is shown now, by whose it is."""
