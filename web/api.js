@@ -17,6 +17,17 @@ export class ApiError extends Error {
  * @typedef {{case_id: string, waybill: string, language: string, state: string, opened_at: string,
  *   last_number: number, in_call: readonly string[], frames: number}} CaseRow
  */
+/**
+ * A file that can be made of what was recorded of one person: a part of a call.
+ * @typedef {{actor_id: string, role: import("./protocol.js").Role, name: string, part: number, media_type: string,
+ *   began_at: string, ended_at: string, first_segment: number, last_segment: number, lost_segments: readonly number[]}} Recording
+ */
+/** @typedef {{call_number: number, began_at: string, ended_at: string | null, aborted: boolean, recordings: readonly Recording[]}} CallRow */
+/** @typedef {{segment: number, number: number, sha256: string}} Piece */
+/**
+ * @typedef {{url: string, media_type: string, began_at: string, duration_ms: number, width: number, height: number,
+ *   segments: readonly Piece[], lost_segments: readonly number[]}} PlaybackFile
+ */
 /** @typedef {{leaf_index: number, tree_size: number, hashes: string[], checkpoint: string, vkey: string}} Proof */
 
 export class Api {
@@ -92,6 +103,26 @@ export class Api {
   /** @returns {Promise<string>} the log's public key, from the log's own address */
   async vkey() {
     return (await (await this.#checked(await this.#request("/log/vkey"))).text()).trim();
+  }
+
+  /** @param {string} case_id @returns {Promise<CallRow[]>} */
+  async calls(case_id) {
+    return (await this.#json(`/api/cases/${case_id}/calls`)).calls;
+  }
+
+  /**
+   * Has a file put together. It is written in the log who asked.
+   * @param {string} case_id
+   * @param {number} call_number
+   * @param {{actor_id: string, part: number}} which
+   * @returns {Promise<PlaybackFile>}
+   */
+  async playback(case_id, call_number, which) {
+    return this.#json(`/api/cases/${case_id}/calls/${call_number}/playback`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(which),
+    });
   }
 
   /** The bytes as sealed. @param {string} case_id @param {string} sha256 @returns {Promise<ArrayBuffer>} */

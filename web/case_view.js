@@ -6,10 +6,14 @@ import { h, icon, keyed, set, show, text } from "./dom.js";
 import { entryHash } from "./evidence.js";
 import { Facts } from "./facts.js";
 import { Lightbox } from "./lightbox.js";
+import { FILTERS, isPiece, lineBefore, linesOf } from "./log_lines.js";
 import { Pictures } from "./pictures.js";
-import { nameOf, sentenceOf } from "./sentences.js";
+import { PlaybackSources } from "./playback_sources.js";
+import { keepFocusAway, Player } from "./player.js";
+import { momentOf, piecesOf, spanOf } from "./recordings.js";
+import { duration, foldedSentence, nameOf, sentenceOf } from "./sentences.js";
 import { Stage } from "./stage.js";
-import { callSeconds, connection, inCall, others } from "./state.js";
+import { callSeconds, connection, inCall, others, recording } from "./state.js";
 import { markTap } from "./timings.js";
 import { WindowedList } from "./windowed_list.js";
 import { callClock, clockTime } from "./words.js";
@@ -21,13 +25,6 @@ const ROW_PX = 32;
 const REFUSAL_SHOWN_MS = 6000;
 const MAX_TEXT_CHARACTERS = 2000; // PROTOCOL.md
 
-/** @type {Record<string, (kind: string) => boolean>} */
-const FILTERS = {
-  all_kinds: () => true,
-  only_pictures: (kind) => kind === "frame_sealed" || kind === "frame_failed",
-  only_words: (kind) => kind === "text",
-};
-
 export class CaseView {
   #page;
   #participation;
@@ -36,6 +33,8 @@ export class CaseView {
   #lightbox;
   #stage;
   #log;
+  #player;
+  #sources;
   /** @type {string} */
   #filter = "all_kinds";
   /** @type {number | null} */
@@ -45,6 +44,14 @@ export class CaseView {
   #export_failed = false;
   /** Entries whose own hash and link to the one before were recomputed here. @type {Map<string, boolean>} */
   #linked = new Map();
+  /** The same of all pieces of a call, by its number. @type {Map<number, {count: number, broken: boolean}>} */
+  #linked_pieces = new Map();
+  /** When what each entry tells was so, by number less one. @type {number[]} */
+  #moments = [];
+  /** The line of the log that the playback is at. @type {string | null} */
+  #at_cursor = null;
+  /** The lines that the log shows. @type {readonly string[]} */
+  #lines = [];
   /** @type {ReturnType<typeof setInterval> | undefined} */
   #ticking;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -69,11 +76,20 @@ export class CaseView {
     const { api } = this.#participation;
     this.#pictures = new Pictures(api, case_id);
     this.#lightbox = new Lightbox(this.#pictures);
+    this.#sources = new PlaybackSources((number) => this.#choose(number));
+    this.#player = new Player({
+      api,
+      case_id,
+      onCursor: (at_ms) => this.#followCursor(at_ms),
+      onChange: () => this.update(),
+    });
     this.#facts = new Facts({
       api,
       case_id,
       pictures: this.#pictures,
+      sources: this.#sources.element,
       onChange: () => this.update(),
+      onChoose: (number) => this.#choose(number),
       onPicture: (entry) => this.#lightbox.open(entry, this.#participation.state, page.words),
     });
     this.#log = new WindowedList({
@@ -106,6 +122,8 @@ export class CaseView {
     this.export = button("export-button", "button", () => this.#export());
     this.end = button("end-case", "button", () => this.endDialog.showModal());
     this.shutters = h("div", { class: "shutters" });
+    this.calls = h("div", { class: "calls", testid: "calls", role: "group", hidden: true });
+    keepFocusAway(this.calls);
     this.refusal = h("p", { class: "refusal", role: "alert", testid: "refusal", hidden: true });
     this.alarm = h("p", { class: "alarm", role: "alert", hidden: true });
     this.cameraError = h("p", { class: "refusal", role: "alert", testid: "camera-error", hidden: true });
@@ -181,6 +199,8 @@ export class CaseView {
       this.cameraError,
       this.#stage.element,
       this.shutters,
+      this.calls,
+      this.#player.element,
       h("header", { class: "log-head" }, this.logTitle, this.filter, this.newest),
       this.logEmpty,
       this.#log.element,
@@ -225,6 +245,7 @@ export class CaseView {
   close() {
     clearInterval(this.#ticking);
     clearTimeout(this.#forgetting);
+    this.#player.close();
     this.#participation.close();
     this.#pictures.release();
   }
@@ -232,7 +253,10 @@ export class CaseView {
   /** @param {string} key @returns {boolean} whether it meant something */
   handleKey(key) {
     const { state } = this.#participation;
+    if (this.#player.handleKey(key)) return true;
     switch (key) {
+      case "p":
+        return this.#playNewest();
       case "j":
         this.#step(1);
         return true;
@@ -288,8 +312,9 @@ export class CaseView {
     document.title = state.case ? `${state.case.waybill} · ${desk.title}` : desk.title;
     set(this.connectionState, "data-state", word);
     text(this.connectionWord, words.connection[word]);
-    set(this.recordState, "data-state", state.call ? "pictures" : "nothing");
-    text(this.recordWord, words.record_call);
+    const broken = recording(state) === "broken";
+    set(this.recordState, "data-state", broken ? "broken" : "call");
+    text(this.recordWord, broken ? words.record_broken : words.record_call);
     show(this.recordState, state.call !== null);
     this.#updateClock();
     show(this.alarm, state.alarm);
@@ -320,6 +345,9 @@ export class CaseView {
     });
     set(this.#stage.element, "data-count", others(state).length + (state.has_video ? 1 : 0));
     this.#updateShutters(state);
+    this.#updateCalls(state);
+    this.#player.update(state, words);
+    this.#sources.update(this.#player.sources, (source) => this.#pieceNow(source.key), words);
 
     text(this.logTitle, desk.log);
     for (const option of this.filter.options) {
@@ -327,10 +355,10 @@ export class CaseView {
     }
     set(this.filter, "aria-label", desk.log);
     text(this.newest, desk.newest);
-    const keys = this.#keys(state);
-    show(this.logEmpty, keys.length === 0);
+    this.#lines = linesOf(state, this.#filter);
+    show(this.logEmpty, this.#lines.length === 0);
     text(this.logEmpty, state.synced ? words.conversation_empty : words.connection.connecting);
-    this.#log.set(keys);
+    this.#log.set(this.#lines);
     show(this.form, !ended);
     text(this.send, words.send);
     set(this.input, "placeholder", words.type_here);
@@ -357,7 +385,9 @@ export class CaseView {
       const forget = () => this.#participation.session.dispatch({ type: "refusal_seen" });
       this.#forgetting = setTimeout(forget, REFUSAL_SHOWN_MS);
     }
-    for (const entry of state.entries.slice(before.entries.length)) {
+    if (state.entries.length < before.entries.length) this.#forget();
+    for (const entry of state.entries.slice(this.#moments.length)) {
+      this.#moments.push(momentOf(entry));
       this.#link(entry, state.entries);
       const mine = entry.envelope.actor_id === state.you?.actor_id;
       if (this.#follows_press && mine && entry.envelope.kind.startsWith("frame_")) {
@@ -366,7 +396,15 @@ export class CaseView {
       }
     }
     if (!state.wants_call && before.wants_call) this.#stage.silence();
+    if (state.wants_call && !before.wants_call) this.#player.close();
     this.update();
+  }
+
+  /** The log is read anew. */
+  #forget() {
+    this.#moments = [];
+    this.#linked.clear();
+    this.#linked_pieces.clear();
   }
 
   /** @param {Entry} entry @param {readonly Entry[]} entries */
@@ -376,16 +414,13 @@ export class CaseView {
     const previous = number === 1 ? "0".repeat(64) : entries[number - 2]?.hash;
     const holds = previous === previous_hash && (await entryHash(entry.envelope)) === entry.hash;
     this.#linked.set(entry.hash, holds);
+    if (isPiece(entry.envelope.kind)) {
+      const call = entry.body?.call_number;
+      const { count, broken } = this.#linked_pieces.get(call) ?? { count: 0, broken: false };
+      this.#linked_pieces.set(call, { count: count + 1, broken: broken || !holds });
+    }
     const row = this.#log.rows.querySelector(`[data-number="${number}"]`);
     if (row instanceof HTMLElement) this.#updateRow(row, String(number));
-  }
-
-  /** @param {State} state */
-  #keys(state) {
-    const fits = FILTERS[this.#filter] ?? (() => true);
-    return state.entries
-      .filter(({ envelope }) => fits(envelope.kind))
-      .map(({ envelope }) => String(envelope.number));
   }
 
   /** @param {string} key */
@@ -421,15 +456,31 @@ export class CaseView {
     set(row, "aria-current", envelope.number === this.#chosen ? "true" : null);
     text(time, clockTime(envelope.recorded_at));
     text(number, String(envelope.number));
-    text(who, envelope.actor_id === state.you?.actor_id ? words.you : words.role[envelope.role]);
-    text(what, sentenceOf(entry, state, words));
-    const holds = this.#linked.get(entry.hash);
+    set(row, "data-now", key === this.#at_cursor);
+    const folded = isPiece(envelope.kind) && this.#filter !== "only_recording";
+    const every = folded && envelope.kind === "segment_sealed";
+    const mine = envelope.actor_id === state.you?.actor_id;
+    text(who, every ? "" : mine ? words.you : words.role[envelope.role]);
+    text(what, (folded ? foldedSentence : sentenceOf)(entry, state, words));
+    const holds = every ? this.#allPiecesLinked(entry) : this.#linked.get(entry.hash);
     const name = holds === undefined ? "" : holds ? "check" : "cross";
     set(mark, "data-state", holds === undefined ? null : holds ? "passed" : "failed");
     if (mark.dataset.icon !== name) {
       mark.dataset.icon = name;
       mark.replaceChildren(...(name ? [icon(/** @type {"check"} */ (name))] : []));
     }
+  }
+
+  /** Of the line that stands for all pieces of a call: undefined until each is checked. @param {Entry} entry */
+  #allPiecesLinked({ body }) {
+    const call = this.#participation.state.recordings.calls.find(
+      ({ call_number }) => call_number === body?.call_number,
+    );
+    const linked = this.#linked_pieces.get(body?.call_number);
+    if (!call || !linked) return undefined;
+    if (linked.broken) return false;
+    const { sealed, lost } = piecesOf(call);
+    return linked.count >= sealed + lost ? true : undefined;
   }
 
   /** @param {number} number */
@@ -440,20 +491,110 @@ export class CaseView {
     this.#chosen = number;
     this.#facts.choose(entry, state.entries);
     this.#log.reveal(String(number));
+    this.#player.seekTo(this.#moments[number - 1] ?? Number.NaN);
     this.update();
   }
 
   #chooseNewest() {
-    const last = this.#keys(this.#participation.state).at(-1);
+    const last = this.#lines.at(-1);
     if (last) this.#choose(Number(last));
   }
 
   /** @param {number} step */
   #step(step) {
-    const keys = this.#keys(this.#participation.state);
-    const at = keys.indexOf(String(this.#chosen));
-    const next = at < 0 ? keys.at(-1) : keys[Math.max(0, Math.min(keys.length - 1, at + step))];
+    const lines = this.#lines;
+    const line = this.#chosen === null ? null : lineBefore(lines, this.#chosen);
+    const at = line === null ? -1 : lines.indexOf(line);
+    const next = at < 0 ? lines.at(-1) : lines[Math.max(0, Math.min(lines.length - 1, at + step))];
     if (next) this.#choose(Number(next));
+  }
+
+  // A moment in the recording and a moment in the log are the same cursor.
+
+  /** @param {number} at_ms */
+  #followCursor(at_ms) {
+    const before = this.#at_cursor;
+    const line = this.#player.call_number === null ? null : this.#lineAt(at_ms);
+    if (line !== before) {
+      const watched = before === null || this.#log.shows(before);
+      this.#at_cursor = line;
+      for (const key of [before, line]) {
+        const row = key && this.#log.rows.querySelector(`[data-key="${key}"]`);
+        if (row instanceof HTMLElement) this.#updateRow(row, row.dataset.key ?? "");
+      }
+      if (line !== null && watched) this.#log.reveal(line);
+    }
+    const { words } = this.#page;
+    this.#sources.update(this.#player.sources, (source) => this.#pieceNow(source.key), words);
+  }
+
+  /** The last line of what had happened by then. @param {number} at_ms */
+  #lineAt(at_ms) {
+    return this.#lines.findLast((line) => (this.#moments[Number(line) - 1] ?? Infinity) <= at_ms) ?? null;
+  }
+
+  /** @param {string} key */
+  #pieceNow(key) {
+    return this.#player.pieceNow(key, (number) => this.#moments[number - 1] ?? Infinity);
+  }
+
+  #playNewest() {
+    const { state } = this.#participation;
+    const call = state.recordings.calls.at(-1);
+    if (!call || state.wants_call) return false;
+    this.#player.open(call);
+    return true;
+  }
+
+  /** @param {State} state */
+  #updateCalls(state) {
+    const { words } = this.#page;
+    const { player } = words.desk;
+    const calls = new Map(state.recordings.calls.map((call) => [String(call.call_number), call]));
+    show(this.calls, calls.size > 0 && !state.wants_call);
+    set(this.calls, "aria-label", player.calls);
+    keyed(
+      this.calls,
+      [...calls.keys()],
+      (key) =>
+        h(
+          "button",
+          {
+            class: "call-chip",
+            type: "button",
+            testid: "play-call",
+            "data-call": key,
+            on: { click: () => this.#toggleCall(Number(key)) },
+          },
+          icon("play"),
+          h("span"),
+          h("span", { class: "quiet" }),
+        ),
+      (chip, key) => {
+        const call = calls.get(key);
+        const [, title, facts] = Array.from(chip.children);
+        if (!call || !title || !facts) return;
+        set(chip, "aria-pressed", String(this.#player.call_number === call.call_number));
+        const running = call.ended_ms === null;
+        text(title, (running ? player.open_running : player.open)(call.call_number));
+        const { began_ms, ended_ms } = spanOf(call);
+        const { lost } = piecesOf(call);
+        const told = [clockTime(began_ms), duration(ended_ms - began_ms, words)];
+        if (running) told.push(player.running);
+        if (call.aborted) told.push(player.aborted);
+        if (lost > 0) told.push(player.lost_pieces(lost));
+        text(facts, told.join(" · "));
+      },
+    );
+  }
+
+  /** @param {number} call_number */
+  #toggleCall(call_number) {
+    const call = this.#participation.state.recordings.calls.find((call) => call.call_number === call_number);
+    if (!call || this.#player.call_number === call_number) return this.#player.close();
+    this.#player.open(call);
+    if (this.calls.contains(document.activeElement)) this.#player.play.focus();
+    return undefined;
   }
 
   /** @param {string | null} of */
@@ -468,7 +609,10 @@ export class CaseView {
   #updateShutters(state) {
     const { words } = this.#page;
     const present = others(state);
-    show(this.shutters, state.case?.state !== "ended");
+    show(
+      this.shutters,
+      state.case?.state !== "ended" && (present.length > 0 || this.#player.call_number === null),
+    );
     keyed(
       this.shutters,
       present.length > 0 ? present : ["nobody"],

@@ -21,6 +21,15 @@ export class MalformedEvidence extends Error {
   code = "malformed_evidence";
 }
 
+/** The bytes are not to be had here, for a reason that the page has words for. */
+export class NotHere extends Error {
+  /** @param {string} code */
+  constructor(code) {
+    super(code);
+    this.code = code;
+  }
+}
+
 const LARGEST_INTEGER = 2 ** 53 - 1;
 const utf8 = new TextEncoder();
 
@@ -308,7 +317,10 @@ export async function* proofSteps(entry, entries, sources) {
       yield await checks[step]();
     } catch (error) {
       if (error instanceof MalformedEvidence) yield verdict(step, false, error.message);
-      else yield { step, state: "unavailable", detail: "unreachable" };
+      else {
+        const detail = error instanceof NotHere ? error.code : "unreachable";
+        yield { step, state: "unavailable", detail };
+      }
     }
   }
 }

@@ -1,10 +1,11 @@
 // @ts-check
 /** The right column of the desk: who is there, and the chosen entry whole, with its picture and its proof. */
 
+import { authenticatedBy, CustodyList } from "./custody_list.js";
 import { h, icon, keyed, set, show, text } from "./dom.js";
-import { blobOf, proofSteps, stepsOf } from "./evidence.js";
+import { blobOf, NotHere, proofSteps, stepsOf } from "./evidence.js";
 import { NetworkTable } from "./network_table.js";
-import { duration, nameOf, sentenceOf } from "./sentences.js";
+import { duration, nameOf, refusedWhat, sentenceOf } from "./sentences.js";
 import { fullTime, megabytes, percent, shortHash } from "./words.js";
 
 /** @typedef {import("./protocol.js").Entry} Entry */
@@ -40,25 +41,27 @@ export class Facts {
 
   /**
    * @param {{
-   *   api: import("./api.js").Api, case_id: string, pictures: import("./pictures.js").Pictures,
-   *   onChange: () => void, onPicture: (entry: Entry) => void,
+   *   api: import("./api.js").Api, case_id: string, pictures: import("./pictures.js").Pictures, sources: HTMLElement,
+   *   onChange: () => void, onPicture: (entry: Entry) => void, onChoose: (number: number) => void,
    * }} options
    */
-  constructor({ api, case_id, pictures, onChange, onPicture }) {
+  constructor({ api, case_id, pictures, sources, onChange, onPicture, onChoose }) {
     this.#redraw = onChange;
     this.pictures = pictures;
     /** @type {import("./evidence.js").Sources} */
     this.#sources = {
       proof: (number) => api.proof(case_id, number),
       blob: async (sha256) => {
-        const blob = blobOf(this.#entry?.body ?? null);
-        return blob?.sha256 === sha256 ? (await pictures.get(blob)).bytes : api.blob(case_id, sha256);
+        const picture = pictureOf(this.#entry);
+        if (this.#entry?.envelope.kind === "segment_sealed") throw new NotHere("piece_stays");
+        return picture?.sha256 === sha256 ? (await pictures.get(picture)).bytes : api.blob(case_id, sha256);
       },
       pinnedVkey,
     };
     this.peopleTitle = h("h2");
     this.people = h("ul", { class: "people" });
     this.network = new NetworkTable();
+    this.looked = new CustodyList(onChoose);
     this.title = h("h2");
     this.hint = h("p", { class: "quiet" });
     this.sentence = h("p", { class: "facts-sentence" });
@@ -97,7 +100,9 @@ export class Facts {
       this.peopleTitle,
       this.people,
       this.network.element,
+      sources,
       this.chosen,
+      this.looked.element,
     );
   }
 
@@ -120,7 +125,7 @@ export class Facts {
 
   /** @param {Entry} entry */
   async #load(entry) {
-    const blob = blobOf(entry.body);
+    const blob = pictureOf(entry);
     if (!blob) return;
     this.pictureNote.dataset.state = "loading";
     try {
@@ -178,11 +183,12 @@ export class Facts {
     );
     this.network.update(state, words);
     const entry = this.#entry;
+    this.looked.update(state, words, entry?.envelope.number ?? null);
     show(this.hint, entry === null);
     text(this.hint, desk.nothing_chosen);
     text(this.title, entry ? desk.entry_facts(entry.envelope.number) : desk.facts);
     for (const part of [this.sentence, this.list, this.proof, this.proofSum]) show(part, entry !== null);
-    const blob = entry ? blobOf(entry.body) : null;
+    const blob = pictureOf(entry);
     show(this.frame, blob !== null && this.image.hasAttribute("src"));
     const loading = this.pictureNote.dataset.state;
     show(this.pictureNote, loading === "loading" || loading === "failed");
@@ -198,7 +204,7 @@ export class Facts {
   #list(entry, state, words) {
     const { desk } = words;
     const { envelope, body } = entry;
-    const blob = blobOf(body);
+    const blob = pictureOf(entry);
     /** @type {[string, string, string, string, boolean][]} key, word, value, whole value, mono */
     const rows = [
       [
@@ -231,6 +237,19 @@ export class Facts {
       rows.push(["lasted", desk.lasted, `${lasted} · ${words.number(body.number)}`, "", false]);
     }
     if (envelope.kind === "call_quality" && body) rows.push(...qualityRows(body, words));
+    if (body?.authenticated_by) {
+      rows.push(["authenticated", desk.authenticated, authenticatedBy(body, words), "", false]);
+    }
+    if (envelope.kind === "refused" && body) {
+      rows.push(["asked_for", desk.asked_for, refusedWhat(body.what, words), body.what, false]);
+      rows.push(["reason", desk.reason, refusedReason(body.reason, words), body.reason, false]);
+    }
+    if (envelope.kind.startsWith("segment_") && body) rows.push(...pieceRows(body, words));
+    if (body?.journal) {
+      const { call_number, first_segment, last_segment } = body.journal;
+      const pieces = desk.piece_range(first_segment, last_segment);
+      rows.push(["pieces", desk.pieces, `${desk.call} ${call_number} · ${pieces}`, "", false]);
+    }
     if (blob && body) {
       rows.push(["size", desk.size, `${body.width} × ${body.height} · ${body.codec}`, "", false]);
       const { count, first_sequence_number, last_sequence_number } = body.packets ?? {};
@@ -295,6 +314,7 @@ export class Facts {
         if (!step) return;
         const reasons = desk.step_reason;
         const reason = reasons[/** @type {keyof typeof reasons} */ (step.detail)];
+        const told = step.step === "blob" && pictureOf(entry) === null ? "piece" : step.step;
         const line =
           step.state === "unavailable" && reason
             ? `${desk.step_state.unavailable}${words.colon}${reason}`
@@ -307,12 +327,49 @@ export class Facts {
         set(item, "title", step.detail);
         item.replaceChildren(
           icon(MARKS[step.state]),
-          h("span", {}, desk.step[step.step]),
+          h("span", {}, desk.step[told]),
           h("span", { class: "step-state" }, line),
         );
       },
     );
   }
+}
+
+/** The picture that an entry sealed, if it did: not every blob is one. @param {Entry | null} entry */
+function pictureOf(entry) {
+  return entry?.envelope.kind === "frame_sealed" ? blobOf(entry.body) : null;
+}
+
+/** Why somebody was refused, by the codes of PROTOCOL.md. @param {string} reason @param {Words} words */
+function refusedReason(reason, words) {
+  const known = words.desk.refused_reason;
+  return known[/** @type {keyof typeof known} */ (reason)] ?? reason;
+}
+
+/**
+ * @param {import("./protocol.js").Body} body of `segment_sealed` or `segment_lost`
+ * @param {Words} words
+ * @returns {[string, string, string, string, boolean][]}
+ */
+function pieceRows(body, words) {
+  const { desk } = words;
+  /** @type {[string, string, string, string, boolean][]} */
+  const rows = [
+    ["ended_at", desk.ended_at, fullTime(body.ended_at), body.ended_at, false],
+    ["call", desk.call, `${body.call_number} · ${desk.piece_range(body.segment, body.segment)}`, "", false],
+  ];
+  for (const { ssrc, codec, media, packets } of body.streams ?? []) {
+    const kind = desk.media[/** @type {"audio"} */ (media)] ?? media;
+    rows.push([`stream${ssrc}`, desk.streams, desk.stream_text(codec, kind, packets), `SSRC ${ssrc}`, false]);
+  }
+  const { blob } = body;
+  if (blob) rows.push(["piece_hash", desk.piece_hash, shortHash(blob.sha256), blob.sha256, true]);
+  else {
+    const reasons = desk.lost_reason;
+    const reason = reasons[/** @type {keyof typeof reasons} */ (body.reason)] ?? body.reason;
+    rows.push(["reason", desk.reason, reason, body.reason, false]);
+  }
+  return rows;
 }
 
 /**

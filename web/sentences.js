@@ -1,6 +1,7 @@
 // @ts-check
 /** An entry of the log as a line that people read. Pure. */
 
+import { piecesOf } from "./recordings.js";
 import { percent } from "./words.js";
 
 /** @typedef {import("./protocol.js").Entry} Entry */
@@ -74,7 +75,13 @@ export function sentenceOf(entry, state, words) {
     case "left":
       return (words.entry.left[/** @type {"left"} */ (body.reason)] ?? words.entry.left.left)(name);
     case "call_ended":
-      return words.entry.call_ended(duration(body.duration_ms, words));
+      return (body.reason === "aborted" ? words.entry.call_aborted : words.entry.call_ended)(
+        duration(body.duration_ms, words),
+      );
+    case "segment_sealed":
+      return words.entry.segment_sealed(name, body.segment);
+    case "segment_lost":
+      return words.entry.segment_lost(name, body.segment);
     case "text":
       return body.text;
     case "frame_sealed":
@@ -86,9 +93,50 @@ export function sentenceOf(entry, state, words) {
       return words.entry.viewed(name, body.number);
     case "exported":
       return words.entry.exported(name);
+    case "read": {
+      const range = numbers(body.after + 1, body.up_to);
+      if (body.up_to <= body.after) return words.entry.read_nothing_new(name);
+      return (body.live ? words.entry.read_live : words.entry.read)(name, range);
+    }
+    case "played_back":
+      return words.entry.played_back(name, nameOf(state, body.of, words), body.call_number);
+    case "refused":
+      return words.entry.refused(name, refusedWhat(body.what, words));
     case "case_ended":
       return words.entry.case_ended;
     default:
       return kind;
   }
+}
+
+/**
+ * The one line for all that an entry stands for in the log: a call's recording, a run of lost pieces.
+ * @param {Entry} entry
+ * @param {State} state
+ * @param {Words} words
+ */
+export function foldedSentence(entry, state, words) {
+  const { kind, number, actor_id } = entry.envelope;
+  const call = state.recordings.calls.find(({ call_number }) => call_number === entry.body?.call_number);
+  if (kind === "segment_sealed" && call?.first_piece === number) {
+    const { sealed, lost } = piecesOf(call);
+    return (call.ended_ms === null ? words.entry.recording : words.entry.recorded)(sealed, lost);
+  }
+  const hole = call?.tracks.flatMap(({ holes }) => holes).find((hole) => hole.number === number);
+  if (kind === "segment_lost" && hole) {
+    const lasted = duration(hole.ended_ms - hole.began_ms, words);
+    return words.entry.hole(nameOf(state, actor_id, words), hole.pieces, lasted);
+  }
+  return sentenceOf(entry, state, words);
+}
+
+/** What was asked for and refused: the operations of the API by their names. @param {string} what @param {Words} words */
+export function refusedWhat(what, words) {
+  const known = words.desk.refused_what;
+  return known[/** @type {keyof typeof known} */ (what)] ?? what;
+}
+
+/** @param {number} first @param {number} last */
+function numbers(first, last) {
+  return first === last ? String(first) : `${first}–${last}`;
 }

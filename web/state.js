@@ -7,12 +7,15 @@
  * Time enters as data: `at` is milliseconds of the page's clock, `offset_ms` what the server's clock is ahead.
  */
 
+import { keep, NOTHING_RECORDED } from "./recordings.js";
+
 /** @typedef {import("./protocol.js").Entry} Entry */
 /** @typedef {import("./protocol.js").Command} Command */
 /** @typedef {import("./protocol.js").Role} Role */
 /** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
 /** @typedef {import("./synchronisation.js").FinalReason} FinalReason */
 /** @typedef {import("./media_life.js").MediaState} MediaState */
+/** @typedef {import("./recordings.js").Recordings} Recordings */
 /** @typedef {import("./camera.js").CameraProblem} CameraProblem */
 
 /** @typedef {{id: string, command: Command}} Waiting */
@@ -42,6 +45,7 @@
  *   consented: readonly string[],
  *   call: Call | null,
  *   calls: number,
+ *   recordings: Recordings,
  *   wants_call: boolean,
  *   was_in_call: boolean,
  *   hung_up: boolean,
@@ -87,6 +91,7 @@ export const INITIAL = Object.freeze({
   consented: [],
   call: null,
   calls: 0,
+  recordings: NOTHING_RECORDED,
   wants_call: false,
   was_in_call: false,
   hung_up: false,
@@ -128,6 +133,7 @@ export function reduce(state, event) {
         consented: [],
         call: null,
         calls: 0,
+        recordings: NOTHING_RECORDED,
       };
     case "commanded":
       return {
@@ -232,6 +238,7 @@ function evolve(state, entry) {
     entries: [...state.entries, entry],
     shots: withoutAnswered(state, entry),
     known: know(state.known, actor_id, role, null),
+    recordings: keep(state.recordings, entry),
   };
   switch (kind) {
     case "link_issued":
@@ -371,6 +378,16 @@ export function connection(state) {
 /** Sealed and failed pictures of this log, in order. @param {State} state */
 export function frames(state) {
   return state.entries.filter((entry) => entry.envelope.kind === "frame_sealed");
+}
+
+/**
+ * Whether sound and picture of the call are being kept: "broken" while somebody's newest piece was lost.
+ * @param {State} state
+ * @returns {"none" | "recording" | "broken"}
+ */
+export function recording(state) {
+  if (!state.call) return "none";
+  return state.recordings.unkept.length > 0 ? "broken" : "recording";
 }
 
 /** Seconds that the call has lasted. @param {State} state @param {number} at milliseconds of the page's clock */

@@ -2,7 +2,7 @@
 /**
  * A long list of rows of one height, of which only those in sight exist.
  *
- * It follows the end while it is at the end; scrolled elsewhere, nothing moves when rows arrive.
+ * It may follow the end while it is at the end; scrolled elsewhere, nothing moves when rows arrive.
  */
 
 import { h, keyed } from "./dom.js";
@@ -18,17 +18,21 @@ export function windowOf({ top, height, row, count }) {
 
 export class WindowedList {
   #row_px;
+  #follows;
   #make;
   #update;
   /** @type {readonly string[]} */
   #keys = [];
-  #following = true;
+  #following;
   #queued = false;
 
   /**
-   * @param {{row_px: number, make: (key: string) => HTMLElement, update: (row: HTMLElement, key: string) => void, label?: string}} options
+   * @param {{row_px: number, make: (key: string) => HTMLElement, update: (row: HTMLElement, key: string) => void, follows?: boolean}} options
+   *   follows: begins at its end, where what arrives is seen
    */
-  constructor({ row_px, make, update }) {
+  constructor({ row_px, make, update, follows = true }) {
+    this.#following = follows;
+    this.#follows = follows;
     this.#row_px = row_px;
     this.#make = make;
     this.#update = update;
@@ -37,8 +41,7 @@ export class WindowedList {
     this.element.addEventListener(
       "scroll",
       () => {
-        const { scrollHeight, scrollTop, clientHeight } = this.element;
-        this.#following = scrollHeight - scrollTop - clientHeight < this.#row_px;
+        this.#noteEnd();
         this.#draw();
       },
       { passive: true },
@@ -64,7 +67,20 @@ export class WindowedList {
     else if (top + this.#row_px > scrollTop + clientHeight) {
       this.element.scrollTop = top + this.#row_px - clientHeight;
     }
+    this.#noteEnd();
     this.#draw();
+  }
+
+  #noteEnd() {
+    const { scrollHeight, scrollTop, clientHeight } = this.element;
+    this.#following = this.#follows && scrollHeight - scrollTop - clientHeight < this.#row_px;
+  }
+
+  /** Whether a row lies wholly in sight. @param {string} key */
+  shows(key) {
+    const top = this.#keys.indexOf(key) * this.#row_px;
+    const { scrollTop, clientHeight } = this.element;
+    return top >= scrollTop && top + this.#row_px <= scrollTop + clientHeight;
   }
 
   #later() {
