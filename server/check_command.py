@@ -1,7 +1,7 @@
-"""`proofcall check [DATA_DIR]`: recompute all that a data folder holds, beside a running service or without one.
+"""`proofcall check [DATA_DIR]`: recompute all that a data folder holds, beside a running service or without.
 
-The store's `audit` reads entries, tree hashes, checkpoints, commitments and blobs; what only the service knows,
-that a segment of the journal is a dump of as many packets as its entry says, is looked at here. Exit status 0:
+The store's `audit` reads entries, tree hashes, checkpoints, commitments and blobs. Here is looked at what the
+service alone knows: a segment of the journal is a dump of as many packets as its entry says. Exit status 0:
 whole. 1: something is not what was written; the first such thing is named. 2: the folder cannot be checked.
 """
 
