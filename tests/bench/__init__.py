@@ -1,8 +1,8 @@
 """The benchmark: what Proofcall costs and how quick it is, beside its peers, in one run on one machine.
 
 `python -m tests.bench [cpu] [memory] [join] [loss] [roam] [frame] [log] [playback]` (all of them without a
-name) prints one Markdown table with what DESIGN asks for ("reach") and what this machine gave ("measured"). Who
-tunes the repair looks at a few rows for a short time, about half a minute a row:
+name) prints one Markdown table with what DESIGN asks for ("reach") and what this machine gave ("measured").
+Who tunes the repair looks at a few rows for a short time, about half a minute a row:
 
     python -m tests.bench loss --rows uplink-30,downlink-10 --window 10 --no-janus
 

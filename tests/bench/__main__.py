@@ -1,4 +1,4 @@
-"""`python -m tests.bench [cpu] [memory] [join] [loss] [roam] [frame] [log] [playback]`: measure, print one table.
+"""`python -m tests.bench [cpu] [memory] [join] [loss] [roam] [frame] [log] [playback]`: measure, print.
 
 The exit status says whether everything could be measured, not whether every reach held: that depends on the
 machine, and the table tells.
