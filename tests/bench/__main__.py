@@ -1,4 +1,4 @@
-"""`python -m tests.bench [cpu] [memory] [join] [loss] [roam] [frame] [log] [playback]`: measure, print.
+"""`python -m tests.bench [part …]`, of the parts below, or all: measure, print one table.
 
 The exit status says whether everything could be measured, not whether every reach held: that depends on the
 machine, and the table tells.
@@ -18,6 +18,7 @@ from tests.bench import janus_peer, measure_join, measure_loss, namespace
 from tests.bench.bot import Crowd
 from tests.bench.measure_cpu import measure_cpu
 from tests.bench.measure_frame import measure_frame
+from tests.bench.measure_journal import measure_journal
 from tests.bench.measure_log import measure_log
 from tests.bench.measure_memory import measure_memory
 from tests.bench.measure_playback import measure_playback
@@ -36,6 +37,7 @@ PARTS: dict[str, Callable[[Workshop], Awaitable[list[Row]]]] = {
     "frame": measure_frame,
     "log": measure_log,
     "playback": measure_playback,
+    "journal": measure_journal,
 }
 ROWS = (*measure_join.ROWS, *measure_loss.ROWS)
 
@@ -59,7 +61,7 @@ def main() -> int:
     no_namespace = None
     if arguments.inside:
         namespace.set_up()
-    elif {"cpu", "memory", "join", "loss", "roam"} & set(parts):
+    elif {"cpu", "memory", "join", "loss", "roam", "journal"} & set(parts):
         no_namespace = namespace.enter(sys.argv[1:])
     no_janus = "not asked for" if arguments.no_janus else no_namespace or janus_peer.missing()
     return asyncio.run(

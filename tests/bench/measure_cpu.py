@@ -59,14 +59,15 @@ async def measure_cpu(workshop: Workshop) -> list[Row]:
                     bots[media_relay.name] = await media_relay.connect_call()
                 for _ in range(TURNS):
                     for peer in present:
-                        windows[peer.name, calls].append(await _watch(peer, bots[peer.name]))
+                        windows[peer.name, calls].append(await watch(peer, bots[peer.name]))
         for _ in range(CROWD_CALLS - connected):
             bots["Proofcall"] += await peers[0].connect_call()
-        crowd = await _watch(peers[0], bots["Proofcall"])
+        crowd = await watch(peers[0], bots["Proofcall"])
     return [*_rows(windows, workshop), *_crowd_rows(crowd)]
 
 
-async def _watch(peer: Peer, bots: list[Bot]) -> Window:
+async def watch(peer: Peer, bots: list[Bot]) -> Window:
+    """One turn of a server whose calls are connected."""
     with sending(bots):
         await asyncio.sleep(WARM_UP_S)
         for bot in bots:

@@ -7,6 +7,7 @@ offer.
 import asyncio
 import itertools
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,10 +85,11 @@ class Person:
 class ProofcallPeer:
     name = "Proofcall"
 
-    def __init__(self, crowd: Crowd, *, directory: Path) -> None:
+    def __init__(self, crowd: Crowd, *, directory: Path, command: Sequence[str] = ()) -> None:
         self.server: Server
         self._crowd = crowd
         self._directory = directory
+        self._command = command or [console_script("proofcall")]
         self._api_key = secrets.token_urlsafe(24)
         self._people: list[Person] = []
 
@@ -97,7 +99,7 @@ class ProofcallPeer:
             connector=aiohttp.TCPConnector(limit=0),  # a person keeps a socket open
         )
         self.server = Server.start(
-            [console_script("proofcall"), "serve"],
+            [*self._command, "serve"],
             log=self._directory / "log",
             environment={
                 "PROOFCALL_HTTP_HOST": "0.0.0.0",
@@ -116,6 +118,12 @@ class ProofcallPeer:
             await person.close()
         await self._http.close()
         await self.server.stop()
+
+    def blob_bytes(self) -> int:
+        """What lies in its store, entries aside."""
+        return sum(
+            path.stat().st_size for path in (self._directory / "data/blobs").rglob("*") if path.is_file()
+        )
 
     async def connect_call(self) -> list[Bot]:
         case_id = await self.open_case()

@@ -33,6 +33,13 @@ class Workshop:
     def proofcall(self) -> ProofcallPeer:
         return ProofcallPeer(self.crowd, directory=self.folder("proofcall"))
 
+    def proofcall_without_journal(self) -> ProofcallPeer:
+        return ProofcallPeer(
+            self.crowd,
+            directory=self.folder("proofcall"),
+            command=[sys.executable, "-m", "tests.bench.serve_without_journal"],
+        )
+
     def janus(self) -> JanusPeer | None:
         return None if self.no_janus else JanusPeer(self.crowd, directory=self.folder("janus"))
 

@@ -1,11 +1,15 @@
 """The relay as a whole over loopback: what one participant does must not harm the others."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 
 import pytest
 
 from media.errors import NoPicture, UnknownPeer
+from media.journal import Segment
 from media.relay import Relay
 from tests.media.client_peer import ClientPeer
 
@@ -104,9 +108,50 @@ async def test_a_restart_of_ice_keeps_session_slots_and_keys(relay: Relay) -> No
         client.close()
 
 
-async def send_deltas(peer: ClientPeer) -> None:
+async def test_the_journal_goes_on_across_connections_and_ends_with_the_call(relay: Relay) -> None:
+    segments: list[Segment] = []
+    relay.admit("call", "peer", segments.append)
+    peer = await connect(relay, "peer")
+    await send_deltas(peer)
+    peer.close(goodbye=False)
+    peer = await connect(relay, "peer")  # takes the place of the first
+    assert [(segment.reason, segment.packets) for segment in segments] == [("interrupted", 25)]
+    await send_deltas(peer)
+    await until(lambda: len(segments) == 2)  # silence, told by the driver's timer
+    await send_deltas(peer, 25)
+    relay.disconnect("call", "peer")
+    peer.close()
+    peer = await connect(relay, "peer")
+    await send_deltas(peer)
+    relay.end_call("call")
+    peer.close()
+    assert [segment.reason for segment in segments] == ["interrupted"] * 3 + ["ended"]
+    assert [segment.packets for segment in segments] == [25] * 4
+    assert all(one.ended < other.began for one, other in pairwise(segments))
+    age = timedelta(seconds=time.monotonic() - segments[-1].ended)
+    assert abs(datetime.now(UTC) - age - segments[-1].ended_at) < timedelta(seconds=0.5)
+
+
+async def test_nothing_is_kept_of_who_has_left_or_was_admitted_without_a_journal(relay: Relay) -> None:
+    segments: list[Segment] = []
+    peer = await connect(relay, "peer")
+    other = await connect(relay, "other")
+    relay.admit("call", "other")
+    await send_deltas(peer)
+    relay.admit("call", "peer", segments.append)
+    await send_deltas(peer, 25)
+    await send_deltas(other)
+    relay.withdraw("call", "peer")
+    await send_deltas(peer, 50)
+    relay.end_call("call")
+    for client in (peer, other):
+        client.close()
+    assert [(segment.reason, segment.packets) for segment in segments] == [("ended", 25)]
+
+
+async def send_deltas(peer: ClientPeer, first: int = 0) -> None:
     """Half a second of pictures that cannot be decoded without what came before."""
-    for number in range(25):
+    for number in range(first, first + 25):
         peer.send_rtp(
             bytes((0x80, 0x80 | 96))
             + number.to_bytes(2)
