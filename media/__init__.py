@@ -14,6 +14,10 @@ Lost packets are an affair of each way: what a sender repairs, by retransmission
 for. Under load gathering.py hands the kernel together what leaves together. repair_time.py says how long to
 wait for repairs.
 
+Of what is kept of a call playback.py makes files that players know, in a process of its own: timeline.py
+puts the packets of the segments in their place, presentation.py knows the clocks, opus.py leaves no gap
+in the sound.
+
 Where UDP is blocked the same packets come framed in a stream: tcp.py and framing.py stand before
 transport.py, and a connection is an address like any other. fragment.py reads and writes what restarts ICE.
 

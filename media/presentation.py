@@ -135,7 +135,7 @@ class StreamClock:
         self._reports.append(Report(at.arrived_us, offset_us, self._run))
 
     def presentation_us(self, packet: Timed, behind: Callable[[], Iterable[Timed]]) -> int:
-        """When to present a packet: never before the last. `behind` gives those that follow, as far as known."""
+        """When to present a packet, never before the last. `behind` gives those that are known to follow."""
         transit_us = packet.arrived_us - packet.media_us
         if self._offset_us is None:
             self._begin(packet, behind)

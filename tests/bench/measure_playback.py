@@ -1,9 +1,10 @@
-"""A file of a recording: how many times faster than it was recorded, from the first segment to the last byte."""
+"""A recording becomes a file: how many times faster than it was recorded, from segments to the last byte."""
 
 import os
 import time
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
+from typing import Literal
 
 from media.journal import SegmentStream
 from media.playback import PlaybackMaker, PlaybackRequest, PlaybackSegment
@@ -79,7 +80,7 @@ def _segments(media: MediaSource) -> list[PlaybackSegment]:
         _stream(AUDIO_SSRC, "audio", "opus", AUDIO_TYPE, 48_000),
         _stream(VIDEO_SSRC, "video", "VP8", VIDEO_TYPE, 90_000),
     )
-    segments = []
+    segments: list[PlaybackSegment] = []
     for start_ms in range(0, RECORDED_S * 1_000, SEGMENT_S * 1_000):
         records = [
             (at_ms - start_ms, False, packet)
@@ -91,8 +92,9 @@ def _segments(media: MediaSource) -> list[PlaybackSegment]:
     return segments
 
 
-def _stream(ssrc: int, kind: str, codec_name: str, payload_type: int, clock_rate: int) -> SegmentStream:
-    assert kind == "audio" or kind == "video"
+def _stream(
+    ssrc: int, kind: Literal["audio", "video"], codec_name: str, payload_type: int, clock_rate: int
+) -> SegmentStream:
     return SegmentStream(
         ssrc=ssrc,
         mid=kind,

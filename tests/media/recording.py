@@ -215,8 +215,8 @@ def request(
 
 @cache
 def tones(count: int, *, beeps_every: int = 0, beep_packets: int = 5) -> tuple[bytes, ...]:
-    """`count` packets of Opus, 20 ms each: a tone; or, with `beeps_every`, silence and in each so many packets a
-    beep, after a fifth of a second.
+    """`count` packets of Opus of 20 ms: a tone; or, with `beeps_every`, silence and in each so many packets
+    a beep, after a fifth of a second.
     """
     encoder = av.CodecContext.create("libopus", "w")
     assert isinstance(encoder, AudioCodecContext)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import io
 import json
@@ -29,6 +30,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from media.errors import PlaybackFailed
+from media.journal import SegmentStream
 from media.playback import MAX_WAITING, PlaybackMaker, PlaybackRequest, PlaybackSegment
 from media.playback_protocol import BEGIN, DUMP, END, PlaybackFacts, encode_message, encode_segment_head
 from media.playback_worker import Unplayable, make_file
@@ -125,7 +127,7 @@ def seen_and_heard(file: bytes) -> tuple[list[tuple[float, float]], np.ndarray[A
     """(time, brightness) of each picture, and the sound as players hear it: one sample behind the other."""
     pictures: list[tuple[float, float]] = []
     samples: list[np.ndarray[Any, Any]] = []
-    with av.open(io.BytesIO(file)) as container:
+    with av.open(io.BytesIO(file), "r") as container:
         for frame in container.decode():
             if isinstance(frame, av.VideoFrame):
                 assert frame.time is not None
@@ -197,7 +199,7 @@ async def test_flash_and_beep_are_at_one_time(codec_name: str, way: str) -> None
     lose, expected = loses(4, 0.03 if "loss" in way else 0.0), 20
     sent = show(sender, 0, 10)
     later = 40 if "pause" in way or "call" in way else 10
-    streams = sender.streams()
+    streams: tuple[SegmentStream, ...] = sender.streams()
     if way == "phone call":
         sender.timestamp_shift["audio"] = 30.0
     if way == "reconnect":
@@ -225,7 +227,7 @@ async def test_a_change_of_resolution_plays(codec_name: str, tmp_path: Path) -> 
     pictures = sender.pictures([each.payloads for each in [*small, *large]])
     facts, file = await make(record(pictures, sender.streams()), has_sound=False)
     assert (facts.frames, facts.width, facts.height) == (50, 160, 128)
-    with av.open(io.BytesIO(file)) as container:
+    with av.open(io.BytesIO(file), "r") as container:
         sizes = [(frame.width, frame.height) for frame in container.decode(video=0)]
     assert sizes == [(160, 128)] * 25 + [(320, 240)] * 25
     assert [stream["codec_type"] for stream in probe(file, tmp_path)["streams"]] == ["video"]
@@ -385,10 +387,8 @@ def test_hostile_segments_make_a_file_or_none(
         for n, records in enumerate(dumps)
     ]
     for more in ([], [PlaybackSegment(number=9, streams=(), dump=rubbish)]):
-        try:
+        with contextlib.suppress(Unplayable, av.FFmpegError):
             make_here([*segments, *more], tmp_path / "file")
-        except (Unplayable, av.FFmpegError):
-            pass
 
 
 @pytest.mark.parametrize("codec_name", CODECS)

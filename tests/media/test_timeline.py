@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from typing import Literal
 
 import pytest
 from hypothesis import given, settings
@@ -148,12 +149,12 @@ def repaired() -> list[PlaybackSegment]:
 
 
 def full_queue() -> list[PlaybackSegment]:
-    """For three seconds everything waits longer and longer, over TCP even in a heap at the end; no reports."""
+    """For three seconds everything waits, as over TCP, and comes in a heap at the end; no reports."""
     sender = Sender()
     return record(
         talk(sender, 0, 12, reports=False),
         sender.streams(),
-        delay_s=lambda packet: 0.02 + max(0.0, 8.0 - packet.leaves_s) * (5.0 < packet.leaves_s),
+        delay_s=lambda packet: 0.02 + max(0.0, 8.0 - packet.leaves_s) * (packet.leaves_s > 5.0),
     )
 
 
@@ -224,7 +225,7 @@ def without_reports() -> list[PlaybackSegment]:
 def first_report_late() -> list[PlaybackSegment]:
     sender = Sender()
     sent = camera(sender, 0, 12) + microphone(sender, 0, 12)
-    return record(sent + [sender.report("audio", 8.0), sender.report("video", 8.5)], sender.streams())
+    return record([*sent, sender.report("audio", 8.0), sender.report("video", 8.5)], sender.streams())
 
 
 def skewed(ppm: float) -> Callable[[], list[PlaybackSegment]]:
@@ -280,23 +281,52 @@ SCENARIOS = [
     ),
     Scenario(name="headset takes over", segments=device_switch, pictures=1000, sounds=1992, from_s=12.6),
     Scenario(name="reconnect", segments=reconnect(clock_s=0), pictures=425, sounds=850),
-    Scenario(name="another device, years ahead", segments=reconnect(clock_s=1e8), pictures=425, sounds=850, in_place_ms=12),
-    Scenario(name="another device, a second behind", segments=reconnect(clock_s=-0.9), pictures=425, sounds=850, in_place_ms=12),
-    Scenario(name="no reports", segments=without_reports, pictures=300, sounds=600, in_step_ms=40, in_place_ms=40),
+    Scenario(
+        name="another device, years ahead",
+        segments=reconnect(clock_s=1e8),
+        pictures=425,
+        sounds=850,
+        in_place_ms=12,
+    ),
+    Scenario(
+        name="another device, a second behind",
+        segments=reconnect(clock_s=-0.9),
+        pictures=425,
+        sounds=850,
+        in_place_ms=12,
+    ),
+    Scenario(
+        name="no reports", segments=without_reports, pictures=300, sounds=600, in_step_ms=40, in_place_ms=40
+    ),
     Scenario(name="first report late", segments=first_report_late, pictures=300, sounds=600),
-    Scenario(name="slow sender", segments=skewed(-200), pictures=3000, sounds=6000, in_step_ms=5, in_place_ms=30),
-    Scenario(name="fast sender", segments=skewed(200), pictures=3000, sounds=6000, in_step_ms=5, in_place_ms=30),
-    Scenario(name="fast sound card", segments=fast_sound_card, pictures=3000, sounds=6000, in_step_ms=10, in_place_ms=30),
+    Scenario(
+        name="slow sender", segments=skewed(-200), pictures=3000, sounds=6000, in_step_ms=5, in_place_ms=30
+    ),
+    Scenario(
+        name="fast sender", segments=skewed(200), pictures=3000, sounds=6000, in_step_ms=5, in_place_ms=30
+    ),
+    Scenario(
+        name="fast sound card",
+        segments=fast_sound_card,
+        pictures=3000,
+        sounds=6000,
+        in_step_ms=10,
+        in_place_ms=30,
+    ),
     *[
         Scenario(
-            name=f"wall clock set by {step_s} s", segments=stepped(step_s), pictures=1000, sounds=2000,
-            in_step_ms=15, in_place_ms=40,
+            name=f"wall clock set by {step_s} s",
+            segments=stepped(step_s),
+            pictures=1000,
+            sounds=2000,
+            in_step_ms=15,
+            in_place_ms=40,
         )
         for step_s in (0.3, -0.3, 3600.0, -3600.0, -1e8)
     ],
     Scenario(name="loss of 2 %", segments=lossy(0.02), lost=None),
     Scenario(name="loss of 20 %", segments=lossy(0.20), lost=None, in_place_ms=10),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
@@ -456,14 +486,25 @@ def test_h264_pictures_are_whole_access_units_and_say_their_size() -> None:
 
 
 def streams_of(payload_types: Sequence[int]) -> list[SegmentStream]:
-    kinds = [("audio", "opus", 48_000), ("video", "VP8", 90_000), ("video", "H264", 90_000)]
+    kinds: list[tuple[Literal["audio", "video"], str, int]] = [
+        ("audio", "opus", 48_000),
+        ("video", "VP8", 90_000),
+        ("video", "H264", 90_000),
+    ]
     return [
         SegmentStream(
-            ssrc=1 + place, mid=str(place), kind=kind, codec_name=name, payload_type=payload_types[place],
-            clock_rate=rate, channels=2, parameters="", packets=1,
+            ssrc=1 + place,
+            mid=str(place),
+            kind=kind,
+            codec_name=name,
+            payload_type=payload_types[place],
+            clock_rate=rate,
+            channels=2,
+            parameters="",
+            packets=1,
         )
         for place, (kind, name, rate) in enumerate(kinds)
-    ]  # type: ignore[misc]  # fmt: skip
+    ]
 
 
 PACKETS = st.builds(
