@@ -144,10 +144,7 @@ async def test_the_audit_runs_beside_a_service_that_writes_on(folder: Path) -> N
         (["DELETE FROM hashes WHERE stored_index = 6"], r"leaf 3 .* tree hashes"),
         (["INSERT INTO hashes VALUES (99999, zeroblob(32))"], "missing from the end"),
         (
-            [
-                "UPDATE checkpoints SET note = lower(note)"
-                " WHERE tree_size > 0 AND tree_size < 1000"
-            ],
+            ["UPDATE checkpoints SET note = lower(note) WHERE tree_size > 0 AND tree_size < 1000"],
             r"the checkpoint of tree size \d+ is not one of",
         ),
         (
