@@ -284,8 +284,8 @@ class Recordings:
             self._senders.pop((case.case_id, call_number, actor_id), None)
 
     def _note_trouble(self, reason: str, error: Exception | None = None) -> None:
-        """Once for each change, not for each segment: a full disk would fill its own log."""
-        if self._trouble != reason:
+        """Told when it begins, not for each segment: a full disk would fill its own log."""
+        if self._trouble is None:
             logger.error("calls go on, but their journal is not kept: %s", reason, exc_info=error)
         self._trouble = reason
 

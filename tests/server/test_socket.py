@@ -377,6 +377,8 @@ async def test_what_nobody_foresaw_is_answered_and_harms_nobody_else(
         await greet(caller, case_id, (await caller.link(case_id, role))["token"])
         for role in ("customer", "courier")
     ]
+    for socket in sockets:
+        await up_to(socket, "synced")
     case = await caller.service.cases.get(case_id)
     append = caller.service.log.append
 
