@@ -61,13 +61,11 @@ MAX_HELD_SOUND_BYTES = 64 << 20  # an hour of 128 kbit/s waiting for a picture: 
 VIDEO_MEDIA_TYPES = {VP8: WEBM, H264: MP4}
 VIDEO_CODECS = {VP8: "vp8", H264: "h264"}
 
-# Fragments, because their times are absolute: nothing needs to begin at 0, and a pause is a pause. An index
-# of them at the beginning lets players seek and tell the duration without reading the whole file.
-MP4_FLAGS = "empty_moov+default_base_moof+frag_discont+frag_keyframe+global_sidx"
+# Not in fragments: of those FFmpeg, Chromium's too, tells a duration that is too long by as much as the picture
+# begins later than the sound. The index goes to the beginning, so that players seek before they have read all.
 MP4_OPTIONS = {
-    "movflags": MP4_FLAGS,
-    "frag_duration": "5000000",  # microseconds: keyframes may be far between
-    "use_editlist": "1",  # or the first fragment of what begins later claims to begin at 0
+    "movflags": "+faststart",
+    "use_editlist": "1",  # what begins later says so
 }
 
 # RFC 7845 §5.1: version 1, two channels (a packet of one is played on both), no pre-skip: what the sender's

@@ -10,6 +10,7 @@
 
 import { ApiError } from "./api.js";
 import { draw, h, icon, keyed, set, show, text } from "./dom.js";
+import { drawTile, makeTile, tileState } from "./play_tile.js";
 import { PlaybackClock } from "./playback_clock.js";
 import { pieceAt } from "./playback_sources.js";
 import { spanOf } from "./recordings.js";
@@ -575,94 +576,35 @@ export class Player {
     keyed(
       this.tiles,
       tracks,
-      (track) => this.#makeTile(track),
+      (track) => makeTile({ track, onChoose: () => this.#choose(track), onMute: () => this.#mute(track) }),
       (tile, track) => {
-        failed = this.#drawTile(tile, track, at_ms) === "failed" || failed;
+        failed = this.#drawTile(tile, track, at_ms, words) === "failed" || failed;
       },
     );
     show(this.again, failed);
     if (clock) this.#onCursor(at_ms);
   }
 
-  /** @param {string} track */
-  #makeTile(track) {
-    return h(
-      "div",
-      { class: "play-tile", testid: "play-tile", "data-actor-id": track },
-      h("button", {
-        class: "play-choose",
-        type: "button",
-        tabindex: -1,
-        on: { click: () => this.#choose(track) },
-      }),
-      h("div", { class: "play-videos" }),
-      h("p", { class: "play-what" }),
-      h(
-        "div",
-        { class: "play-name" },
-        h("span"),
-        h(
-          "button",
-          {
-            class: "icon-button",
-            type: "button",
-            testid: "play-mute",
-            on: { click: () => this.#mute(track) },
-          },
-          icon("sound"),
-        ),
-      ),
-    );
-  }
-
-  /** @param {HTMLElement} tile @param {string} track @param {number} at_ms @returns {string} its state */
-  #drawTile(tile, track, at_ms) {
-    const words = /** @type {Words} */ (this.#words);
-    const { player } = words.desk;
-    const [choose, videos, what, foot] = /** @type {HTMLElement[]} */ (Array.from(tile.children));
-    const [name, mute] = /** @type {HTMLElement[]} */ (Array.from(foot?.children ?? []));
-    if (!choose || !videos || !what || !name || !mute) return "";
+  /** @param {HTMLElement} tile @param {string} track @param {number} at_ms @param {Words} words */
+  #drawTile(tile, track, at_ms, words) {
     const due = this.#clock?.due(track, now()) ?? null;
-    const shown = due && this.#elements.get(due.key);
-    for (const [key, video] of this.#elements) {
-      if (trackOf(key) !== track) continue;
-      if (video.parentElement !== videos) videos.append(video);
-      set(video, "data-shown", video === shown);
-    }
-    const silent = shown && shown.readyState >= HTMLMediaElement.HAVE_METADATA && shown.videoWidth === 0;
-    const state = !due
-      ? this.#isLost(track, at_ms)
-        ? "lost"
-        : "absent"
-      : due.state === "asked"
-        ? "assembling"
-        : due.state === "there"
-          ? this.#isLost(track, at_ms)
-            ? "lost"
-            : !due.flowing
-              ? "buffering"
-              : silent
-                ? "no_picture"
-                : "shown"
-          : due.state === "failed" && this.#failures.get(due.key) === UNFINISHED
-            ? "unfinished"
-            : due.state;
-    set(tile, "data-state", state);
-    set(tile, "data-chosen", track === this.#chosenTrack() && this.#tracks().length > 1);
-    const idle = (this.#clock?.state ?? "idle") === "idle";
-    const told = state === "shown" || state === "unasked" || (idle && state === "absent") ? "" : state;
-    text(what, told === "" ? "" : player[/** @type {"lost"} */ (told)]);
-    const who = this.#nameOf(track);
-    text(name, who);
-    set(choose, "aria-label", player.choose(who));
-    const muted = this.#muted.has(track);
-    set(mute, "aria-label", muted ? player.unmute(who) : player.mute(who));
-    set(mute, "title", muted ? player.unmute(who) : player.mute(who));
-    set(mute, "aria-pressed", String(muted));
-    draw(
-      /** @type {SVGElement} */ (/** @type {unknown} */ (mute.firstElementChild)),
-      muted ? "sound_off" : "sound",
-    );
+    const shown = (due && this.#elements.get(due.key)) ?? null;
+    const state = tileState({
+      due,
+      lost: this.#isLost(track, at_ms),
+      silent: shown !== null && shown.readyState >= HTMLMediaElement.HAVE_METADATA && shown.videoWidth === 0,
+      unfinished: due !== null && this.#failures.get(due.key) === UNFINISHED,
+    });
+    const view = {
+      state,
+      name: this.#nameOf(track),
+      chosen: track === this.#chosenTrack() && this.#tracks().length > 1,
+      muted: this.#muted.has(track),
+      idle: (this.#clock?.state ?? "idle") === "idle",
+      videos: [...this.#elements].flatMap(([key, video]) => (trackOf(key) === track ? [video] : [])),
+      shown,
+    };
+    drawTile(tile, view, words);
     return state;
   }
 

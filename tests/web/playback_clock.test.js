@@ -463,3 +463,22 @@ test("a call that runs has more when it is asked for again", () => {
   assert.ok(world.position > 11);
   assert.equal(world.count("load"), 2);
 });
+
+test("at the end the last picture of whoever was there stays", () => {
+  const world = new World([part("courier", 1, 0, 20), part("customer", 1, 0, 19), part("qa", 1, 0, 10)]);
+  world.do(world.clock.handleSeek(8, world.now));
+  world.play();
+  world.run(14);
+  assert.equal(world.clock.state, "ended");
+  const shown = ["courier", "customer", "qa"].map((track) => world.clock.due(track, world.now)?.key);
+  assert.deepEqual(shown, ["courier 1", "customer 1", undefined]);
+});
+
+test("a file that is shorter than was thought is not waited for behind its end", () => {
+  const world = new World([COURIER, CUSTOMER], { [CUSTOMER.key]: { duration_s: 20 } });
+  world.do(world.clock.handleSeek(15, world.now));
+  world.play();
+  world.run(12);
+  assert.equal(world.clock.due("customer", world.now), null);
+  assert.equal(world.clock.state, "playing");
+});

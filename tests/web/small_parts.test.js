@@ -2,6 +2,7 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { Backoff } from "../../web/backoff.js";
+import { tileState } from "../../web/play_tile.js";
 import { add, NOTHING_PLAYED, Playback, readPlayed } from "../../web/playback.js";
 import { readToken } from "../../web/token.js";
 import { windowOf } from "../../web/windowed_list.js";
@@ -83,4 +84,22 @@ test("of a long list only the rows in sight exist", () => {
     last: 1018,
   });
   assert.deepEqual(windowOf({ top: 0, height: 0, row: 32, count: 0 }), { first: 0, last: 0 });
+});
+
+test("where a playback has no picture of somebody it says why", () => {
+  const there = { state: /** @type {const} */ ("there"), flowing: true };
+  const shown = { due: there, lost: false, silent: false, unfinished: false };
+  assert.equal(tileState(shown), "shown");
+  assert.equal(
+    tileState({ ...shown, lost: true }),
+    "lost",
+    "what the file holds of a lost moment is an old picture",
+  );
+  assert.equal(tileState({ ...shown, silent: true }), "no_picture");
+  assert.equal(tileState({ ...shown, due: { ...there, flowing: false } }), "buffering");
+  assert.equal(tileState({ ...shown, due: { ...there, state: "asked" } }), "assembling");
+  assert.equal(tileState({ ...shown, due: { ...there, state: "failed" } }), "failed");
+  assert.equal(tileState({ ...shown, due: { ...there, state: "failed" }, unfinished: true }), "unfinished");
+  assert.equal(tileState({ ...shown, due: null }), "absent");
+  assert.equal(tileState({ ...shown, due: null, lost: true }), "lost");
 });
