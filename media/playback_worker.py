@@ -5,8 +5,8 @@ may do to a muxer ends with it.
 
     segments ─ timeline.py ─ units ─┬─ pictures ───────────────┐
                                     └─ sound ─ opus.py, no gap ┴─ PyAV ─> WebM: VP8 and Opus
-                                                                          MP4, fragmented: H.264 and Opus
-                                                                          MP4, fragmented: Opus alone
+                                                                          MP4: H.264 and Opus
+                                                                          MP4: Opus alone
 
 Nothing is decoded or encoded. Which file it becomes the first keyframe decides; sound is held until then. The
 same segments give the same bytes: no dates, no random identifiers.
