@@ -3,7 +3,7 @@
     opened                                          the store is open
     entry <case_id> <number> <hash> <blob or ->     acknowledged
     blob <case_id> <sha256>                         acknowledged
-    note <base64>                                   the checkpoint that is published now
+    note <base64>                                   a checkpoint, in the moment when it is published
     refused <step> <class> <base64>                 a step that failed with an error that the store may raise
     closed                                          in order
 
@@ -28,6 +28,7 @@ from server.store.blobs import BlobStore
 from server.store.derived import DerivedStore
 from server.store.errors import StoreError
 from server.store.log import LogStore
+from server.store.writer import Outcome
 
 Report = Callable[..., None]
 ORIGIN = "proofcall.local/log"
@@ -78,7 +79,7 @@ async def short(folder: Path, report: Report) -> None:
         nonlocal log
         log = await open_log(folder)
         report("opened")
-        _report_note(log, report)
+        _report_notes(log, report)
 
     await attempt("open", open_it)
     if log is None:
@@ -97,7 +98,6 @@ async def short(folder: Path, report: Report) -> None:
         for entry in await store.append(drafts, expect_number=number):
             _report_entry(entry, blob, report)
         number += count
-        _report_note(store, report)
 
     async def show() -> None:
         blobs = await BlobStore.prepare(folder, store.keys)
@@ -123,7 +123,7 @@ async def endless(folder: Path, report: Report) -> None:
     """Several cases at once, blobs and entries, until somebody kills the process."""
     log = await open_log(folder)
     report("opened")
-    _report_note(log, report)
+    _report_notes(log, report)
     blobs = await BlobStore.prepare(folder, log.keys)
 
     async def write(case_id: str) -> None:
@@ -136,7 +136,6 @@ async def endless(folder: Path, report: Report) -> None:
             (entry,) = await log.append([draft(case_id, number + 1, blob)], expect_number=number)
             number += 1
             _report_entry(entry, blob, report)
-            _report_note(log, report)
 
     async with asyncio.TaskGroup() as tasks:
         for index in range(WRITERS):
@@ -171,8 +170,19 @@ def _report_entry(entry: Entry, blob: str | None, report: Report) -> None:
     report("entry", entry.envelope.case_id, entry.envelope.number, entry.hash, blob or "-")
 
 
-def _report_note(log: LogStore, report: Report) -> None:
-    report("note", base64.b64encode(log.checkpoint.encode()).decode())
+def _report_notes(log: LogStore, report: Report) -> None:
+    """Tell the checkpoint of now, and each later one in the moment when it is published."""
+
+    def report_note() -> None:
+        report("note", base64.b64encode(log.checkpoint.encode()).decode())
+
+    def publish(outcomes: list[Outcome], note: str | None) -> None:
+        published(outcomes, note)
+        report_note()
+
+    published = log._publish
+    log._publish = publish  # type: ignore[method-assign]
+    report_note()
 
 
 @asynccontextmanager
