@@ -7,13 +7,17 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 WEB_READY := web/node_modules/.ready
 
+BROWSER_TESTS := tests/end_to_end tests/interop
+
 .PHONY: run test check bench locks clean
 
 run: $(READY)
 	$(BIN)/proofcall serve --sample $(if $(PHONE),--phone)
 
+# Most tests wait for disks and clocks: three at a time. Browsers take two cores by themselves: one at a time.
 test: check
-	$(BIN)/pytest
+	$(BIN)/pytest -n 3 --dist worksteal $(BROWSER_TESTS:%=--ignore=%)
+	$(BIN)/pytest $(BROWSER_TESTS)
 
 # Everything that needs no running service: format, lint, types, web format, web types, web tests.
 check: $(READY) $(WEB_READY) | debian

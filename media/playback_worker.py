@@ -61,8 +61,8 @@ MAX_HELD_SOUND_BYTES = 64 << 20  # an hour of 128 kbit/s waiting for a picture: 
 VIDEO_MEDIA_TYPES = {VP8: WEBM, H264: MP4}
 VIDEO_CODECS = {VP8: "vp8", H264: "h264"}
 
-# Not in fragments: of those FFmpeg, Chromium's too, tells a duration that is too long by as much as the picture
-# begins later than the sound. The index goes to the beginning, so that players seek before they have read all.
+# Not in fragments: of those FFmpeg, and so Chromium, tells a duration that is too long by as much as the
+# picture begins later than the sound. The index goes to the beginning: players seek before all is there.
 MP4_OPTIONS = {
     "movflags": "+faststart",
     "use_editlist": "1",  # what begins later says so
