@@ -67,7 +67,7 @@ MP4_FLAGS = "empty_moov+default_base_moof+frag_discont+frag_keyframe+global_sidx
 MP4_OPTIONS = {
     "movflags": MP4_FLAGS,
     "frag_duration": "5000000",  # microseconds: keyframes may be far between
-    "use_editlist": "0",
+    "use_editlist": "1",  # or the first fragment of what begins later claims to begin at 0
 }
 
 # RFC 7845 §5.1: version 1, two channels (a packet of one is played on both), no pre-skip: what the sender's

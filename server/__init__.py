@@ -9,9 +9,15 @@ The one place where `media` and `signaling` meet. The way of a command through i
 and of a snapshot: `take_frame` → calls.py asks media/relay.py for the newest picture → store/blobs.py keeps
 its bytes → cases.py appends `frame_sealed` → all hear of it at once, when it is on disk.
 
+Of a call: media/relay.py hands over what each person sends, in segments of a few seconds → recordings.py → a
+blob each → `segment_sealed`, or `segment_lost` where the disk would not have it; the call never waits. When
+somebody asks, recorded.py tells from the entries what there is, and playbacks.py makes a file of it.
+
+Who is shown anything, and who is refused, is an entry first: custody.py.
+
 And how a call is: once a second stays.py reads the relay into each person's stay.py; calls.py tells people,
 and gaps become entries.
 
-Imports go one way: main → sample, app → http → calls → stays → cases → store → evidence; settings, errors,
-tokens and models are leaves that all may read.
+Imports go one way: main → sample, app → http → custody, playbacks, calls → principals, recordings, stays →
+cases → store → evidence; settings, errors, tokens and models are leaves that all may read.
 """

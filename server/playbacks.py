@@ -14,6 +14,7 @@ import os
 from collections.abc import AsyncIterator
 from dataclasses import asdict, dataclass
 
+from media.errors import PlaybackFailed
 from media.journal import SegmentStream
 from media.playback import PlaybackMaker, PlaybackRequest, PlaybackSegment
 from media.playback_protocol import PlaybackFacts, parse_facts
@@ -139,7 +140,12 @@ class Playbacks:
         )
         # In memory: in the clear it never lies on a disk.
         with os.fdopen(os.memfd_create("playback", os.MFD_CLOEXEC), "w+b") as file:
-            facts = await self._maker.make_playback(request, file.fileno())
+            try:
+                facts = await self._maker.make_playback(request, file.fileno())
+            except PlaybackFailed as error:
+                if error.code == "nothing_playable":
+                    raise UnknownThing(f"nothing of this recording can be played: {error.reason}") from None
+                raise
             file.seek(0)
             (await self._derived.put(case_id, name, file)).close()
         text = json.dumps(asdict(facts) | {"began_at": facts.began_at.isoformat()}).encode()

@@ -8,7 +8,7 @@ import logging
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from media.errors import IllegalMedia, MalformedMedia, UnknownMedia
+from media.errors import IllegalMedia, MalformedMedia, PlaybackFailed, UnknownMedia
 from server.errors import ServerError
 from server.models import Failure
 from server.store.errors import FailedAppend, OverloadedLog, UnknownBlob
@@ -19,18 +19,21 @@ from signaling.errors import (
     MalformedMessage,
     UnknownFrame,
     UnknownParticipant,
+    UnknownRecording,
 )
 
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (MalformedMedia, 400),
     (IllegalMedia, 409),
     (UnknownMedia, 404),
+    (PlaybackFailed, 503),
     (MalformedMessage, 400),
     (MalformedEntry, 400),
     (IllegalForRole, 403),
     (IllegalCommand, 409),
     (UnknownParticipant, 404),
     (UnknownFrame, 404),
+    (UnknownRecording, 404),
     (UnknownBlob, 404),
     (OverloadedLog, 503),
     (FailedAppend, 503),

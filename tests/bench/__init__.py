@@ -1,7 +1,7 @@
 """The benchmark: what Proofcall costs and how quick it is, beside its peers, in one run on one machine.
 
-`python -m tests.bench [cpu] [memory] [join] [loss] [roam] [frame] [log]` (all of them without a name)
-prints one Markdown table with what DESIGN asks for ("reach") and what this machine gave ("measured"). Who
+`python -m tests.bench [cpu] [memory] [join] [loss] [roam] [frame] [log] [playback]` (all of them without a
+name) prints one Markdown table with what DESIGN asks for ("reach") and what this machine gave ("measured"). Who
 tunes the repair looks at a few rows for a short time, about half a minute a row:
 
     python -m tests.bench loss --rows uplink-30,downlink-10 --window 10 --no-janus
@@ -17,7 +17,7 @@ How it is put together, from the bottom to the top:
     camera            what the fake cameras and microphones of `loss` send
     browser, pages/   Chromium with a fake camera, tapping
     smoothness        frozen or not, from the times of frames
-    measure_*         the seven parts; each returns rows
+    measure_*         the eight parts; each returns rows
     table             rows → Markdown
     namespace         a network namespace for everything above, gone when the bench ends
 """

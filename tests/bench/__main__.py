@@ -1,4 +1,4 @@
-"""`python -m tests.bench [cpu] [memory] [join] [loss] [roam] [frame] [log]`: measure, print one table.
+"""`python -m tests.bench [cpu] [memory] [join] [loss] [roam] [frame] [log] [playback]`: measure, print one table.
 
 The exit status says whether everything could be measured, not whether every reach held: that depends on the
 machine, and the table tells.
@@ -20,6 +20,7 @@ from tests.bench.measure_cpu import measure_cpu
 from tests.bench.measure_frame import measure_frame
 from tests.bench.measure_log import measure_log
 from tests.bench.measure_memory import measure_memory
+from tests.bench.measure_playback import measure_playback
 from tests.bench.measure_roam import measure_roam
 from tests.bench.media_source import encode_media_source
 from tests.bench.processes import scratch_directory
@@ -34,6 +35,7 @@ PARTS: dict[str, Callable[[Workshop], Awaitable[list[Row]]]] = {
     "roam": measure_roam,
     "frame": measure_frame,
     "log": measure_log,
+    "playback": measure_playback,
 }
 ROWS = (*measure_join.ROWS, *measure_loss.ROWS)
 

@@ -31,6 +31,7 @@ AUDIO_TYPE, VIDEO_TYPE = 111, 96
 SOUND_S = 0.02
 NTP_2026 = 3_981_312_000.0  # seconds since 1900, about
 SEGMENT_S = 5.0
+BEEP_BEGINS = 10  # packets; a decoder that another encoder's packets reach needs two to follow them
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,8 +215,8 @@ def request(
 
 @cache
 def tones(count: int, *, beeps_every: int = 0, beep_packets: int = 5) -> tuple[bytes, ...]:
-    """`count` packets of Opus, 20 ms each: a tone; or, with `beeps_every`, silence and a beep in its first
-    packets.
+    """`count` packets of Opus, 20 ms each: a tone; or, with `beeps_every`, silence and in each so many packets a
+    beep, after a fifth of a second.
     """
     encoder = av.CodecContext.create("libopus", "w")
     assert isinstance(encoder, AudioCodecContext)
@@ -226,7 +227,7 @@ def tones(count: int, *, beeps_every: int = 0, beep_packets: int = 5) -> tuple[b
     packets: list[bytes] = []
     for number in range(count):
         time_s = (np.arange(samples) + number * samples) / AUDIO_RATE
-        loud = not beeps_every or number % beeps_every < beep_packets
+        loud = not beeps_every or 0 <= number % beeps_every - BEEP_BEGINS < beep_packets
         wave = (loud * 12_000 * np.sin(2 * np.pi * 1_000 * time_s)).astype(np.int16)
         frame = av.AudioFrame.from_ndarray(wave[None, :], format="s16", layout="mono")
         frame.sample_rate, frame.pts, frame.time_base = AUDIO_RATE, number * samples, Fraction(1, AUDIO_RATE)

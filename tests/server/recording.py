@@ -35,8 +35,8 @@ class Sender:
     async def send(self, seconds: float) -> None:
         """In real time: the journal's times are the clock's."""
         loop = asyncio.get_running_loop()
+        shown = pictures(FRAME_RATE * 12)  # encoded before the clock runs
         began, until = loop.time(), loop.time() + seconds
-        shown = pictures(FRAME_RATE * 12)
         first_picture, first_sound = self._pictures, self._sounds
         while loop.time() < until:
             elapsed = loop.time() - began

@@ -5,23 +5,28 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType
 
-from server.http import integrator, media
+from server.http import integrator, media, playback
 from server.http.operations import ANYONE, Operation
 from tests.conftest import API_KEY, Caller
 
-ROUTES = [row for row in (*integrator.OPERATIONS, *media.OPERATIONS) if row.allowed != ANYONE]
+ROUTES = [
+    row for row in (*integrator.OPERATIONS, *media.OPERATIONS, *playback.OPERATIONS) if row.allowed != ANYONE
+]
 ROLES = ("customer", "courier", "qa")
 BODIES: dict[str, dict[str, Any]] = {
     "issue_link": {"json": {"role": "qa", "name": "x"}},
     "open_case": {"json": {"waybill": "x"}},
     "issue_desk": {"json": {"name": "x"}},
+    "play_back": {"json": {"actor_id": "l_x"}},
     "connect_media": {"data": "v=0", "headers": {"Content-Type": "application/sdp"}},
     "restart_media": {"data": "a=x", "headers": {"Content-Type": "application/trickle-ice-sdpfrag"}},
 }
 
 
 def path_of(row: Operation, case_id: str) -> str:
-    return row.path.format(case_id=case_id, link_id="l_x", number="1", sha256="0" * 64, session_id="x")
+    return row.path.format(
+        case_id=case_id, link_id="l_x", number="1", call_number="1", sha256="0" * 64, session_id="x"
+    )
 
 
 async def test_every_route_is_closed_to_every_role_of_a_foreign_case(caller: Caller) -> None:

@@ -8,6 +8,7 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from server import custody
+from server.http import integrator
 from server.store.errors import FailedAppend
 from server.tokens import LinkToken
 from tests.conftest import API_KEY, Caller
@@ -112,6 +113,19 @@ async def test_a_page_over_http_is_one_entry_and_polling_none(caller: Caller) ->
     (read,) = await entries(caller, case_id, "read")
     assert (read["actor_id"], read["authenticated_by"]) == ("integrator", "api_key")
     assert (read["after"], read["up_to"], read["live"]) == (0, 1, False)
+
+
+async def test_a_page_that_holds_nothing_but_custody_is_no_reading(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(integrator, "MAX_ENTRIES_A_PAGE", 3)
+    case_id = await caller.open_case()
+    for _ in range(3):
+        await caller.call("POST", f"/api/cases/{case_id}/export")
+    await caller.link(case_id, "qa")
+    _, page = await caller.call("GET", f"/api/cases/{case_id}/entries?after=1")
+    assert [entry["envelope"]["kind"] for entry in page["entries"]] == ["exported"] * 3
+    assert await entries(caller, case_id, "read") == []
 
 
 async def test_a_customer_who_sees_no_body_has_read_nothing_over_http(caller: Caller) -> None:

@@ -37,6 +37,16 @@ async def wait_for_segments(caller: Caller, count: int) -> None:
     raise TimeoutError
 
 
+async def silence_that_ends(caller: Caller, segment: int) -> None:
+    """Until the only sender's segment of this number was cut."""
+    for _ in range(200):
+        await asyncio.sleep(0.05)
+        (sender,) = caller.service.recordings._senders.values()
+        if sender.last >= segment:
+            return
+    raise TimeoutError
+
+
 async def packets_of(caller: Caller, case_id: str, sealed: list[dict[str, Any]]) -> list[bytes]:
     """The RTP of sealed segments, in order."""
     packets: list[bytes] = []
@@ -138,9 +148,9 @@ async def test_a_full_disk_costs_segments_and_not_the_call(
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(caller.service.blobs, "put", full)
-    for _ in range(3):
+    for number in range(1, 4):
         await sender.send(1.2)
-        await asyncio.sleep(1.1)  # silence ends a segment
+        await silence_that_ends(caller, number)
     await wait_for_segments(caller, 3)
     status, text = await caller.call("GET", "/readyz", bearer=None)
     assert (status, text) == (200, b"ready, but the journal of calls is not kept: not_stored\n")
@@ -175,13 +185,14 @@ async def test_a_slow_disk_is_waited_for_as_long_as_there_is_room(
 
     monkeypatch.setattr(caller.service.blobs, "put", slow)
     waiting = []
-    for _ in range(4):
+    for number in range(1, 5):
         await sender.send(1.2)
-        await asyncio.sleep(1.1)
+        await silence_that_ends(caller, number)
         waiting.append(caller.service.recordings.waiting_bytes)
         room = waiting[0] * 5 // 2
         monkeypatch.setattr(recordings, "MAX_WAITING_BYTES", room)
     assert 0 < waiting[0] < waiting[1] == waiting[3] <= room
+    assert await all_entries(caller, case_id, "segment_sealed") == [], "no entry before its blob is durable"
     assert (await say(socket, "k3", kind="text", text="nobody waits for the disk"))["type"] == "ack"
     free.set()
     await say(socket, "k4", kind="leave")
@@ -210,9 +221,10 @@ async def test_a_log_that_cannot_be_written_gets_all_of_it_in_order_later(
         raise FailedAppend("the disk is full")
 
     monkeypatch.setattr(caller.service.log, "append", refuse)
-    for _ in range(4):
+    for number in (1, 2, 2, 2):
         await sender.send(1.2)
         await asyncio.sleep(1.1)
+        await silence_that_ends(caller, number)
     _, text = await caller.call("GET", "/readyz", bearer=None)
     assert text in (
         b"ready, but the journal of calls is not kept: overloaded\n",
@@ -243,7 +255,9 @@ async def test_a_stop_writes_what_the_journal_still_held(tmp_path: Path) -> None
         assert ended["body"]["reason"] == "ended"
 
 
-async def test_a_call_is_listed_and_played_back_in_ranges(caller: Caller) -> None:
+async def test_a_call_is_listed_and_played_back_in_ranges(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
     case_id = await caller.open_case()
     qa = await caller.link(case_id, "qa")
     socket, sender, link = await in_call(caller, case_id, "courier")
@@ -262,10 +276,19 @@ async def test_a_call_is_listed_and_played_back_in_ranges(caller: Caller) -> Non
     assert (recording["name"], recording["part"]) == ("courier", 1)
     assert (recording["media_type"], recording["lost_segments"]) == ("video/webm", [])
     assert (recording["first_segment"], recording["last_segment"]) == (1, 2)
+    maker, made = caller.service.playbacks._maker, []
+    make = maker.make_playback
+
+    async def counted(*arguments: Any) -> Any:
+        made.append(arguments)
+        return await make(*arguments)
+
+    monkeypatch.setattr(maker, "make_playback", counted)
     answers = await asyncio.gather(
         *(caller.call("POST", f"{path}/1/playback", json=wish, bearer=qa["token"]) for _ in range(3))
     )
     (status, playback), *others = answers
+    assert len(made) == 1, "who asks while it is made waits for the same file"
     assert status == 200, playback
     assert all(other["began_at"] == playback["began_at"] for _, other in others)
     assert playback["media_type"] == "video/webm"
