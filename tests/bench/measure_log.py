@@ -281,18 +281,19 @@ def _large_case(case_id: str) -> list[Draft]:
         body = {"statement": "I agree.", "language": "en"}
         drafts.append(_draft(case_id, "consented", body, role=role, actor_id=actor_id))
         drafts.append(_draft(case_id, "joined", {"call_number": 1}, role=role, actor_id=actor_id))
-    segment = 0
+    segments = {CUSTOMER: 0, COURIER: 0}
     while len(drafts) < CASE_ENTRIES:
         turn = len(drafts) % 7
         if turn < 2:
-            segment += turn == 0
+            actor_id = COURIER if turn else CUSTOMER
+            segments[actor_id] += 1
             drafts.append(
                 _draft(
                     case_id,
                     "segment_sealed",
                     {
                         "call_number": 1,
-                        "segment": segment,
+                        "segment": segments[actor_id],
                         "blob": {"sha256": digest, "size_bytes": 1, "media_type": "application/x-rtpdump"},
                         "began_at": at,
                         "ended_at": at,
@@ -301,7 +302,7 @@ def _large_case(case_id: str) -> list[Draft]:
                         "streams": [stream, stream],
                     },
                     role="courier" if turn else "customer",
-                    actor_id=COURIER if turn else CUSTOMER,
+                    actor_id=actor_id,
                 )
             )
         elif turn == 2:
