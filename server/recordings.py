@@ -32,7 +32,11 @@ from signaling.values import ActorId, SessionId, cut_to_milliseconds
 
 # Of segments that wait for the disk, over all calls: a minute of ten people at 800 kbit/s.
 MAX_WAITING_BYTES = 64 << 20
-MAX_AT_ONCE = 4  # written side by side, for their syncs to overlap; pictures and packages need threads, too
+MAX_LANES = 4  # written side by side, for their syncs to overlap; pictures and packages need threads, too
+PIECES_A_LANE = (
+    4  # written one after the other by one thread: each change of threads costs a tenth of a piece
+)
+BEAT_S = 0.5  # what is cut within this goes together, and shares a commit of the log; nobody waits for it
 # Beyond this many waiting pieces (an hour of ten people) a further loss of a sender lengthens their last one.
 MAX_WAITING_PIECES = 10_000
 RETRY_S = 1.0  # until the log is asked again that could not be written
@@ -78,6 +82,7 @@ class Recordings:
         self._fates: Counter[Fate] = Counter({"sealed": 0, "lost": 0})
         self._trouble: str | None = None
         self._woken = asyncio.Event()
+        self._hurried = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
         self._writing = asyncio.get_running_loop().create_task(self._keep_writing(), name="journal writer")
@@ -143,9 +148,11 @@ class Recordings:
 
     async def drain(self) -> None:
         """Waits until everything is written, but no longer than `DRAIN_S`."""
+        self._hurried.set()
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(DRAIN_S):
                 await self._emptied.wait()
+        self._hurried.clear()
         if self._queue:
             logger.error("%d segments of the journal could not be written before the stop", len(self._queue))
 
@@ -206,11 +213,16 @@ class Recordings:
     async def _keep_writing(self) -> None:
         while True:
             await self._woken.wait()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_S):
+                    await self._hurried.wait()
             self._woken.clear()
             while self._queue:
-                pieces = [self._queue[place] for place in range(min(MAX_AT_ONCE, len(self._queue)))]
+                pieces = [self._queue[at] for at in range(min(MAX_LANES * PIECES_A_LANE, len(self._queue)))]
                 self._busy = frozenset(pieces)
-                await asyncio.gather(*(self._store(piece) for piece in pieces if piece.segment is not None))
+                whole = [piece for piece in pieces if piece.segment is not None]
+                lanes = min(MAX_LANES, -(-len(whole) // PIECES_A_LANE))
+                await asyncio.gather(*(self._store(whole[lane::lanes]) for lane in range(lanes)))
                 written = await asyncio.gather(*(self._enter(group) for group in _by_case(pieces)))
                 done = {piece for group in written for piece in group}
                 for piece in done:
@@ -224,23 +236,38 @@ class Recordings:
                     await asyncio.sleep(RETRY_S)
             self._emptied.set()
 
-    async def _store(self, piece: Piece) -> None:
-        """Makes the blob durable, or the piece lost. Its memory is free in either case."""
-        segment, lost = piece.segment, piece.body
-        assert segment is not None
-        try:
-            data = await asyncio.to_thread(encode_segment, segment)
-            sha256 = await self._blobs.put(piece.case.case_id, data)
-            piece.body = _sealed(lost.call_number, lost.segment, segment, sha256, len(data))
-        except (OSError, StoreError) as error:
-            piece.body = _lost(lost.call_number, lost.segment, segment, "not_stored")
-            self._note_trouble("not_stored", error)
-        except Exception as error:  # one sender's packets must not stop the journal of all others
-            piece.body = _lost(lost.call_number, lost.segment, segment, "not_describable")
-            self._note_trouble("not_describable", error)
-        finally:
+    async def _store(self, pieces: Sequence[Piece]) -> None:
+        """Makes the blobs durable, or the pieces lost. Their memory is free in either case."""
+        outcomes = await asyncio.to_thread(
+            self._put, [(piece.case.case_id, piece.segment) for piece in pieces]
+        )
+        for piece, outcome in zip(pieces, outcomes, strict=True):
+            segment, lost = piece.segment, piece.body
+            assert segment is not None
             self._waiting_bytes -= piece.size_bytes
             piece.size_bytes, piece.segment = 0, None
+            try:
+                if isinstance(outcome, Exception):
+                    raise outcome
+                piece.body = _sealed(lost.call_number, lost.segment, segment, *outcome)
+            except (OSError, StoreError) as error:
+                piece.body = _lost(lost.call_number, lost.segment, segment, "not_stored")
+                self._note_trouble("not_stored", error)
+            except Exception as error:  # one sender's packets must not stop the journal of all others
+                piece.body = _lost(lost.call_number, lost.segment, segment, "not_describable")
+                self._note_trouble("not_describable", error)
+
+    def _put(self, segments: Sequence[tuple[str, Segment | None]]) -> list[tuple[str, int] | Exception]:
+        """In a thread: SHA-256 and size of each segment's blob, or why there is none."""
+        outcomes: list[tuple[str, int] | Exception] = []
+        for case_id, segment in segments:
+            try:
+                assert segment is not None
+                data = encode_segment(segment)
+                outcomes.append((self._blobs.put_now(case_id, data), len(data)))
+            except Exception as error:
+                outcomes.append(error)
+        return outcomes
 
     async def _enter(self, pieces: Sequence[Piece]) -> list[Piece]:
         """Writes the entries of pieces of one case, in order; returns those that need no further care."""

@@ -46,7 +46,7 @@ class BlobStore:
         Raises UnknownCaseKey for a case without entries, CorruptBlob if other bytes lie under this name
         already, OSError from the disk, and then nothing is left of them.
         """
-        return await asyncio.to_thread(self._write, case_id, data)
+        return await asyncio.to_thread(self.put_now, case_id, data)
 
     async def get(self, case_id: str, sha256: str) -> bytes:
         """The bytes with this SHA-256; raises UnknownBlob, or CorruptBlob, which names file and chunk."""
@@ -56,7 +56,8 @@ class BlobStore:
         """The bytes with this SHA-256, to be read in parts; raises like `get`."""
         return await asyncio.to_thread(self._open, case_id, sha256)
 
-    def _write(self, case_id: str, data: bytes) -> str:
+    def put_now(self, case_id: str, data: bytes) -> str:
+        """`put` for who is in a thread that may wait for the disk."""
         seal = self._keys.get(case_id)
         sha256 = hashlib.sha256(data).hexdigest()
         path = blob_path(self._folder, case_id, sha256)

@@ -34,7 +34,7 @@ from tests.media.call_scenario import page_offer
 ROUNDS = 8
 ROUND_S = 20.0  # of the call, in virtual time: eight segments, 8,000 packets
 PARTS = 20  # of a round, in turns
-TURNS = 2
+TURNS = 4  # the machine is a fifth faster or slower from one to the next
 CALLS = 20
 REACH = 0.15  # of the relay's CPU a packet
 CHUNK_BYTES = 64 << 10  # 64 KiB: what is sealed at a time

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import io
 import logging
+import threading
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -142,12 +143,12 @@ async def test_a_full_disk_costs_segments_and_not_the_call(
 ) -> None:
     case_id = await caller.open_case()
     socket, sender, _ = await in_call(caller, case_id, "courier")
-    put = caller.service.blobs.put
+    put = caller.service.blobs.put_now
 
-    async def full(*_: object) -> str:
+    def full(*_: object) -> str:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(caller.service.blobs, "put", full)
+    monkeypatch.setattr(caller.service.blobs, "put_now", full)
     for number in range(1, 4):
         await sender.send(1.2)
         await silence_that_ends(caller, number)
@@ -157,7 +158,7 @@ async def test_a_full_disk_costs_segments_and_not_the_call(
     _, metrics = await caller.call("GET", "/metrics", bearer=None)
     assert b'proofcall_segments_total{fate="lost"} 3.0' in metrics
     assert b"proofcall_segments_waiting_bytes 0.0" in metrics
-    monkeypatch.setattr(caller.service.blobs, "put", put)
+    monkeypatch.setattr(caller.service.blobs, "put_now", put)
     await sender.send(1.2)
     assert (await say(socket, "k3", kind="leave"))["type"] == "ack"
     await caller.service.recordings.drain()
@@ -177,13 +178,13 @@ async def test_a_slow_disk_is_waited_for_as_long_as_there_is_room(
 ) -> None:
     case_id = await caller.open_case()
     socket, sender, _ = await in_call(caller, case_id, "courier")
-    put, free = caller.service.blobs.put, asyncio.Event()
+    put, free = caller.service.blobs.put_now, threading.Event()
 
-    async def slow(*arguments: Any) -> str:
-        await free.wait()
-        return await put(*arguments)
+    def slow(*arguments: Any) -> str:
+        free.wait()
+        return put(*arguments)
 
-    monkeypatch.setattr(caller.service.blobs, "put", slow)
+    monkeypatch.setattr(caller.service.blobs, "put_now", slow)
     waiting = []
     for number in range(1, 5):
         await sender.send(1.2)
