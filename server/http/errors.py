@@ -10,7 +10,7 @@ from aiohttp.typedefs import Handler
 
 from media.errors import IllegalMedia, MalformedMedia, PlaybackFailed, UnknownMedia
 from server.errors import ServerError
-from server.evidence.errors import MalformedTile
+from server.evidence.errors import MalformedPackage, MalformedTile
 from server.models import Failure
 from server.store.errors import FailedAppend, OverloadedLog, UnknownBlob, UnknownTile
 from signaling.errors import (
@@ -36,6 +36,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (UnknownFrame, 404),
     (UnknownRecording, 404),
     (UnknownBlob, 404),
+    (MalformedPackage, 409),  # the case has grown too large for one
     (MalformedTile, 400),
     (UnknownTile, 404),
     (OverloadedLog, 503),

@@ -107,3 +107,13 @@ async def test_the_export_is_sent_as_it_is_written(caller: Caller) -> None:
     status, package = await caller.call("POST", f"/api/cases/{case_id}/export")
     assert status == 200
     assert verify_package(package, vkey=caller.service.log.vkey).passed
+
+
+async def test_a_case_that_is_too_large_for_a_package_is_refused_and_told_why(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case_id = await caller.open_case()
+    monkeypatch.setattr("server.evidence.container.MAX_SIZE_BYTES", 1_000)
+    status, answer = await caller.call("POST", f"/api/cases/{case_id}/export")
+    assert status == 409
+    assert answer["error"]["code"] == "malformed_package" and "do not fit" in answer["error"]["message"]
