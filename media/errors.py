@@ -92,7 +92,7 @@ class UnknownUfrag(UnknownMedia):
 
 
 class PlaybackFailed(MediaError):
-    """`code` is `nothing_playable`, `malformed_dump`, `overloaded`, `timeout` or `crashed`."""
+    """`code`: `nothing_playable`, `malformed_dump`, `damaged_segment`, `overloaded`, `timeout`, `crashed`."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)

@@ -18,6 +18,7 @@ Packets are kept by reference: most of them the packet history and the pictures 
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass
@@ -38,6 +39,9 @@ SILENCE_S = (
 MIN_SEGMENT_S = 1.0  # a sender may begin any number of streams, and each segment is an entry of the log
 MAX_STREAMS = 16  # named in a segment, as many as the router knows at a time
 MAX_PARAMETERS_CHARACTERS = 512  # of a format: H.264 parameter sets have about 100; an entry has 64 KiB
+
+# What an entry can hold of a mid; another is left out: no offer may keep its sender off the record.
+_MID = re.compile("[!-~]{0,64}")
 
 Reason = Literal["full", "interrupted", "ended"]
 Kept = tuple[bytes, float]  # a packet and its arrival, as the packet history keeps it
@@ -244,7 +248,7 @@ class Journal:
             streams.append(
                 SegmentStream(
                     ssrc=ssrc,
-                    mid=section.mid,
+                    mid=section.mid if _MID.fullmatch(section.mid) else "",
                     kind="video" if section.kind == "video" else "audio",
                     codec_name=codec.name,
                     payload_type=payload_type,
@@ -266,6 +270,6 @@ def _fmtp(codec: Codec) -> str:
     text = ""
     for name, value in codec.parameters:
         longer = f"{text};{name}={value}" if text else f"{name}={value}"
-        if len(longer) <= MAX_PARAMETERS_CHARACTERS:
+        if len(longer) <= MAX_PARAMETERS_CHARACTERS and longer.isascii() and longer.isprintable():
             text = longer
     return text

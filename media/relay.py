@@ -173,9 +173,8 @@ class Call:
         """From now on the participant is relayed, as soon and as long as they are connected."""
         participant = self.participants.setdefault(participant_id, Participant())
         participant.admitted, participant.earlier = True, Traffic()
-        clock_zero_at = datetime.now(UTC) - timedelta(seconds=time.monotonic())
         participant.recording = (
-            Recording(on_segment=on_segment, clock_zero_at=clock_zero_at) if on_segment else None
+            Recording(on_segment=on_segment, clock_zero_at=_clock_zero_at()) if on_segment else None
         )
         self._relay_if_ready(participant_id)
 
@@ -473,9 +472,10 @@ class Relay:
                     raise
             call.request_keyframe(participant_id)
             await asyncio.sleep(PICTURE_POLL_S)
+        # By the clock of their journal, if they have one: it stays what it was if somebody sets the clock.
+        clock_zero_at = participant.recording.clock_zero_at if participant.recording else _clock_zero_at()
         picture = await self._decoder.decode(request)
-        age = timedelta(seconds=time.monotonic() - picture.arrived)
-        return Frame(picture=picture, arrived_at=datetime.now(UTC) - age)
+        return Frame(picture=picture, arrived_at=clock_zero_at + timedelta(seconds=picture.arrived))
 
     def _tell(self, event: RelayEvent) -> None:
         if (call := self._calls.get(event.call_id)) is not None:
@@ -496,6 +496,11 @@ class Relay:
         if not call.participants:
             call.close()
             self._calls.pop(call.call_id, None)
+
+
+def _clock_zero_at() -> datetime:
+    """The wall clock's time at monotonic zero, as it is set now."""
+    return datetime.now(UTC) - timedelta(seconds=time.monotonic())
 
 
 def _sum(one: Traffic, other: Traffic) -> Traffic:

@@ -50,6 +50,7 @@ LOOKAHEAD_US = 20 * SECOND_US  # four of the reports on sound that browsers send
 MERGED_US = 2 * SECOND_US  # how far two streams' delays may differ and their units still come out in order
 MAX_HELD_BYTES = 64 << 20  # ten times what the look-ahead holds of the best camera
 PACKET_OVERHEAD_BYTES = 200  # what CPython needs to keep a packet: many empty ones fill the memory, too
+MAX_PICTURE_BYTES = 8 << 20  # as the picture buffer's run: no camera's picture is that large
 MAX_PAUSE_US = 3_600 * SECOND_US  # between two segments; more is a clock that was set between two connections
 MAX_PARAMETER_SETS_BYTES = 4_096  # that came ahead of their picture; a set has some tens
 MAX_SILENCE_US = 10 * SECOND_US  # within a segment, which is cut before; nobody waits for made-up days
@@ -327,6 +328,7 @@ class _Pictures:
         self.lost = 0
         self._codec_name = codec_name
         self._payloads: list[bytes] = []
+        self._size_bytes = 0
         self._timestamp: int | None = None
         self._presentation_us = 0
         self._ended = True  # the last packet had the marker
@@ -351,7 +353,7 @@ class _Pictures:
         if begins or packet.rtp_timestamp != self._timestamp:
             was_broken = self._broken
             yield from self._close()
-            self._payloads = []
+            self._payloads, self._size_bytes = [], 0
             if self._behind_gap:
                 begins = begins or is_keyframe_start(self._codec_name, payload)
                 if begins and not was_broken and self._timestamp is not None:
@@ -363,7 +365,11 @@ class _Pictures:
             self._broken = True
         self._behind_gap = False
         self._ended = packet.marker
-        self._payloads.append(payload)
+        self._size_bytes += len(payload) + PACKET_OVERHEAD_BYTES
+        if self._size_bytes > MAX_PICTURE_BYTES:
+            self._broken = True  # what is kept of it lets it be counted as lost
+        else:
+            self._payloads.append(payload)
 
     def finish(self) -> Iterator[tuple[int, Unit]]:
         """There are no more packets: whether the last picture is over, its marker alone tells."""

@@ -180,10 +180,9 @@ class Calls:
 
     async def _capture(self, case: Case, capture: CaptureFrame) -> FrameCaptured | CaptureFailed:
         try:
+            spans = self._recordings.spans(case, capture.of)  # the call may end while the picture is decoded
             frame = await self._relay.capture_frame(case.case_id, capture.of)
-            journal = self._recordings.span(
-                case, capture.of, frame.picture.first_arrived, frame.picture.arrived
-            )
+            journal = spans(frame.picture.first_arrived, frame.picture.arrived)
             sha256 = await self._blobs.put(case.case_id, frame.picture.jpeg)
         except MediaError as error:
             return _failed(capture, error.code, str(error))

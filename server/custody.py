@@ -25,9 +25,9 @@ from signaling.commands import EndReading, Fact, RecordRead, RecordRefusal
 from signaling.errors import SignalingError
 from signaling.values import ActorId
 
-REFUSALS_AT_ONCE = 10  # of one case: a page that tries again with a link that has expired
+REFUSALS_AT_ONCE = 10  # of one case, and of one person: a page that tries again with a link that has expired
 REFUSALS_PER_S = 1 / 60
-MAX_ALLOWANCES = 10_000  # cases whose refusals are remembered, 200 bytes each
+MAX_ALLOWANCES = 10_000  # cases and people whose refusals are remembered, some hundred bytes each
 
 Fate = Literal["entered", "counted", "unauthenticated"]
 logger = logging.getLogger(__name__)
@@ -132,7 +132,8 @@ class Custody:
     ) -> None:
         """Somebody with a credential of ours was refused `what`, in a case or beside all of them."""
         fate: Fate = "counted"
-        if case_id is not None and self._may_record(case_id):
+        # Of the person first: ids of cases stand open in the log, and anybody may invent more.
+        if case_id is not None and self._may_record(principal.actor.actor_id) and self._may_record(case_id):
             fact = RecordRefusal(
                 what=what, reason=refusal.reason, authenticated_by=principal.authenticated_by
             )
@@ -145,11 +146,11 @@ class Custody:
                 logger.exception("a refusal could not be written to the log")
         self._refusals[fate] += 1
 
-    def _may_record(self, case_id: str) -> bool:
+    def _may_record(self, key: str) -> bool:
         allowance = self._allowances.setdefault(
-            case_id, Allowance(burst=REFUSALS_AT_ONCE, per_second=REFUSALS_PER_S)
+            key, Allowance(burst=REFUSALS_AT_ONCE, per_second=REFUSALS_PER_S)
         )
-        self._allowances.move_to_end(case_id)
+        self._allowances.move_to_end(key)
         if len(self._allowances) > MAX_ALLOWANCES:
             self._allowances.popitem(last=False)
         return allowance.take(1, time.monotonic()) == 1

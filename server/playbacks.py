@@ -25,7 +25,7 @@ from server.recorded import KINDS, Part, RecordedCall, recorded_calls
 from server.recordings import Recordings
 from server.store.blobs import BlobStore
 from server.store.derived import DerivedStore
-from server.store.errors import CorruptBlob
+from server.store.errors import CorruptBlob, UnknownBlob
 from server.store.log import LogStore
 from server.store.sealed_file import SealedReader
 from signaling.case import CaseEntry
@@ -84,12 +84,13 @@ class Playbacks:
         """A part that is complete and of which something was kept. Raises `UnknownThing`, and
         `UnfinishedRecording` while more of it is to come.
         """
+        # Asked before the log is read: what is written meanwhile would be missing unnoticed.
+        writing = self._recordings.is_writing(case.case_id, call_number, ActorId(actor_id))
         call = next((one for one in await self.calls(case) if one.call_number == call_number), None)
         if call is None:
             raise UnknownThing(f"this case has had no call {call_number}")
         part = call.part(actor_id, number)
         open_call = call.ended_at is None
-        writing = self._recordings.is_writing(case.case_id, call_number, ActorId(actor_id))
         if (open_call or writing) and (part is None or call.is_last(part)):
             raise UnfinishedRecording("this is still being recorded: ask again when the call has ended")
         if part is None:
@@ -123,6 +124,10 @@ class Playbacks:
         reader = await self._derived.open(case_id, name)
         return None if reader is None else Playback(facts=parse_facts(text), reader=reader)
 
+    async def discard(self, case_id: str, name: str) -> None:
+        """A file is damaged: it is made anew when somebody asks."""
+        await self._derived.discard(case_id, name)
+
     async def _make_once(self, case_id: str, name: str, part: Part) -> None:
         key = (case_id, name)
         if key not in self._making:
@@ -153,10 +158,16 @@ class Playbacks:
 
     async def _segments(self, case_id: str, part: Part) -> AsyncIterator[PlaybackSegment]:
         for _, body in part.sealed:
+            try:
+                dump = await self._blobs.get(case_id, body.blob.sha256)
+            except (CorruptBlob, UnknownBlob) as error:
+                raise PlaybackFailed(
+                    "damaged_segment", f"segment {body.segment} cannot be read: {error}"
+                ) from error
             yield PlaybackSegment(
                 number=body.segment,
                 streams=_streams(body),
-                dump=await self._blobs.get(case_id, body.blob.sha256),
+                dump=dump,
             )
 
 

@@ -20,10 +20,11 @@ from functools import partial
 from typing import Literal
 
 from media.journal import RECORD_OVERHEAD_BYTES, Segment, encode_segment
+from media.rtpdump import MEDIA_TYPE
 from server.cases import Case
 from server.evidence.entry import Entry
 from server.store.blobs import BlobStore
-from server.store.errors import StoreError
+from server.store.errors import FailedAppend, OverloadedLog, StoreError
 from signaling.case import Actor
 from signaling.commands import LoseSegment, SealSegment
 from signaling.entries import Blob, JournalSpan, SegmentLost, SegmentSealed, SegmentStream
@@ -42,7 +43,6 @@ MAX_WAITING_PIECES = 10_000
 RETRY_S = 1.0  # until the log is asked again that could not be written
 DRAIN_S = 10.0  # what still waits at a stop has this long: 64 MiB on a slow disk
 MAX_REMEMBERED = 128  # segments of a sender, for frames: two minutes at the least, of whole keyframes
-DUMP_MEDIA_TYPE = "application/x-rtpdump"
 
 Fate = Literal["sealed", "lost"]
 logger = logging.getLogger(__name__)
@@ -108,22 +108,15 @@ class Recordings:
             sender.stays -= 1
             self._forget(case, actor_id, call_number, sender)
 
-    def span(
-        self, case: Case, actor_id: ActorId, first_arrived: float, last_arrived: float
-    ) -> JournalSpan | None:
-        """The segments that hold what arrived from a person from one moment to another (monotonic), or will;
-        None if that is not known any more, or they are not recorded.
+    def spans(self, case: Case, actor_id: ActorId) -> Callable[[float, float], JournalSpan | None]:
+        """What to ask, even when the call is over, which segments hold what arrived from a person from one
+        moment to another (monotonic), or will; None if that is not known any more, or they are not recorded.
         """
         call = case.state.call
         sender = self._senders.get((case.case_id, call.call_number, actor_id)) if call is not None else None
         if call is None or sender is None:
-            return None
-        if len(sender.cut) == MAX_REMEMBERED and first_arrived < sender.cut[0][1]:
-            return None
-        # What is not in a segment by now is in the one that is being filled.
-        first = next((number for number, _, ended in sender.cut if first_arrived <= ended), sender.last + 1)
-        last = next((number for number, _, ended in sender.cut if last_arrived <= ended), sender.last + 1)
-        return JournalSpan(call_number=call.call_number, first_segment=first, last_segment=last)
+            return lambda first_arrived, last_arrived: None
+        return partial(_span, call.call_number, sender)
 
     def is_writing(self, case_id: str, call_number: int, actor_id: ActorId) -> bool:
         """Whether more segments of that person in that call are to come."""
@@ -162,6 +155,8 @@ class Recordings:
         self._writing.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await self._writing
+        # The blobs were too slow, the log may not be: until it is stored, a piece's body says it is lost.
+        await asyncio.gather(*(self._enter(group) for group in _by_case(tuple(self._queue))))
 
     # --- from the relay into the queue ---
 
@@ -275,11 +270,11 @@ class Recordings:
         for piece in pieces:
             try:
                 await self._enter_one(piece)
-            except StoreError as error:
+            except (FailedAppend, OverloadedLog) as error:  # these pass, and concern all
                 self._note_trouble(error.code, error)
                 break  # the next ones of this case have to wait for it
-            except Exception:
-                logger.exception("a segment could not be entered into the log, nor that it is lost")
+            except Exception as error:  # one case's fault must not stop the journal of all others
+                self._note_trouble("not_entered", error)
                 self._fates["lost"] += 1
             done.append(piece)
         return done
@@ -323,6 +318,16 @@ class Recordings:
         self._trouble = None
 
 
+def _span(call_number: int, sender: Sender, first_arrived: float, last_arrived: float) -> JournalSpan | None:
+    if len(sender.cut) == MAX_REMEMBERED and first_arrived < sender.cut[0][1]:
+        return None
+    # What is not in a segment by now is in the one that is being filled.
+    first = next((number for number, _, ended in sender.cut if first_arrived <= ended), sender.last + 1)
+    # Packets of one read arrive in one instant, and a cut may lie between them: then the later one, too.
+    last = next((number for number, _, ended in sender.cut if last_arrived < ended), sender.last + 1)
+    return JournalSpan(call_number=call_number, first_segment=first, last_segment=last)
+
+
 def _actor(case: Case, joined: Entry) -> Actor:
     actor_id = ActorId(joined.envelope.actor_id)
     session_id = SessionId(joined.envelope.session_id)
@@ -340,7 +345,7 @@ def _sealed(call_number: int, number: int, segment: Segment, sha256: str, size_b
     return SegmentSealed(
         call_number=call_number,
         segment=number,
-        blob=Blob(sha256=sha256, size_bytes=size_bytes, media_type=DUMP_MEDIA_TYPE),
+        blob=Blob(sha256=sha256, size_bytes=size_bytes, media_type=MEDIA_TYPE),
         began_at=cut_to_milliseconds(segment.began_at),
         ended_at=cut_to_milliseconds(segment.ended_at),
         packets=segment.packets,

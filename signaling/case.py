@@ -455,9 +455,9 @@ def decide(
         case RecordRead():
             reading = state.reading.get(actor.actor_id, Reading())
             begins = command.live and reading.live_after is None
-            if not begins and reading.covers(
-                command.after, min(command.up_to, _newest_for(state, actor.role))
-            ):
+            # A page that read live may be long gone: what is asked for by itself is covered by ranges alone.
+            shown = reading if command.live else replace(reading, live_after=None)
+            if not begins and shown.covers(command.after, min(command.up_to, _newest_for(state, actor.role))):
                 return []
             return [
                 append(

@@ -35,9 +35,9 @@
  * @typedef {Part & {
  *   state: PartState, asked_at: number, time_s: number, read_at: number, flowing: boolean, seeking: boolean,
  *   stale: boolean, sought_s: number | null, running: boolean, rate: number, corrected_at: number,
- *   frame_s: number | null,
+ *   frame_s: number | null, listed_s: number,
  * }} Known
- *   stale: shows another moment than the cursor's
+ *   stale: shows another moment than the cursor's; listed_s: its end as listed, before the file told its own
  */
 
 const SAME_S = 0.001; // below what any file's clock tells apart
@@ -215,6 +215,7 @@ export class PlaybackClock {
     Object.assign(part, fresh({ ...part, began_s, ended_s: began_s + duration_s }), {
       state: "there",
       asked_at: part.asked_at,
+      listed_s: part.listed_s,
       stale: this.#position_s - began_s > SAME_S,
     });
     return this.#settle(now);
@@ -265,7 +266,7 @@ export class PlaybackClock {
     const outputs = [];
     for (const part of parts) {
       const known = this.#parts.get(part.key);
-      if (known && part.ended_s <= known.ended_s + SAME_S) continue;
+      if (known && part.ended_s <= known.listed_s + SAME_S) continue;
       if (known?.state === "there") outputs.push({ kind: "unload", key: part.key });
       if (known?.state !== "asked") this.#parts.set(part.key, fresh(part));
     }
@@ -416,6 +417,7 @@ function fresh({ key, track, began_s, ended_s }) {
     track,
     began_s,
     ended_s,
+    listed_s: ended_s,
     state: "unasked",
     asked_at: -Infinity,
     time_s: 0,

@@ -292,7 +292,10 @@ export class Player {
       const calls = await this.#api.calls(this.#case_id);
       if (turn !== this.#turn) return;
       this.#recordings = calls.find((call) => call.call_number === call_number)?.recordings ?? [];
-      this.#list = "there";
+      const waits = this.#recordings.length === 0 && this.#call?.ended_ms === null;
+      this.#list = waits ? "listing" : "there";
+      clearTimeout(this.#listing);
+      if (waits) this.#listing = setTimeout(() => this.#fetchList(), LIST_AGAIN_MS);
       this.#takeList();
     } catch (error) {
       if (!(error instanceof ApiError)) throw error;
@@ -399,7 +402,9 @@ export class Player {
       const onFrame = (_, { mediaTime }) => {
         if (!mine()) return;
         video.requestVideoFrameCallback(onFrame);
-        this.#do(this.#clock?.handleFrame(key, mediaTime, now()) ?? []);
+        const steps = this.#clock?.state === "stepping";
+        const outputs = this.#clock?.handleFrame(key, mediaTime, now()) ?? [];
+        if (steps || outputs.length > 0) this.#do(outputs);
       };
       video.requestVideoFrameCallback(onFrame);
     }

@@ -129,13 +129,13 @@ export function marksOf(call, actor_id, ended_ms, words) {
     const known = words.entry.gap_ended;
     const told = known[/** @type {keyof typeof known} */ (gap.cause)] ?? known.network;
     const lasted = duration(ended - gap.began_ms, words);
-    const who = clockTime(gap.began_ms);
+    const since = clockTime(gap.began_ms);
     marks.push({
       key: `gap ${gap.number}`,
       kind: "gap",
       began_ms: gap.began_ms,
       ended_ms: ended,
-      told: told(who, lasted),
+      told: told(since, lasted),
     });
   }
   for (const hole of track?.holes ?? []) {

@@ -381,13 +381,14 @@ export function frames(state) {
 }
 
 /**
- * Whether sound and picture of the call are being kept: "broken" while somebody's newest piece was lost.
+ * Whether sound and picture of the call are being kept: "broken" while the newest piece of somebody in it was lost.
  * @param {State} state
  * @returns {"none" | "recording" | "broken"}
  */
 export function recording(state) {
   if (!state.call) return "none";
-  return state.recordings.unkept.length > 0 ? "broken" : "recording";
+  const { in_call } = state.call;
+  return state.recordings.unkept.some((id) => in_call.includes(id)) ? "broken" : "recording";
 }
 
 /** Seconds that the call has lasted. @param {State} state @param {number} at milliseconds of the page's clock */

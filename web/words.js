@@ -33,7 +33,7 @@ const en = {
     "I agree that the others in this call see and hear me, and that sound and picture of the whole call, the photos taken in it and everything written are recorded, sealed and kept as evidence.",
   why: "Why?",
   why_text:
-    "If something is broken or missing, the recording settles it. Sound and picture are kept as the service receives them, from your tap until you leave, and so is each photo taken. All of it is numbered and sealed, so that nobody, not even we, can change a moment of it unnoticed. Quality check can play it back, and every time is written down. Nothing leaves your phone before you tap.",
+    "If something is broken or missing, the recording settles it. Sound and picture are kept as the service receives them, from your tap until you leave, and so is each photo taken. All of it is numbered and sealed, so that nobody, not even we, can change a moment of it unnoticed. Quality check can play it back, and each playback is written down. Nothing leaves your phone before you tap.",
   start: "Start the call",
   start_without_camera: "Start without camera",
   continue_here: "Back to the call",
@@ -224,7 +224,7 @@ const en = {
     },
     call_ended: (/** @type {string} */ duration) => `Call ended · ${duration}`,
     call_aborted: (/** @type {string} */ duration) =>
-      `Call cut off: the service failed · ${duration}. What was recorded until then is kept.`,
+      `Call cut off: the service failed · ${duration}. What was sealed until then is kept; the last seconds may be missing.`,
     recorded: (/** @type {number} */ sealed, /** @type {number} */ lost) =>
       `Recorded: ${sealed === 1 ? "1 piece" : `${sealed} pieces`}, ${lost === 0 ? "none lost" : `${lost} lost`}`,
     recording: (/** @type {number} */ sealed, /** @type {number} */ lost) =>
@@ -246,7 +246,8 @@ const en = {
     read_nothing_new: (/** @type {string} */ name) => `${name} came back to the log`,
     played_back: (/** @type {string} */ name, /** @type {string} */ whose, /** @type {number} */ call) =>
       `${name} played back ${whose}, call ${call}`,
-    refused: (/** @type {string} */ name, /** @type {string} */ what) => `Refused to ${name}: ${what}`,
+    refused: (/** @type {string} */ name, /** @type {string} */ what) =>
+      `${name} asked for ${what} and was refused`,
     case_ended: "Case ended",
     withheld: "Not shown to your role",
   },
@@ -401,7 +402,7 @@ const en = {
     looked_nobody: "Nobody yet.",
     looked_count: (/** @type {number} */ count) => (count === 1 ? "1 time" : `${count} times`),
     looked_refused: (/** @type {number} */ count) => `${count} refused`,
-    authenticated: "Came by",
+    authenticated: "Came with",
     authenticated_by: { link: "a link", desk: "a desk link", api_key: "the API key" },
     asked_for: "Asked for",
     refused_what: {
@@ -414,10 +415,10 @@ const en = {
       stream_playback: "a playback",
       play_back: "a playback",
       export_case: "the package",
-      end_case: "to end the case",
+      end_case: "the end of the case",
       issue_link: "a link",
-      revoke_link: "to take a link back",
-      connect_media: "to join the call",
+      revoke_link: "a link to be taken back",
+      connect_media: "the call",
     },
     refused_reason: {
       expired: "the link had expired",
@@ -443,7 +444,7 @@ const en = {
     },
     player: {
       open: (/** @type {number} */ call) => `Play back call ${call}`,
-      open_running: (/** @type {number} */ call) => `Play back call ${call} so far`,
+      open_running: (/** @type {number} */ call) => `Call ${call}: finished parts`,
       running: "still running",
       aborted: "cut off",
       lost_pieces: (/** @type {number} */ count) => (count === 1 ? "1 piece lost" : `${count} pieces lost`),
@@ -468,16 +469,15 @@ const en = {
       absent: "Not in the call at this moment",
       lost: "Lost: this moment was not kept",
       no_picture: "Sound only",
-      failed: "This recording cannot be played right now. Its sealed pieces are untouched.",
+      failed:
+        "This recording cannot be played right now. Try again; if that does not help, check the package.",
       unfinished: "Still being recorded. It can be played when the call has ended.",
       up_to_here: "Recorded up to here. Play again for what has come since.",
       recorded: "Recorded",
       hole: (/** @type {string} */ clock, /** @type {string} */ lasted) => `${clock} · ${lasted} lost`,
       sources: "Played from",
       source: (/** @type {string} */ pieces, /** @type {number} */ first, /** @type {number} */ last) =>
-        first === last
-          ? `from ${pieces}, sealed as No. ${first}`
-          : `from ${pieces}, sealed as No. ${first} to ${last}`,
+        first === last ? `${pieces}, sealed as No. ${first}` : `${pieces}, sealed as No. ${first} to ${last}`,
       source_now: (/** @type {number} */ segment, /** @type {number} */ number) =>
         `Now: piece ${segment} · No. ${number}`,
       all_pieces: (/** @type {number} */ count) =>
@@ -676,7 +676,7 @@ const zh = {
       case_ended: (name) => `${name}：本单结束`,
     },
     call_ended: (duration) => `通话结束 · ${duration}`,
-    call_aborted: (duration) => `通话因服务故障中断 · ${duration}。此前的录制已保存。`,
+    call_aborted: (duration) => `通话因服务故障中断 · ${duration}。此前已封存的录制仍在，最后几秒可能缺失。`,
     recorded: (sealed, lost) => `已录制 ${sealed} 段，${lost === 0 ? "没有缺失" : `缺失 ${lost} 段`}`,
     recording: (sealed, lost) =>
       `录制中，已封存 ${sealed} 段，${lost === 0 ? "没有缺失" : `缺失 ${lost} 段`}`,
@@ -871,7 +871,7 @@ const zh = {
     },
     player: {
       open: (call) => `回放第 ${call} 次通话`,
-      open_running: (call) => `回放第 ${call} 次通话（至今）`,
+      open_running: (call) => `第 ${call} 次通话：已完成的部分`,
       running: "仍在进行",
       aborted: "异常中断",
       lost_pieces: (count) => `缺失 ${count} 段`,
@@ -895,7 +895,7 @@ const zh = {
       absent: "此刻不在通话中",
       lost: "此刻的录制已缺失",
       no_picture: "只有声音",
-      failed: "这段录制暂时无法播放，已封存的内容不受影响。",
+      failed: "这段录制暂时无法播放，请重试；仍不行时，请导出证据包核验。",
       unfinished: "仍在录制，通话结束后即可回放。",
       up_to_here: "录制到此为止。再次播放可观看之后的内容。",
       recorded: "已录制",

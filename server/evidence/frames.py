@@ -120,6 +120,7 @@ class _Frame:
     height: int
     codec: str
     rtp_timestamp: int
+    arrived_at: datetime
     ssrc: int
     first_sequence_number: int
     last_sequence_number: int
@@ -261,7 +262,7 @@ def _check_segment(story: _Story, segment: _Segment) -> None:
 def _check_frame(story: _Story, number: int, body: JsonObject) -> None:
     """Raises CannotBeMade, or MalformedEntry for a picture that the journal contradicts."""
     if body.get("journal") is None:
-        raise CannotBeMade("its entry names no segments of a journal, as before journals were kept")
+        raise CannotBeMade("its entry names no segments of a journal")
     frame = _parse_frame_entry(body)
     if story.redecoder is None:
         raise CannotBeMade("no decoder is at hand")
@@ -269,6 +270,8 @@ def _check_frame(story: _Story, number: int, body: JsonObject) -> None:
         raise MalformedEntry("it names more segments than a picture can come from")
     held, reasons = _held_segments(story, frame)
     packets = _find_packets(story, frame, held, reasons)
+    if not held[0].began_at - CLOCK_TOLERANCE <= frame.arrived_at <= held[-1].ended_at + CLOCK_TOLERANCE:
+        raise MalformedEntry("it says another time of arrival than its segments")
     codecs = {stream.codec for segment in held for stream in segment.streams if stream.ssrc == frame.ssrc}
     if codecs and frame.codec not in codecs:
         raise MalformedEntry(f"it says {frame.codec}, and its packets in the journal are {', '.join(codecs)}")
@@ -431,6 +434,7 @@ def _parse_frame_entry(body: JsonObject) -> _Frame:
         height=_field(body, "height", int),
         codec=_field(body, "codec", str),
         rtp_timestamp=_field(body, "rtp_timestamp", int),
+        arrived_at=_time(body, "arrived_at"),
         ssrc=_bounded(packets, "ssrc", 2**32),
         first_sequence_number=_bounded(packets, "first_sequence_number", 2**16),
         last_sequence_number=_bounded(packets, "last_sequence_number", 2**16),

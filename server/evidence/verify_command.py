@@ -126,8 +126,17 @@ def _step_lines(step: Step) -> list[str]:
     if len(step.unmade) > MAX_SHOWN:
         sentences.append(f"and {len(step.unmade) - MAX_SHOWN} more that cannot be made")
     margin = " " * len(title)
-    lines = [line for sentence in sentences for line in textwrap.wrap(sentence, WIDTH - len(title)) or [""]]
+    lines = [
+        line
+        for sentence in sentences
+        for line in textwrap.wrap(_printable(sentence), WIDTH - len(title)) or [""]
+    ]
     return [(title if index == 0 else margin) + line for index, line in enumerate(lines)]
+
+
+def _printable(text: str) -> str:
+    """A package is a stranger's: none of its characters may command the terminal."""
+    return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _verdict(report: Report) -> list[str]:

@@ -9,6 +9,7 @@ from server.errors import UnknownThing
 from server.http.operations import ANYONE, INTEGRATOR, Incoming, operation
 from server.models import Playback, PlaybackOf, PlaybackSegment, RecordedCall, RecordedCalls, Recording
 from server.playbacks import name_of
+from server.store.errors import CorruptBlob
 from server.tokens import PlaybackToken
 from signaling.commands import RecordPlayback
 
@@ -130,6 +131,13 @@ async def stream_playback(incoming: Incoming) -> web.StreamResponse:
             await response.write_eof()
         except ConnectionError:
             pass  # players break off whenever they have enough
+        except BaseException as error:
+            # The head is out: a broken connection is all that can still say that this is not all.
+            if isinstance(error, CorruptBlob):
+                await service.playbacks.discard(token.case_id, token.name)
+            if request.transport is not None:
+                request.transport.abort()
+            raise
         return response
     finally:
         reader.close()

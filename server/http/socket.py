@@ -156,12 +156,14 @@ class CaseSocket:
         except ServerError as error:
             self._perform(self._reader.close(CloseCode(error.close_code), str(error)))
             return
-        known_hash = await self._hash_of(case, hello.after)
-        if not self._reader.greeted:
+        is_first = not self._reader.greeted
+        if is_first:
             self._case, self._principal = case, principal
-            case.listeners.add(self._hear)
-            if known_hash == hello.hash and not await self._begin_reading(case, principal, hello.after):
-                return
+            case.listeners.add(self._hear)  # before anything is waited for: a revocation is heard
+        known_hash = await self._hash_of(case, hello.after)
+        is_read = is_first and known_hash == hello.hash
+        if is_read and not await self._begin_reading(case, principal, hello.after):
+            return
         welcome = self._welcome(case, principal)
         now = time.monotonic()
         self._perform(self._reader.handle_hello(hello, welcome=welcome, known_hash=known_hash, now=now))

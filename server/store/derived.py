@@ -92,7 +92,7 @@ class DerivedStore:
         path = self._path(case_id, name)
         seal = self._keys.get(case_id)
         path.parent.mkdir(mode=OWNER_ONLY_FOLDER, exist_ok=True)
-        # Not synced: what a power failure cuts off does not open, and is made again.
+        # Not synced: what a power failure cuts off does not open; what it tears is discarded by who reads it.
         write_sealed(
             path, seal, _seal_name(name), file.read, temporary_folder=self._folder / INCOMING, durable=False
         )

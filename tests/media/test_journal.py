@@ -306,6 +306,14 @@ def test_no_offer_makes_the_entry_of_a_segment_large() -> None:
     assert all(len(one.parameters) <= MAX_PARAMETERS_CHARACTERS for one in segment.streams)
 
 
+def test_no_offer_keeps_its_sender_off_the_record() -> None:
+    odd = replace(MICROPHONE.codecs[0], parameters=(("x", "é"), ("a", "1"), ("y", "\x1b[8m")))
+    journal = journal_of(sections=[(SOUND_SSRC, replace(MICROPHONE, mid="ä" * 70, codecs=(odd,)))])
+    feed(journal, 0.0)
+    (segment,) = journal.close("ended")
+    assert (segment.streams[0].mid, segment.streams[0].parameters) == ("", "a=1"), "what an entry can hold"
+
+
 def test_what_is_known_of_streams_that_ended_is_forgotten_with_their_packets() -> None:
     journal = journal_of()
     for number in range(1_000):

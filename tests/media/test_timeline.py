@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from media.journal import SegmentStream
 from media.playback import PlaybackSegment
 from media.rtpdump import encode_dump, parse_dump
-from media.timeline import MAX_PAUSE_US, Timeline, Unit
+from media.presentation import Timed
+from media.timeline import MAX_PAUSE_US, MAX_PICTURE_BYTES, Timeline, Unit, _Packet, _Pictures
 from tests.media.recording import BEGAN_AT, NTP_2026, Sender, Sent, jitter, loses, record
 from tests.media.video_source import encode
 
@@ -552,3 +553,12 @@ def test_whatever_a_sender_sends_the_timeline_goes_on_forward(
         times = [unit.presentation_us for unit in units if unit.kind == kind]
         assert times == sorted(set(times))
         assert not times or times[0] >= 0
+
+
+def test_a_picture_that_never_ends_fills_no_memory() -> None:
+    pictures = _Pictures("VP8")
+    for _ in range(20_000):
+        packet = _Packet(at=Timed(0, 0), rtp_timestamp=1, marker=False, payload=bytes(1_000))
+        assert list(pictures.handle_packet(packet, 0)) == []
+    assert sum(map(len, pictures._payloads)) <= MAX_PICTURE_BYTES
+    assert list(pictures.finish()) == [] and pictures.lost == 1

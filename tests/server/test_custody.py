@@ -8,7 +8,9 @@ import pytest
 from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from server import custody
+from server.errors import ForbiddenAccess
 from server.http import integrator
+from server.http.operations import PEOPLE, admit
 from server.store.errors import FailedAppend
 from server.tokens import LinkToken
 from tests.conftest import API_KEY, Caller
@@ -158,7 +160,7 @@ async def test_without_the_log_the_office_waits_and_people_are_shown_what_is_the
     message = await qa.receive(timeout=5)
     assert message.type is WSMsgType.CLOSE and message.data == 1011
     _, metrics = await caller.call("GET", "/metrics", bearer=None)
-    assert b"proofcall_views_unrecorded_total 2.0" in metrics
+    assert b"proofcall_views_unrecorded_total 3.0" in metrics
 
 
 async def test_an_export_says_who_asked_and_how(caller: Caller) -> None:
@@ -211,6 +213,29 @@ async def test_a_refusal_is_an_entry_in_the_case_that_was_asked_for(caller: Call
         ("integrator", "serve", "not_for_role", "api_key"),
     ]
     assert await entries(caller, other, "refused") == []
+
+
+async def test_one_person_cannot_fill_the_log_by_going_through_many_cases(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(custody, "REFUSALS_PER_S", 0.0)
+    case_ids = [await caller.open_case() for _ in range(custody.REFUSALS_AT_ONCE + 3)]
+    foreign = (await caller.link(await caller.open_case(), "qa"))["token"]
+    for case_id in case_ids:
+        assert (await caller.call("GET", f"/api/cases/{case_id}", bearer=foreign))[0] == 403
+    found = [entry for case_id in case_ids for entry in await entries(caller, case_id, "refused")]
+    assert len(found) == custody.REFUSALS_AT_ONCE
+
+
+async def test_each_refusal_is_an_exception_of_its_own(caller: Caller) -> None:
+    case_id, other = await caller.open_case(), await caller.open_case()
+    foreign = (await caller.link(other, "qa"))["token"]
+    raised = []
+    for _ in range(2):
+        with pytest.raises(ForbiddenAccess) as told:
+            await admit(caller.service, foreign, PEOPLE, what="show_case", case_id=case_id)
+        raised.append(told.value)
+    assert raised[0] is not raised[1], "one that is raised again keeps the traceback of every time"
 
 
 async def test_refusals_beyond_the_allowance_and_of_strangers_are_counted_only(

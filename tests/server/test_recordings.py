@@ -360,3 +360,10 @@ async def test_what_is_not_recorded_is_not_played_back(caller: Caller) -> None:
     _, listed = await caller.call("GET", f"/api/cases/{case_id}/calls")
     assert listed["calls"][0]["recordings"] == []
     sender.peer.close()
+
+
+def test_a_cut_within_one_instant_names_the_later_segment_too() -> None:
+    sender = recordings.Sender(last=2)
+    sender.cut.extend([(1, 0.01, 1.96), (2, 1.96, 3.0)])
+    span = recordings._span(1, sender, 0.5, 1.96)
+    assert span is not None and (span.first_segment, span.last_segment) == (1, 2)

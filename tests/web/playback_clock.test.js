@@ -482,3 +482,13 @@ test("a file that is shorter than was thought is not waited for behind its end",
   assert.equal(world.clock.due("customer", world.now), null);
   assert.equal(world.clock.state, "playing");
 });
+
+test("a file that is shorter than its listing has not grown when the list comes again", () => {
+  const world = new World([COURIER, CUSTOMER], { [CUSTOMER.key]: { duration_s: 50 } });
+  world.play();
+  world.run(5);
+  const loads = world.count("load");
+  world.do(world.clock.handleParts([COURIER, CUSTOMER], 60, world.now));
+  assert.equal(world.count("load"), loads);
+  assert.equal(world.count("unload"), 0);
+});

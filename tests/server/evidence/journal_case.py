@@ -124,7 +124,7 @@ def frame_draft(packets: Sequence[bytes], first_segment: int, last_segment: int)
         "height": height,
         "codec": VP8,
         "rtp_timestamp": int.from_bytes(packets[-1][4:8]),
-        "arrived_at": encode_time(BEGAN_AT),
+        "arrived_at": encode_time(BEGAN_AT + timedelta(seconds=5 * last_segment)),
         "capture_path": "server_frame",
         "packets": {
             "ssrc": SSRC,

@@ -151,6 +151,7 @@ def test_packets_that_are_not_those_of_the_picture_are_found(redecoder: PictureR
         ({"width": 64}, "48 x 48"),
         ({"codec": "H264"}, "says H264"),
         ({"rtp_timestamp": 7}, "RTP timestamp"),
+        ({"arrived_at": "2031-01-01T00:00:00.000Z"}, "another time of arrival"),
         ({"journal": {**CALL, "first_segment": 3, "last_segment": 3}}, "do not hold its packets"),
         ({"journal": {**CALL, "first_segment": 2, "last_segment": 1}}, "are none"),
         ({"journal": {**CALL, "first_segment": 1, "last_segment": 2**50}}, "more segments"),

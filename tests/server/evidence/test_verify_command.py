@@ -147,3 +147,13 @@ def test_the_command_decodes_the_pictures_of_a_kept_call_again(
     output = capsys.readouterr().out
     assert "Frames and journal  passed" in output
     assert "NOT SHOWN" not in output
+
+
+def test_what_a_stranger_wrote_commands_no_terminal(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    path = tmp_path / "package.zip"
+    path.write_bytes(journal_case().changed("frame_sealed", {"codec": "\x1b[2J"}).package())
+    with PictureRedecoder() as redecoder:
+        run([str(path)], redecoder)
+    assert "\x1b" not in capsys.readouterr().out
