@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from media.journal import SegmentStream
 from media.playback import PlaybackSegment
-from media.rtpdump import encode_dump, parse_dump
 from media.presentation import Timed
+from media.rtpdump import encode_dump, parse_dump
 from media.timeline import MAX_PAUSE_US, MAX_PICTURE_BYTES, Timeline, Unit, _Packet, _Pictures
 from tests.media.recording import BEGAN_AT, NTP_2026, Sender, Sent, jitter, loses, record
 from tests.media.video_source import encode

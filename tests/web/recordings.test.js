@@ -150,7 +150,7 @@ test("who looked is every entry of custody, refused ones in words", () => {
     "Quality check opened the log, No. 1–5 and what follows",
     "Quality check came back to the log",
     "Quality check played back Courier, call 1",
-    "Refused to Courier: the package",
+    "Courier asked for the package and was refused",
   ]);
 });
 
@@ -160,7 +160,10 @@ test("a call that its service did not survive is told so, and ends where it ende
   assert.ok(call?.aborted);
   assert.equal(spanOf(call).ended_ms, T0 + 15_380, "its last piece, not when the service came back");
   const told = sentenceOf(/** @type {any} */ (state.entries.at(-1)), state, WORDS.en);
-  assert.equal(told, "Call cut off: the service failed · 15 s. What was recorded until then is kept.");
+  assert.equal(
+    told,
+    "Call cut off: the service failed · 15 s. What was sealed until then is kept; the last seconds may be missing.",
+  );
 });
 
 test("what was sealed and who was away stand in the lanes of those whose they are", () => {
