@@ -107,6 +107,7 @@ test("lost pieces in a row are one visible line, each run its own", () => {
 
 test("the sign tells that pieces are being lost, to those who may not read bodies too", () => {
   let state = add(INITIAL, "call_started", { call_number: 1 }, COURIER, 0);
+  for (const who of [COURIER, CUSTOMER]) state = add(state, "joined", { call_number: 1 }, who, 0);
   assert.equal(recording(state), "recording");
   const hidden = (/** @type {string} */ kind, /** @type {string} */ who) => add(state, kind, null, who, 5);
   state = hidden("segment_lost", COURIER);
@@ -116,6 +117,13 @@ test("the sign tells that pieces are being lost, to those who may not read bodie
   state = hidden("segment_sealed", COURIER);
   assert.equal(recording(state), "recording");
   state = hidden("segment_lost", COURIER);
+  assert.equal(recording(state), "broken");
+  const left = { call_number: 1, reason: "left", traffic: null };
+  assert.equal(
+    recording(add(state, "left", left, COURIER, 6)),
+    "recording",
+    "who has left loses nothing more",
+  );
   assert.equal(recording(ended(state, 9)), "none");
 });
 
