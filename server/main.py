@@ -30,7 +30,6 @@ from server.store.errors import StoreError
 from server.store.recovery import create_folder
 
 GARBAGE_THRESHOLD = 20_000  # containers made before the youngest are looked at; Python begins with 700
-SWITCH_INTERVAL_S = 0.001  # how long packets wait for a thread that computes; Python begins with 5 ms
 BACKLOG = 1024  # connections that wait to be accepted when a thousand pages come back at once
 SHUTDOWN_S = 3.0  # sockets have been told by then; what still hangs is cut
 
@@ -112,7 +111,6 @@ def _spare_the_collector() -> None:
     gc.collect()
     gc.freeze()
     gc.set_threshold(GARBAGE_THRESHOLD, 20, 100)
-    sys.setswitchinterval(SWITCH_INTERVAL_S)
 
 
 def _family(host: str) -> socket.AddressFamily:
