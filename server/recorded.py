@@ -8,12 +8,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from media.playback_protocol import MP4, MP4_SOUND, WEBM
 from signaling.case import CaseEntry
 from signaling.entries import CallEnded, CallStarted, SegmentLost, SegmentSealed
 from signaling.values import ActorId, Role
 
 MAX_PART = timedelta(minutes=15)  # what a browser seeks in well, and what is made in some seconds
-VIDEO_WEBM, VIDEO_MP4, AUDIO_MP4 = "video/webm", "video/mp4", "audio/mp4"
 
 
 @dataclass(slots=True, kw_only=True)
@@ -43,8 +43,8 @@ class Part:
     def media_type(self) -> str:
         """What the file will be, as far as the entries tell."""
         if self.codec is None:
-            return AUDIO_MP4
-        return VIDEO_WEBM if self.codec.upper() == "VP8" else VIDEO_MP4
+            return MP4_SOUND
+        return WEBM if self.codec.upper() == "VP8" else MP4
 
     def _numbers(self) -> list[int]:
         return sorted([*(body.segment for _, body in self.sealed), *(body.segment for body in self.lost)])

@@ -233,9 +233,12 @@ class Recordings:
 
     async def _store(self, pieces: Sequence[Piece]) -> None:
         """Makes the blobs durable, or the pieces lost. Their memory is free in either case."""
-        outcomes = await asyncio.to_thread(
-            self._put, [(piece.case.case_id, piece.segment) for piece in pieces]
-        )
+        segments = [(piece.case.case_id, piece.segment) for piece in pieces]
+        outcomes: Sequence[tuple[str, int] | Exception]
+        try:
+            outcomes = await asyncio.to_thread(self._put, segments)
+        except RuntimeError as error:  # no thread is to be had: this passes, and the writer goes on
+            outcomes = [OSError(f"nothing can be written now: {error}")] * len(pieces)
         for piece, outcome in zip(pieces, outcomes, strict=True):
             segment, lost = piece.segment, piece.body
             assert segment is not None

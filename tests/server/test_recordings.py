@@ -367,3 +367,28 @@ def test_a_cut_within_one_instant_names_the_later_segment_too() -> None:
     sender.cut.extend([(1, 0.01, 1.96), (2, 1.96, 3.0)])
     span = recordings._span(1, sender, 0.5, 1.96)
     assert span is not None and (span.first_segment, span.last_segment) == (1, 2)
+
+
+async def test_a_machine_without_a_thread_to_spare_costs_segments_and_not_the_writer(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    case_id = await caller.open_case()
+    socket, sender, _ = await in_call(caller, case_id, "courier")
+    to_thread = asyncio.to_thread
+
+    async def refuse(function: Any, *arguments: Any) -> Any:
+        if function == caller.service.recordings._put:
+            raise RuntimeError("can't start new thread")
+        return await to_thread(function, *arguments)
+
+    monkeypatch.setattr(asyncio, "to_thread", refuse)
+    await sender.send(1.2)
+    await silence_that_ends(caller, 1)
+    await wait_for_segments(caller, 1)
+    monkeypatch.setattr(asyncio, "to_thread", to_thread)
+    await sender.send(1.2)
+    await say(socket, "k3", kind="leave")
+    await caller.service.recordings.drain()
+    kept = await all_entries(caller, case_id, "segment_sealed", "segment_lost")
+    assert [entry["envelope"]["kind"] for entry in kept] == ["segment_lost", "segment_sealed"]
+    sender.peer.close()
