@@ -33,6 +33,7 @@ from server.store.derived import DerivedStore
 from server.store.keys import load_or_create_secret
 from server.store.log import LogStore
 from server.tokens import Tokens
+from server.wordings import read_wording
 
 DRAIN_S = 5.0  # what is being written when the service is told to stop has this long
 
@@ -61,7 +62,10 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         tokens = Tokens(load_or_create_secret(settings.data_dir / "token.key", secrets.token_bytes))
         calls = Calls(relay=relay, blobs=blobs, recordings=recordings, background=background)
         parts.push_async_callback(calls.drain)
-        cases = Cases(log=log, background=background, utc_now=utc_now, new_id=new_id, follower=calls)
+        wording = read_wording(settings.wording_dir)
+        cases = Cases(
+            log=log, background=background, wording=wording, utc_now=utc_now, new_id=new_id, follower=calls
+        )
         await cases.end_cut_off_calls()
         playbacks = Playbacks(
             log=log, blobs=blobs, derived=derived, recordings=recordings, background=background
@@ -78,6 +82,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             relay=relay,
             tokens=tokens,
             cases=cases,
+            wording=wording,
             calls=calls,
             recordings=recordings,
             playbacks=playbacks,

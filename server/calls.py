@@ -19,9 +19,9 @@ from server.recordings import Recordings
 from server.stays import Stays
 from server.store.blobs import BlobStore
 from server.store.errors import StoreError
-from signaling.case import Actor, CaptureFrame
+from signaling.case import CaptureFrame
 from signaling.commands import CaptureFailed, Depart, FrameCaptured, TakeFrame
-from signaling.entries import Blob, CallQuality, FrameFailed, FrameSealed, PacketSpan, Traffic
+from signaling.entries import CallQuality, FrameFailed, FrameSealed, PacketSpan, Traffic
 from signaling.messages import (
     Event,
     Muted,
@@ -32,7 +32,7 @@ from signaling.messages import (
     Slot,
     Slots,
 )
-from signaling.values import ActorId
+from signaling.values import Actor, ActorId, Blob
 
 MAX_REASON_CHARACTERS = 500  # what the body of `frame_failed` holds
 READ_EVERY_S = 1.0  # receivers report about as often; and who watches numbers reads no faster
@@ -273,6 +273,11 @@ class Calls:
             )
             for actor_id, counted in self._relay.traffic(case_id).items()
         }
+
+    def online(self, case_id: str) -> frozenset[ActorId]:
+        """Who has a page open."""
+        present = self._attendance.get(case_id, {})
+        return frozenset(actor_id for actor_id, here in present.items() if here.socket is not None)
 
     # --- how the call is ---
 

@@ -21,11 +21,11 @@ from server.store.log import LogStore
 from signaling.case import (
     NO_QUALITY,
     PARTING,
-    Actor,
     Append,
     CaptureFrame,
     CaseEntry,
     CaseState,
+    Moment,
     decide,
     evolve,
     new_case,
@@ -33,7 +33,8 @@ from signaling.case import (
 from signaling.commands import Command, OpenCase
 from signaling.entries import CallQuality, Traffic, encode_body, may_see, parse_body, parse_envelope
 from signaling.messages import EntryView
-from signaling.values import ActorId, CaseId, Role, SessionId
+from signaling.values import Actor, ActorId, CaseId, Role, SessionId
+from signaling.wording import Wording
 
 ENTRIES_A_TURN = 25  # replayed at about 30 us each, before media and sockets have their turn
 MAX_IDLE_CASES = 500  # states kept for the next reader; a state is a few KiB
@@ -48,6 +49,9 @@ class Follower(Protocol):
 
     def quality(self, case: "Case") -> Mapping[ActorId, CallQuality]:
         """How the stay of each person in the call was, if it ended now."""
+
+    def online(self, case_id: str) -> frozenset[ActorId]:
+        """Who has a page open."""
 
     def observe(self, case: "Case", entry: Entry) -> None:
         """An entry is on disk."""
@@ -76,6 +80,7 @@ class Case:
         *,
         log: LogStore,
         background: Background,
+        wording: Wording,
         utc_now: Callable[[], datetime],
         follower: Follower,
     ) -> None:
@@ -84,6 +89,7 @@ class Case:
         self.listeners: set[Listener] = set()
         self._log = log
         self._background = background
+        self._wording = wording
         self._utc_now = utc_now
         self._follower = follower
         self._lock = asyncio.Lock()
@@ -113,9 +119,14 @@ class Case:
                 known = await self._log.find_command(self.case_id, actor.actor_id, command_id)
                 if known:
                     return Decided(number=known[-1])
-            traffic = self._follower.traffic(self.case_id)
-            quality = self._follower.quality(self) if isinstance(command, PARTING) else NO_QUALITY
-            outputs = decide(self.state, command, actor, self._utc_now(), traffic, quality)
+            moment = Moment(
+                now_at=self._utc_now(),
+                wording=self._wording,
+                traffic=self._follower.traffic(self.case_id),
+                quality=self._follower.quality(self) if isinstance(command, PARTING) else NO_QUALITY,
+                online=self._follower.online(self.case_id),
+            )
+            outputs = decide(self.state, command, actor, moment)
             capture = next((output for output in outputs if isinstance(output, CaptureFrame)), None)
             drafts = [
                 Draft(
@@ -158,12 +169,14 @@ class Cases:
         *,
         log: LogStore,
         background: Background,
+        wording: Wording,
         utc_now: Callable[[], datetime],
         new_id: Callable[[str], str],
         follower: Follower,
     ) -> None:
         self._log = log
         self._background = background
+        self._wording = wording
         self._utc_now = utc_now
         self._new_id = new_id
         self._follower = follower
@@ -213,6 +226,7 @@ class Cases:
             case_id,
             log=self._log,
             background=self._background,
+            wording=self._wording,
             utc_now=self._utc_now,
             follower=self._follower,
         )

@@ -11,7 +11,7 @@ from signaling.messages import EntryView
 MAX_LINK_LIFETIME_S = 30 * 24 * 3600  # a month: longer than any dispute about a delivery stays open unasked
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
-Role = Literal["customer", "courier", "qa"]
+Role = Literal["customer", "courier", "qa", "dispatch", "guest"]
 Language = Literal["zh", "en"]
 Seconds = Annotated[int, Field(ge=1, le=MAX_LINK_LIFETIME_S)]
 
@@ -31,12 +31,28 @@ class DeclaredValue(Model):
     currency: Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$")] = Field(description="ISO 4217")
 
 
+class Position(Model):
+    """A place on WGS 84, in degrees."""
+
+    latitude: Annotated[float, Field(ge=-90, le=90)]
+    longitude: Annotated[float, Field(ge=-180, le=180)]
+
+
+class Address(Model):
+    """Where the parcel is to go; with a position, how far somebody is from it can be told."""
+
+    text: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=500)]
+    position: Position | None = None
+
+
 class NewCase(Model):
-    """A parcel to be verified."""
+    """A parcel to be verified. Times are shown to its people in `time_zone` (IANA)."""
 
     waybill: Word
     declared_value: DeclaredValue | None = None
     language: Language = "zh"
+    time_zone: Annotated[str, Field(max_length=64)] = "Asia/Shanghai"
+    address: Address | None = None
     metadata: WireMetadata = Field(default={}, description="free words of the integrator's, seen by QA alone")
 
 
@@ -46,6 +62,7 @@ class CaseSummary(Model):
     case_id: str
     waybill: str
     language: Language
+    time_zone: str
     state: Literal["open", "ended"]
     opened_at: datetime
     last_number: int

@@ -8,9 +8,8 @@ from datetime import datetime
 from server.cases import Cases
 from server.errors import ForbiddenAccess, RevokedLink, ServerError, Unauthenticated, UnknownThing
 from server.tokens import DeskToken, LinkToken, Tokens
-from signaling.case import Actor
 from signaling.entries import Credential
-from signaling.values import INTEGRATOR, SYSTEM, ActorId, SessionId
+from signaling.values import INTEGRATOR, SYSTEM, Actor, ActorId, SessionId
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,11 +25,10 @@ from server.cases import Case
 from server.evidence.entry import Entry
 from server.store.blobs import BlobStore
 from server.store.errors import FailedAppend, OverloadedLog, StoreError
-from signaling.case import Actor
 from signaling.commands import LoseSegment, SealSegment
-from signaling.entries import Blob, JournalSpan, SegmentLost, SegmentSealed, SegmentStream
+from signaling.entries import JournalSpan, SegmentLost, SegmentSealed, SegmentStream
 from signaling.errors import MalformedEntry
-from signaling.values import ActorId, SessionId, cut_to_milliseconds
+from signaling.values import Actor, ActorId, Blob, SessionId, cut_to_milliseconds
 
 # Of segments that wait for the disk, over all calls: a minute of ten people at 800 kbit/s.
 MAX_WAITING_BYTES = 64 << 20

@@ -8,10 +8,9 @@ from server.http.integrator import PAGES
 from server.service import Service
 from server.settings import Settings
 from server.tokens import DeskToken, LinkToken
-from signaling.case import Actor
 from signaling.commands import IssueLink, OpenCase
 from signaling.entries import DeclaredValue
-from signaling.values import INTEGRATOR, ActorId, PersonRole, SessionId
+from signaling.values import INTEGRATOR, Actor, ActorId, PersonRole, Place, SessionId
 
 SAMPLE_LINK_LIFETIME = timedelta(days=1)
 SAMPLE_PEOPLE: tuple[tuple[PersonRole, str], ...] = (("customer", "李女士"), ("courier", "王师傅"))
@@ -26,6 +25,9 @@ async def print_sample(service: Service, settings: Settings) -> None:
             declared_value=DeclaredValue(amount_minor=899900, currency="CNY"),
             language="zh",
             metadata={"goods": "phone"},
+            time_zone="Asia/Shanghai",
+            address="深圳市南山区科技园 1 栋 1 单元 301",
+            place=Place(latitude_e6=22_540_500, longitude_e6=113_934_500, accuracy_m=0),
         ),
         integrator,
     )

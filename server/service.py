@@ -15,6 +15,7 @@ from server.recordings import Recordings
 from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
+from signaling.wording import Wording
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,6 +30,7 @@ class Service:
     relay: Relay
     tokens: Tokens
     cases: Cases
+    wording: Wording
     calls: Calls
     recordings: Recordings
     playbacks: Playbacks

@@ -56,6 +56,12 @@ SETTINGS = (
         meaning="name of the evidence log in its checkpoints; never change it once the log has entries",
     ),
     Setting(
+        name="PROOFCALL_WORDING_DIR",
+        default="",
+        meaning="folder of `rules.json` and a JSON file a language, in place of the notices, kinds and "
+        "phrases that come with Proofcall",
+    ),
+    Setting(
         name="PROOFCALL_TLS_CERTIFICATE",
         default="",
         meaning="PEM certificate chain for HTTPS, if not behind a proxy",
@@ -76,6 +82,7 @@ class Settings:
     data_dir: Path
     api_key: str
     log_origin: str
+    wording_dir: Path | None = None
     turn_urls: tuple[str, ...] = ()
     turn_secret: str | None = None
     tls_certificate: Path | None = None
@@ -135,6 +142,7 @@ def read_settings(environment: Mapping[str, str], *, sample_api_key: str | None 
         data_dir=value("PROOFCALL_DATA_DIR", Path),
         api_key=api_key,
         log_origin=value("PROOFCALL_LOG_ORIGIN", _origin),
+        wording_dir=value("PROOFCALL_WORDING_DIR", _folder),
         turn_urls=turn_urls,
         turn_secret=turn_secret,
         tls_certificate=certificate,
@@ -177,6 +185,12 @@ def _url(text: str) -> str:
 def _path(text: str) -> Path | None:
     if text and not Path(text).is_file():
         raise ValueError("no such file")
+    return Path(text) if text else None
+
+
+def _folder(text: str) -> Path | None:
+    if text and not Path(text).is_dir():
+        raise ValueError("no such folder")
     return Path(text) if text else None
 
 

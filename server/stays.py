@@ -10,12 +10,11 @@ from server.background import Background
 from server.cases import Case
 from server.stay import Stay, sources_of
 from server.store.errors import StoreError
-from signaling.case import Actor
 from signaling.commands import EndGap, StartGap
 from signaling.entries import CallQuality, Traffic
 from signaling.errors import SignalingError
 from signaling.messages import Muted, PersonQuality, Playback
-from signaling.values import ActorId
+from signaling.values import Actor, ActorId
 
 logger = logging.getLogger(__name__)
 

@@ -1,28 +1,32 @@
 """The rules of a case: who may do what when (`decide`), and what each entry changes (`evolve`).
 
-    command ── decide(state, command, actor, now_at) ──> outputs, or an error and nothing changed
+    command ── decide(state, command, actor, moment) ──> outputs, or an error and nothing changed
     outputs ── the server appends them to the log, durably, all or none ──> entries
     entries ── evolve(state, entry) ──> the next state
 
 Pure: no clock, no randomness, no I/O. Replaying a case's entries from `new_case` gives the very state that
-led to them. Legality is one table, `LEGAL`; what remains in `decide` is who else is concerned.
+led to them. Legality is one table, `LEGAL`; what remains in `decide` is who else is concerned. Talk, delivery
+and exceptions have their rules in modules of their own, with a state each; the calls have theirs here.
 
 A call starts with the first who joins and ends with the last who leaves. Whoever repeats what is already so
 (consents again, joins in the call, leaves outside it) gets no error and makes no entry: an empty list.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import IntEnum
 from types import MappingProxyType
-from typing import Any, Literal, assert_never
+from typing import Any, Literal, assert_never, get_args
 
+from signaling import delivery, exceptions, talk
 from signaling.commands import (
     CaptureFailed,
     Command,
     Consent,
+    DeclineCall,
     Depart,
+    Elapse,
     EndCase,
     EndGap,
     EndReading,
@@ -39,18 +43,21 @@ from signaling.commands import (
     RecordView,
     RevokeLink,
     SealSegment,
-    SendText,
     StartGap,
     TakeFrame,
 )
+from signaling.delivery import Delivery
 from signaling.entries import (
     BOOKKEEPING,
     MAY_SEE,
     OF_CAUSE,
     Body,
+    CallDeclined,
     CallEnded,
+    CallMissed,
     CallParticipant,
     CallQuality,
+    CallRung,
     CallStarted,
     CaseEnded,
     CaseOpened,
@@ -73,10 +80,8 @@ from signaling.entries import (
     Refused,
     SegmentLost,
     SegmentSealed,
-    Text,
     Traffic,
     Viewed,
-    may_see,
     parse_body,
 )
 from signaling.errors import (
@@ -92,8 +97,12 @@ from signaling.errors import (
     UnknownParticipant,
     UnknownRecording,
 )
+from signaling.exceptions import Exceptions
 from signaling.ledger import Ledger
+from signaling.scene import Scene
+from signaling.talk import Talk
 from signaling.values import (
+    Actor,
     ActorId,
     CaseId,
     Language,
@@ -102,9 +111,11 @@ from signaling.values import (
     SessionId,
     cut_to_milliseconds,
 )
+from signaling.wording import Wording
 
 MAX_IN_CALL = 4  # a page offers receive slots for three others: a fifth would be there unseen
 MAX_LINKS = 64  # the participants of a call stay below the 64 KiB of a body
+RING_S = 45  # as long as telephones ring before they give up
 MAX_RANGES = 64  # that one actor has read apart: of more the oldest are forgotten, and told again when read
 NO_HASH = "0" * 64  # what the first entry of a case names as the hash before it
 
@@ -112,19 +123,11 @@ Phase = Literal["new", "open", "ended"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Actor:
-    """Who gives a command, as the server authenticated them."""
-
-    role: Role
-    actor_id: ActorId
-    session_id: SessionId
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Link:
     role: PersonRole
     name: str
     expires_at: datetime
+    invited_by: ActorId
     revoked: bool = False
 
 
@@ -138,13 +141,16 @@ class Gap:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Call:
-    """`in_call` keeps the session that joined; `traffic` holds all who ever joined, in that order."""
+    """`in_call` keeps the session that joined; `traffic` holds all who ever joined, in that order; `ringing`
+    those who have neither come nor declined, until when.
+    """
 
     call_number: int
     started_at: datetime
     in_call: Mapping[ActorId, SessionId] = field(default_factory=dict)
     traffic: Mapping[ActorId, Traffic | None] = field(default_factory=dict)
     gaps: Mapping[tuple[ActorId, GapCause], Gap] = field(default_factory=dict)
+    ringing: Mapping[ActorId, datetime] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +180,8 @@ class Reading:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseState:
     """`frames`: number of the entry → SHA-256 of the picture; `viewed`: who was given which of them, and the
-    entry that says so; `segments`: call and sender → the last segment's number; `newest_for_…`: the newest
-    entry with a body that these may see and that is no bookkeeping.
+    entry that says so; `segments`: call and sender → the last segment's number; `newest_for`: the newest
+    entry with a body that such a reader may see and that is no bookkeeping.
     """
 
     case_id: CaseId
@@ -185,6 +191,7 @@ class CaseState:
     declared_value: DeclaredValue | None = None
     language: Language = "zh"
     metadata: Mapping[str, str] = field(default_factory=dict)
+    time_zone: str = "UTC"
     links: Mapping[ActorId, Link] = field(default_factory=dict)
     consented: frozenset[ActorId] = frozenset()
     calls: int = 0
@@ -193,14 +200,25 @@ class CaseState:
     viewed: Ledger[tuple[ActorId, int], int] = field(default_factory=Ledger)
     segments: Mapping[tuple[int, ActorId], int] = field(default_factory=dict)
     reading: Mapping[ActorId, Reading] = field(default_factory=dict)
-    newest_for_office: int = 0
-    newest_for_everyone: int = 0
+    newest_for: Mapping[Role, int] = field(default_factory=dict)
+    talk: Talk = field(default_factory=Talk)
+    delivery: Delivery = field(default_factory=Delivery)
+    exceptions: Exceptions = field(default_factory=Exceptions)
     last_number: int = 0
     last_hash: str = NO_HASH
 
     @property
     def in_call(self) -> tuple[ActorId, ...]:
         return tuple(self.call.in_call) if self.call else ()
+
+    @property
+    def next_deadline(self) -> datetime | None:
+        """When the case wants an `Elapse`; None while nothing in it waits for an answer."""
+        if self.phase != "open":
+            return None
+        ringing = self.call.ringing.values() if self.call else ()
+        waiting = [*ringing, self.delivery.next_deadline, self.exceptions.next_deadline]
+        return min((until for until in waiting if until is not None), default=None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,6 +277,21 @@ class CaptureFrame:
 Output = Append | CaptureFrame
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Moment:
+    """What is so beside the log when a command comes. `traffic` and `quality` are what was counted and
+    measured for those in the call since each joined, of importance to the commands in `PARTING`: who is
+    missing in `traffic` is written down as not known, who is missing in `quality` has no entry of it.
+    `online`: who has a page open.
+    """
+
+    now_at: datetime
+    wording: Wording
+    traffic: Mapping[ActorId, Traffic] = field(default_factory=dict)
+    quality: Mapping[ActorId, CallQuality] = field(default_factory=dict)
+    online: frozenset[ActorId] = frozenset()
+
+
 class Standing(IntEnum):
     """How far a person has come in the case; each level holds what stands before it."""
 
@@ -280,22 +313,55 @@ def _rows(phases: Iterable[Phase], roles: Mapping[Role, Standing]) -> Mapping[Ro
 
 
 def _people(standing: Standing) -> dict[Role, Standing]:
-    return {"customer": standing, "courier": standing, "qa": standing}
+    return dict.fromkeys(get_args(PersonRole), standing)
 
+
+def _only(*roles: Role) -> Mapping[Role, Rule]:
+    return _rows(["open"], dict.fromkeys(roles, Standing.ADMITTED))
+
+
+_HOSTS: Mapping[Role, Standing] = {
+    "customer": Standing.ADMITTED,
+    "courier": Standing.ADMITTED,
+    "qa": Standing.ADMITTED,
+    "dispatch": Standing.ADMITTED,
+}
 
 # Command × role → the phases of the case and the least standing; a role that is not named may never.
 LEGAL: Mapping[type[Command], Mapping[Role, Rule]] = {
     # What people send.
     Consent: _rows(["open"], _people(Standing.ADMITTED)),
     Join: _rows(["open"], _people(Standing.CONSENTED)),
+    DeclineCall: _only("customer", "courier"),
     Leave: _rows(["open", "ended"], _people(Standing.KNOWN)),  # nobody is kept in a call
-    SendText: _rows(["open"], _people(Standing.ADMITTED)),
     TakeFrame: _rows(["open"], _people(Standing.IN_CALL) | {"qa": Standing.ADMITTED}),
     EndCase: _rows(["open"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE}),
+    talk.SendText: _rows(["open"], _people(Standing.ADMITTED)),
+    talk.SendPhrase: _rows(["open"], _people(Standing.ADMITTED)),
+    talk.Attach: _rows(["open"], _people(Standing.ADMITTED)),
+    talk.SharePlace: _only("customer", "courier"),
+    # Whoever reads an ended case has read it.
+    talk.Mark: _rows(["open", "ended"], _people(Standing.ADMITTED)),
+    delivery.Announce: _only("courier", "dispatch"),
+    delivery.Answer: _only("customer", "courier"),
+    delivery.TakeAnswer: _only("courier"),
+    delivery.RequestChange: _only("customer"),
+    delivery.AnswerChange: _only("courier", "dispatch"),
+    delivery.WithdrawChange: _only("customer"),
+    delivery.HandOver: _only("courier"),
+    # Courier market rules, art. 27-28: nobody may confirm on the receiver's behalf.
+    delivery.Confirm: _only("customer"),
+    delivery.RefuseReceipt: _only("customer"),
+    exceptions.ReportException: _only("customer", "courier"),
+    exceptions.TakeException: _only("qa", "dispatch"),
+    exceptions.DecideException: _only("qa", "dispatch"),
+    exceptions.AcknowledgeException: _only("courier"),
+    exceptions.CloseException: _only("qa", "dispatch"),
     # What the server brings.
     OpenCase: _rows(["new"], {"integrator": Standing.OUTSIDE}),
-    IssueLink: _rows(["open", "ended"], {"integrator": Standing.OUTSIDE}),
-    RevokeLink: _rows(["open", "ended"], {"integrator": Standing.OUTSIDE}),
+    # People let in a guest; who may have let in whom, `decide` says.
+    IssueLink: _rows(["open", "ended"], {**_HOSTS, "integrator": Standing.OUTSIDE}),
+    RevokeLink: _rows(["open", "ended"], {**_HOSTS, "integrator": Standing.OUTSIDE}),
     Depart: _rows(["open", "ended"], _people(Standing.KNOWN)),
     # What the service noticed may be late: who has left since, or whose link has expired, is no error.
     StartGap: _rows(["open", "ended"], _people(Standing.KNOWN)),
@@ -309,6 +375,10 @@ LEGAL: Mapping[type[Command], Mapping[Role, Rule]] = {
     RecordView: _rows(["open", "ended"], _people(Standing.ADMITTED) | {"integrator": Standing.OUTSIDE}),
     RecordExport: _rows(["open", "ended"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE}),
     RecordPlayback: _rows(["open", "ended"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE}),
+    # Bytes that were on their way when the case ended, or the link expired, still are what was announced.
+    talk.StoreAttachment: _rows(["open", "ended"], _people(Standing.KNOWN)),
+    talk.RefuseAttachment: _rows(["open", "ended"], _people(Standing.KNOWN)),
+    Elapse: _rows(["open"], {"system": Standing.OUTSIDE}),
     # Who is let in is the server's business: here it is written what is shown. At the end of a reading the
     # link may be revoked, or expired.
     RecordRead: _rows(["open", "ended"], _people(Standing.KNOWN) | {"integrator": Standing.OUTSIDE}),
@@ -320,7 +390,6 @@ LEGAL: Mapping[type[Command], Mapping[Role, Rule]] = {
 # The commands that may make somebody leave.
 PARTING: tuple[type[Command], ...] = (Leave, Depart, RevokeLink, EndCase)
 
-NO_TRAFFIC: Mapping[ActorId, Traffic] = MappingProxyType({})
 NO_QUALITY: Mapping[ActorId, CallQuality] = MappingProxyType({})
 _NOTHING = Traffic(sent_packets=0, sent_bytes=0, received_packets=0, received_bytes=0, lost_packets=0)
 
@@ -330,20 +399,12 @@ def new_case(case_id: CaseId) -> CaseState:
     return CaseState(case_id=case_id)
 
 
-def decide(
-    state: CaseState,
-    command: Command,
-    actor: Actor,
-    now_at: datetime,
-    traffic: Mapping[ActorId, Traffic] = NO_TRAFFIC,
-    quality: Mapping[ActorId, CallQuality] = NO_QUALITY,
-) -> list[Output]:
+def decide(state: CaseState, command: Command, actor: Actor, moment: Moment) -> list[Output]:
     """What the command makes happen: entries to append together, or a picture to take; [] if it is so by now.
 
-    `traffic` and `quality` are what was counted and measured for those in the call since each joined; of
-    importance to the commands in `PARTING`. Who is missing in `traffic` is written down as not known; who is
-    missing in `quality` has no entry of it. Raises Illegal… or Unknown….
+    Raises Illegal… or Unknown….
     """
+    now_at = moment.now_at
     _check_legal(state, command, actor, now_at)
 
     def append(body: Body) -> Append:
@@ -358,12 +419,16 @@ def decide(
                         declared_value=command.declared_value,
                         language=command.language,
                         metadata=dict(command.metadata),
+                        time_zone=command.time_zone,
                     )
-                )
+                ),
+                *_agreed_at_opening(command, append),
             ]
         case IssueLink():
-            if state.phase == "ended" and command.role != "qa":
-                raise IllegalInPhase("the case has ended: only QA may still be let in, to review it")
+            if actor.role != "integrator" and command.role != "guest":
+                raise IllegalForRole("a person may only let in a guest")
+            if state.phase == "ended" and command.role not in ("qa", "dispatch"):
+                raise IllegalInPhase("the case has ended: only the desk may still be let in, to review it")
             if command.link_id in state.links or len(state.links) >= MAX_LINKS:
                 raise IllegalWhenFull(f"a case has at most {MAX_LINKS} links, each with an id of its own")
             return [
@@ -380,9 +445,11 @@ def decide(
             link = state.links.get(command.link_id)
             if link is None:
                 raise UnknownParticipant("this case has no such link")
+            if actor.role != "integrator" and link.invited_by != actor.actor_id:
+                raise IllegalForRole("only who let somebody in may take the link back")
             if link.revoked:
                 return []
-            left = _leave(state, [command.link_id], "revoked", actor, now_at, traffic, quality)
+            left = _leave(state, [command.link_id], "revoked", actor, moment)
             return [append(LinkRevoked(link_id=command.link_id)), *left]
         case Consent():
             if actor.actor_id in state.consented:
@@ -396,13 +463,19 @@ def decide(
             if state.call is not None:
                 return [append(Joined(call_number=state.call.call_number))]
             call_number = state.calls + 1
-            return [append(CallStarted(call_number=call_number)), append(Joined(call_number=call_number))]
+            return [
+                append(CallStarted(call_number=call_number)),
+                append(Joined(call_number=call_number)),
+                *(append(rung) for rung in _ring(state, call_number, actor, moment)),
+            ]
+        case DeclineCall():
+            if state.call is None or actor.actor_id not in state.call.ringing:
+                return []
+            return [append(CallDeclined(call_number=state.call.call_number))]
         case Leave():
-            return _leave(state, [actor.actor_id], "left", actor, now_at, traffic, quality)
+            return _leave(state, [actor.actor_id], "left", actor, moment)
         case Depart():
-            return _leave(
-                state, [actor.actor_id], command.reason, actor, now_at, traffic, quality, command.aborted
-            )
+            return _leave(state, [actor.actor_id], command.reason, actor, moment, command.aborted)
         case StartGap():
             if state.call is None or actor.actor_id not in state.call.in_call:
                 return []
@@ -423,8 +496,6 @@ def decide(
             if state.call is None or gap is None:
                 return []
             return [append(_gap_ended(state.call, command.cause, gap, command.duration_ms))]
-        case SendText():
-            return [append(Text(text=command.text))]
         case TakeFrame():
             if command.of not in state.links:
                 raise UnknownParticipant("nobody came to this case with that link")
@@ -511,8 +582,53 @@ def decide(
                     )
                 )
             ]
+        case Elapse():
+            scene = _scene(state, actor, moment)
+            return [
+                *(append(body) for body in _elapsed_ringing(state, now_at)),
+                *(append(body) for body in delivery.elapse(state.delivery, scene)),
+                *(append(body) for body in exceptions.elapse(state.exceptions, now_at)),
+            ]
+        case (
+            talk.SendText()
+            | talk.SendPhrase()
+            | talk.Attach()
+            | talk.SharePlace()
+            | talk.Mark()
+            | talk.StoreAttachment()
+            | talk.RefuseAttachment()
+        ):
+            scene = _scene(state, actor, moment)
+            said = talk.decide(state.talk, command, scene, state.delivery.destination)
+            answers = [] if not isinstance(command, talk.SendText) else [_answer(state, command, scene)]
+            return [append(body) for body in [*said, *answers] if body is not None]
+        case (
+            delivery.Announce()
+            | delivery.Answer()
+            | delivery.TakeAnswer()
+            | delivery.RequestChange()
+            | delivery.AnswerChange()
+            | delivery.WithdrawChange()
+            | delivery.HandOver()
+            | delivery.Confirm()
+            | delivery.RefuseReceipt()
+        ):
+            scene = _scene(state, actor, moment)
+            talk.check_attachments(state.talk, getattr(command, "attachments", ()))
+            return [append(body) for body in delivery.decide(state.delivery, command, scene)]
+        case (
+            exceptions.ReportException()
+            | exceptions.TakeException()
+            | exceptions.DecideException()
+            | exceptions.AcknowledgeException()
+            | exceptions.CloseException()
+        ):
+            scene = _scene(state, actor, moment)
+            talk.check_attachments(state.talk, getattr(command, "attachments", ()))
+            bodies = exceptions.decide(state.exceptions, command, scene)
+            return [append(body) for body in [*bodies, *_told_customer(bodies, scene)]]
         case EndCase():
-            left = _leave(state, state.in_call, "case_ended", actor, now_at, traffic, quality)
+            left = _leave(state, state.in_call, "case_ended", actor, moment)
             return [*left, append(CaseEnded(reason=f"ended_by_{actor.role}"))]
         case _:
             assert_never(command)
@@ -524,16 +640,14 @@ def evolve(state: CaseState, entry: CaseEntry) -> CaseState:
         raise IllegalEntry(f"entry {entry.number} cannot follow entry {state.last_number}")
     if (entry.kind == CaseOpened.kind) != (state.phase == "new"):
         raise IllegalEntry("a case begins with case_opened, and only once")
-    office, everyone = state.newest_for_office, state.newest_for_everyone
+    newest_for = state.newest_for
     if entry.kind not in BOOKKEEPING:
-        office = entry.number
-        everyone = entry.number if "customer" in MAY_SEE[entry.kind] else everyone
+        newest_for = {**newest_for, **dict.fromkeys(MAY_SEE[entry.kind], entry.number)}
     return replace(
         state,
         last_number=entry.number,
         last_hash=entry.hash,
-        newest_for_office=office,
-        newest_for_everyone=everyone,
+        newest_for=newest_for,
         **_changes(state, entry),
     )
 
@@ -552,9 +666,10 @@ def _changes(state: CaseState, entry: CaseEntry) -> dict[str, Any]:
                 "declared_value": body.declared_value,
                 "language": body.language,
                 "metadata": body.metadata,
+                "time_zone": body.time_zone,
             }
         case LinkIssued():
-            link = Link(role=body.role, name=body.name, expires_at=body.expires_at)
+            link = Link(role=body.role, name=body.name, expires_at=body.expires_at, invited_by=entry.actor_id)
             return {"links": {**state.links, body.link_id: link}}
         case LinkRevoked():
             if body.link_id not in state.links:
@@ -573,7 +688,17 @@ def _changes(state: CaseState, entry: CaseEntry) -> dict[str, Any]:
             joined = {**call.in_call, entry.actor_id: entry.session_id}
             shares = dict(call.traffic)
             shares.setdefault(entry.actor_id, _NOTHING)
-            return {"call": replace(call, in_call=joined, traffic=shares)}
+            ringing = _without(call.ringing, [entry.actor_id])
+            return {"call": replace(call, in_call=joined, traffic=shares, ringing=ringing)}
+        case CallRung():
+            call = _call(state, body.call_number)
+            return {"call": replace(call, ringing=dict.fromkeys(body.of, body.until))}
+        case CallDeclined():
+            call = _call(state, body.call_number)
+            return {"call": replace(call, ringing=_without(call.ringing, [entry.actor_id]))}
+        case CallMissed():
+            call = _call(state, body.call_number)
+            return {"call": replace(call, ringing=_without(call.ringing, body.of))}
         case GapStarted():
             call = _call(state, body.call_number)
             key = (entry.actor_id, body.cause)
@@ -626,8 +751,44 @@ def _changes(state: CaseState, entry: CaseEntry) -> dict[str, Any]:
             return {"reading": {**state.reading, entry.actor_id: reading}}
         case CaseEnded():
             return {"phase": "ended"}
-        case Text() | FrameFailed() | Exported() | PlayedBack() | Refused():
+        case FrameFailed() | Exported() | PlayedBack() | Refused():
             return {}
+        case (
+            talk.Text()
+            | talk.Phrase()
+            | talk.Attached()
+            | talk.AttachmentStored()
+            | talk.AttachmentRefused()
+            | talk.Placed()
+            | talk.Receipt()
+        ):
+            return {"talk": talk.evolve(state.talk, entry.number, entry.actor_id, body)}
+        case (
+            exceptions.ExceptionReported()
+            | exceptions.ExceptionTaken()
+            | exceptions.ExceptionDecided()
+            | exceptions.ExceptionAcknowledged()
+            | exceptions.ExceptionClosed()
+            | exceptions.ExceptionOverdue()
+        ):
+            orders = exceptions.evolve(state.exceptions, entry.number, entry.actor_id, body)
+            return {"exceptions": orders, "talk": _attached(state, entry)}
+        case (
+            delivery.NoticeSent()
+            | delivery.NoticeRepeated()
+            | delivery.NoticeUnanswered()
+            | delivery.Answered()
+            | delivery.AnswerTaken()
+            | delivery.ChangeRequested()
+            | delivery.ChangeAnswered()
+            | delivery.ChangeWithdrawn()
+            | delivery.Agreed()
+            | delivery.HandedOver()
+            | delivery.Confirmed()
+            | delivery.ReceiptRefused()
+        ):
+            parcel = delivery.evolve(state.delivery, entry.number, entry.actor_id, body)
+            return {"delivery": parcel, "talk": _attached(state, entry)}
         case _:
             assert_never(body)
 
@@ -678,7 +839,85 @@ def _last_segment(state: CaseState, call_number: int, actor_id: ActorId) -> int:
 
 def _newest_for(state: CaseState, role: Role) -> int:
     """The newest entry with a body that such a reader may see, bookkeeping aside."""
-    return state.newest_for_office if may_see(role, Viewed.kind) else state.newest_for_everyone
+    return state.newest_for.get(role, 0)
+
+
+def _scene(state: CaseState, actor: Actor, moment: Moment) -> Scene:
+    return Scene(
+        actor=actor,
+        now_at=moment.now_at,
+        number=state.last_number + 1,
+        wording=moment.wording,
+        people=_reachable(state, moment.now_at),
+    )
+
+
+def _reachable(state: CaseState, now_at: datetime) -> dict[ActorId, PersonRole]:
+    """Who has a live link."""
+    return {
+        actor_id: link.role
+        for actor_id, link in state.links.items()
+        if not link.revoked and now_at < link.expires_at
+    }
+
+
+def _agreed_at_opening(command: OpenCase, append: Callable[[Body], Append]) -> list[Append]:
+    if command.address is None:
+        return []
+    address = delivery.Agreed(
+        what="address", text=command.address, when_at=None, place=command.place, request=None
+    )
+    return [append(address)]
+
+
+def _ring(state: CaseState, call_number: int, caller: Actor, moment: Moment) -> list[CallRung]:
+    """The call rings at the customer's and the courier's, whoever of them did not begin it."""
+    called = tuple(
+        actor_id
+        for actor_id, role in _reachable(state, moment.now_at).items()
+        if role in ("customer", "courier") and actor_id != caller.actor_id
+    )
+    if not called:
+        return []
+    return [
+        CallRung(
+            call_number=call_number,
+            of=called,
+            absent=tuple(actor_id for actor_id in called if actor_id not in moment.online),
+            until=cut_to_milliseconds(moment.now_at + timedelta(seconds=RING_S)),
+        )
+    ]
+
+
+def _elapsed_ringing(state: CaseState, now_at: datetime) -> list[CallMissed]:
+    if state.call is None:
+        return []
+    missed = tuple(actor_id for actor_id, until in state.call.ringing.items() if until <= now_at)
+    return [CallMissed(call_number=state.call.call_number, of=missed)] if missed else []
+
+
+def _answer(state: CaseState, command: talk.SendText, scene: Scene) -> delivery.Answered | None:
+    return delivery.answer_in(state.delivery, command.text, scene, command.captured_at)
+
+
+def _told_customer(bodies: Iterable[exceptions.Body], scene: Scene) -> list[delivery.NoticeSent]:
+    """The notice that the customer gets by itself when the courier reports an exception."""
+    notices = []
+    for body in bodies:
+        if isinstance(body, exceptions.ExceptionReported) and scene.actor.role == "courier":
+            notice = scene.wording.rules.exceptions[body.exception].notice
+            notices += [] if notice is None else [delivery.notify(scene, notice)]
+    return notices
+
+
+def _attached(state: CaseState, entry: CaseEntry) -> talk.Talk:
+    attachments = getattr(entry.body, "attachments", ())
+    return talk.with_attachments(state.talk, entry.number, entry.actor_id, attachments)
+
+
+def _without(ringing: Mapping[ActorId, datetime], gone: Iterable[ActorId]) -> dict[ActorId, datetime]:
+    gone = set(gone)
+    return {actor_id: until for actor_id, until in ringing.items() if actor_id not in gone}
 
 
 def _leave(
@@ -686,9 +925,7 @@ def _leave(
     leavers: Iterable[ActorId],
     reason: LeftReason,
     actor: Actor,
-    now_at: datetime,
-    traffic: Mapping[ActorId, Traffic],
-    quality: Mapping[ActorId, CallQuality],
+    moment: Moment,
     aborted: bool = False,
 ) -> list[Output]:
     """The leavers that are in the call leave it, their gaps ended before; the last of them ends it."""
@@ -700,26 +937,30 @@ def _leave(
     shares = dict(call.traffic)
     for actor_id in leaving:
         leaver = Actor(role=state.links[actor_id].role, actor_id=actor_id, session_id=call.in_call[actor_id])
-        share = traffic.get(actor_id)
+        share = moment.traffic.get(actor_id)
         shares[actor_id] = _add(shares[actor_id], share)
         for (of, cause), gap in call.gaps.items():
             if of == actor_id:
                 # A service that knows nothing of their traffic was not there while the gap went on.
-                duration_ms = None if share is None else _milliseconds(gap.began_at, now_at)
+                duration_ms = None if share is None else _milliseconds(gap.began_at, moment.now_at)
                 outputs.append(Append(actor=leaver, body=_gap_ended(call, cause, gap, duration_ms)))
-        if actor_id in quality:
-            outputs.append(Append(actor=leaver, body=quality[actor_id]))
+        if actor_id in moment.quality:
+            outputs.append(Append(actor=leaver, body=moment.quality[actor_id]))
         outputs.append(
             Append(actor=leaver, body=Left(call_number=call.call_number, reason=reason, traffic=share))
         )
     if leaving and len(leaving) == len(call.in_call):
+        if call.ringing:
+            outputs.append(
+                Append(actor=actor, body=CallMissed(call_number=call.call_number, of=tuple(call.ringing)))
+            )
         participants = tuple(
             CallParticipant(actor_id=actor_id, role=state.links[actor_id].role, traffic=share)
             for actor_id, share in shares.items()
         )
         ended = CallEnded(
             call_number=call.call_number,
-            duration_ms=_milliseconds(call.started_at, now_at),
+            duration_ms=_milliseconds(call.started_at, moment.now_at),
             participants=participants,
             reason="aborted" if aborted else "ended",
         )

@@ -12,6 +12,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from signaling import delivery, exceptions, talk
 from signaling.entries import (
     Credential,
     DeclaredValue,
@@ -20,10 +21,8 @@ from signaling.entries import (
     GapCause,
     SegmentLost,
     SegmentSealed,
-    WireStatement,
-    WireText,
 )
-from signaling.values import ActorId, Language, PersonRole, Strict, WireLinkId
+from signaling.values import ActorId, Language, PersonRole, Place, Strict, WireLinkId, WireStatement
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,9 +45,10 @@ class Leave(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SendText(Strict):
-    text: WireText
-    kind: Literal["text"] = "text"
+class DeclineCall(Strict):
+    """Do not come to the call that rings."""
+
+    kind: Literal["decline_call"] = "decline_call"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +66,21 @@ class EndCase(Strict):
     kind: Literal["end_case"] = "end_case"
 
 
-PersonCommand = Consent | Join | Leave | SendText | TakeFrame | EndCase
+PersonCommand = (
+    Consent
+    | Join
+    | DeclineCall
+    | Leave
+    | TakeFrame
+    | EndCase
+    | talk.SendText
+    | talk.SendPhrase
+    | talk.Attach
+    | talk.SharePlace
+    | talk.Mark
+    | delivery.Command
+    | exceptions.Command
+)
 WirePersonCommand = Annotated[PersonCommand, Field(discriminator="kind")]
 
 
@@ -78,6 +92,9 @@ class OpenCase:
     declared_value: DeclaredValue | None
     language: Language
     metadata: Mapping[str, str]
+    time_zone: str
+    address: str | None = None
+    place: Place | None = None  # of the address
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -232,6 +249,13 @@ class RecordRefusal:
     authenticated_by: Credential
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Elapse:
+    """Time has passed: what waited for an answer until now has none. Given by the service itself."""
+
+    kind: ClassVar[str] = "elapse"
+
+
 Fact = (
     OpenCase
     | IssueLink
@@ -249,5 +273,8 @@ Fact = (
     | EndReading
     | RecordPlayback
     | RecordRefusal
+    | Elapse
+    | talk.StoreAttachment
+    | talk.RefuseAttachment
 )
 Command = PersonCommand | Fact

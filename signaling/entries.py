@@ -1,4 +1,6 @@
-"""The entries of a case: the envelope that all share, a frozen dataclass for each kind of body, their table.
+"""The entries of a case: the envelope that all share, the bodies of case and calls, the table of kinds.
+
+The bodies of a subject stand beside its rules: `talk.py`, `exceptions.py`, `delivery.py`.
 
 The envelope says who, when and which number, and holds no personal data; the kind stands in it, so that the
 body is sealed without it. Bodies are JSON objects below 64 KiB without floats; what is large is a blob and
@@ -7,12 +9,15 @@ stands in the body by its hash.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 from pydantic import Field, JsonValue, TypeAdapter, ValidationError
 
+from signaling import delivery, exceptions, talk
 from signaling.errors import MalformedEntry
 from signaling.values import (
+    Blob,
+    Code,
     Count,
     Flag,
     Language,
@@ -22,24 +27,21 @@ from signaling.values import (
     PersonRole,
     Role,
     Strict,
+    TimeZone,
     Whole,
     WireActorId,
     WireCaseId,
     WireLinkId,
     WireSessionId,
     WireSha256,
+    WireStatement,
     WireTime,
 )
 
-MAX_TEXT_CHARACTERS = 2_000  # a screenful on a phone; more is a document, not a message
-MAX_STATEMENT_CHARACTERS = 4_000  # the whole consent text with its "why"
 MAX_STREAMS = 32  # of a segment; with the longest parameters they stay below the 64 KiB of a body
 MAX_PARAMETERS_CHARACTERS = 512  # of an fmtp line; those of H.264 have about 100
 MAX_METADATA_KEYS = 16  # 16 × (64 + 256) escaped characters stay below the 64 KiB of a body
 
-WireText = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS, pattern=r"\S")]
-WireStatement = Annotated[str, Field(max_length=MAX_STATEMENT_CHARACTERS, pattern=r"\S")]
-WireReasonCode = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,63}$")]
 WireMetadata = Annotated[
     dict[Annotated[str, Field(min_length=1, max_length=64)], Annotated[str, Field(max_length=256)]],
     Field(max_length=MAX_METADATA_KEYS),
@@ -100,15 +102,6 @@ class CallParticipant(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Blob(Strict):
-    """Bytes in the blob store; a verifier finds any object with exactly these fields."""
-
-    sha256: WireSha256
-    size_bytes: Count
-    media_type: Annotated[str, Field(pattern="^[a-z]+/[a-z0-9.+-]{1,64}$")]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class JournalSpan(Strict):
     """Segments of a sender's journal, by their numbers in the call; both ends are meant."""
 
@@ -156,6 +149,7 @@ class CaseOpened(Strict):
     declared_value: DeclaredValue | None
     language: Language
     metadata: WireMetadata
+    time_zone: TimeZone = "Asia/Shanghai"  # older entries have none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,6 +186,37 @@ class CallStarted(Strict):
     kind: ClassVar[str] = "call_started"
 
     call_number: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallRung(Strict):
+    """The call rings at the pages of these people; `absent`: those of them who had none open."""
+
+    kind: ClassVar[str] = "call_rung"
+
+    call_number: Number
+    of: tuple[WireLinkId, ...]
+    absent: tuple[WireLinkId, ...]
+    until: WireTime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallDeclined(Strict):
+    """The actor does not come to the call that rings."""
+
+    kind: ClassVar[str] = "call_declined"
+
+    call_number: Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CallMissed(Strict):
+    """It rang, and these people neither came nor declined."""
+
+    kind: ClassVar[str] = "call_missed"
+
+    call_number: Number
+    of: tuple[WireLinkId, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,13 +328,6 @@ class CallEnded(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Text(Strict):
-    kind: ClassVar[str] = "text"
-
-    text: WireText
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class FrameSealed(Strict):
     """A picture that the server itself took out of the stream it received from `of`. `journal`: the segments
     of `of` that hold its packets, or will; None in older entries, and where nothing is kept.
@@ -337,7 +355,7 @@ class FrameFailed(Strict):
     kind: ClassVar[str] = "frame_failed"
 
     of: WireLinkId
-    reason: WireReasonCode
+    reason: Code
     message: Annotated[str, Field(max_length=500)]
 
 
@@ -370,7 +388,7 @@ class SegmentLost(Strict):
     began_at: WireTime
     ended_at: WireTime
     packets: Count
-    reason: WireReasonCode
+    reason: Code
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -437,8 +455,8 @@ class Refused(Strict):
 
     kind: ClassVar[str] = "refused"
 
-    what: WireReasonCode
-    reason: WireReasonCode
+    what: Code
+    reason: Code
     authenticated_by: Credential
 
 
@@ -446,22 +464,24 @@ class Refused(Strict):
 class CaseEnded(Strict):
     kind: ClassVar[str] = "case_ended"
 
-    reason: WireReasonCode
+    reason: Code
 
 
-Body = (
+OwnBody = (
     CaseOpened
     | LinkIssued
     | LinkRevoked
     | Consented
     | CallStarted
+    | CallRung
+    | CallDeclined
+    | CallMissed
     | Joined
     | GapStarted
     | GapEnded
     | CallQuality
     | Left
     | CallEnded
-    | Text
     | FrameSealed
     | FrameFailed
     | SegmentSealed
@@ -473,32 +493,16 @@ Body = (
     | Refused
     | CaseEnded
 )
+Body = OwnBody | talk.Body | delivery.Body | exceptions.Body
 
+# In the order of PROTOCOL.md.
 KIND: Mapping[str, type[Body]] = {
     body.kind: body
     for body in (
-        CaseOpened,
-        LinkIssued,
-        LinkRevoked,
-        Consented,
-        CallStarted,
-        Joined,
-        GapStarted,
-        GapEnded,
-        CallQuality,
-        Left,
-        CallEnded,
-        Text,
-        FrameSealed,
-        FrameFailed,
-        SegmentSealed,
-        SegmentLost,
-        Viewed,
-        Exported,
-        Read,
-        PlayedBack,
-        Refused,
-        CaseEnded,
+        *get_args(OwnBody),
+        *get_args(talk.Body),
+        *get_args(delivery.Body),
+        *get_args(exceptions.Body),
     )
 }
 
@@ -512,8 +516,9 @@ OF_CAUSE: Mapping[GapCause, GapOf] = {
 _ENVELOPE: TypeAdapter[Envelope] = TypeAdapter(Envelope)
 _ADAPTER: Mapping[str, TypeAdapter[Any]] = {kind: TypeAdapter(body) for kind, body in KIND.items()}
 
-EVERYONE: frozenset[Role] = frozenset({"customer", "courier", "qa", "integrator", "system"})
-OFFICE: frozenset[Role] = frozenset({"qa", "integrator", "system"})
+OFFICE: frozenset[Role] = frozenset({"qa", "dispatch", "integrator", "system"})
+PARTIES: frozenset[Role] = OFFICE | {"customer", "courier"}
+EVERYONE: frozenset[Role] = PARTIES | {"guest"}
 
 # Who gets the body; everybody in the case gets every envelope, for the chain to be checkable.
 MAY_SEE: Mapping[str, frozenset[Role]] = {
@@ -522,13 +527,15 @@ MAY_SEE: Mapping[str, frozenset[Role]] = {
     "link_revoked": OFFICE,
     "consented": EVERYONE,
     "call_started": EVERYONE,
+    "call_rung": EVERYONE,
+    "call_declined": EVERYONE,
+    "call_missed": EVERYONE,
     "joined": EVERYONE,
     "gap_started": EVERYONE,
     "gap_ended": EVERYONE,
     "call_quality": EVERYONE,
     "left": EVERYONE,
     "call_ended": EVERYONE,
-    "text": EVERYONE,
     "frame_sealed": EVERYONE,
     "frame_failed": EVERYONE,
     "segment_sealed": OFFICE,
@@ -539,11 +546,36 @@ MAY_SEE: Mapping[str, frozenset[Role]] = {
     "played_back": OFFICE,
     "refused": OFFICE,
     "case_ended": EVERYONE,
+    "text": EVERYONE,
+    "phrase": EVERYONE,
+    "attached": EVERYONE,
+    "attachment_stored": EVERYONE,
+    "attachment_refused": EVERYONE,
+    "placed": PARTIES,
+    "receipt": EVERYONE,
+    "notice_sent": EVERYONE,
+    "notice_repeated": PARTIES,
+    "notice_unanswered": PARTIES,
+    "answered": EVERYONE,  # that a guard is to take it in, the guard may know
+    "answer_taken": EVERYONE,
+    "change_requested": PARTIES,
+    "change_answered": PARTIES,
+    "change_withdrawn": PARTIES,
+    "agreed": PARTIES,
+    "handed_over": EVERYONE,
+    "confirmed": PARTIES,
+    "receipt_refused": PARTIES,
+    "exception_reported": PARTIES,
+    "exception_taken": PARTIES,
+    "exception_decided": PARTIES,
+    "exception_acknowledged": PARTIES,
+    "exception_closed": PARTIES,
+    "exception_overdue": PARTIES,
 }
 
 # Entries about entries: to be shown one is no reading that deserves an entry itself, or reading had no end.
 BOOKKEEPING: frozenset[str] = frozenset(
-    {"segment_sealed", "segment_lost", "viewed", "exported", "read", "played_back", "refused"}
+    {"segment_sealed", "segment_lost", "viewed", "exported", "read", "played_back", "refused", "receipt"}
 )
 
 

@@ -10,11 +10,17 @@
     │   ├── IllegalWithoutConsent the person has not consented
     │   ├── IllegalOutsideCall    the person, or the person asked for, is not in the call
     │   ├── IllegalWhenFull       no room: a call of four, the links of a case
+    │   ├── IllegalQuota          no room for more attachments
+    │   ├── IllegalStep           the notice, work order, hand-over or attachment is not that far, or is over
+    │   ├── IllegalMeanwhile      somebody else was first: look again
     │   └── IllegalSegment        a piece of the journal that does not follow the last one
     ├── IllegalEntry              an entry that cannot follow what was replayed      (a hole in the log)
     ├── UnknownParticipant        nobody came to this case with that link
     ├── UnknownFrame              that number is not a sealed frame of this case
-    └── UnknownRecording          nothing is recorded of that person in that call
+    ├── UnknownRecording          nothing is recorded of that person in that call
+    ├── UnknownEntry              that number is not what the command takes it for
+    ├── UnknownWord               the wording has no such notice, choice, kind, decision or phrase
+    └── MalformedWording          a file of the wording is wrong                    (the operator's fault)
 
 `code` is for programs and never changes; the sentence is for people. Both travel in a `nack`.
 """
@@ -65,6 +71,18 @@ class IllegalWhenFull(IllegalCommand):
     code = "full"
 
 
+class IllegalQuota(IllegalCommand):
+    code = "quota"
+
+
+class IllegalStep(IllegalCommand):
+    code = "wrong_step"
+
+
+class IllegalMeanwhile(IllegalCommand):
+    code = "meanwhile"
+
+
 class IllegalSegment(IllegalCommand):
     code = "segment_out_of_order"
 
@@ -83,6 +101,18 @@ class UnknownFrame(SignalingError):
 
 class UnknownRecording(SignalingError):
     code = "unknown_recording"
+
+
+class UnknownEntry(SignalingError):
+    code = "unknown_entry"
+
+
+class UnknownWord(SignalingError):
+    code = "unknown_word"
+
+
+class MalformedWording(SignalingError):
+    code = "malformed_wording"
 
 
 class CloseCode(IntEnum):

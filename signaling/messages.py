@@ -21,6 +21,7 @@ from signaling.values import (
     Permille,
     PersonRole,
     Strict,
+    TimeZone,
     Whole,
     WireCaseId,
     WireCommandId,
@@ -113,8 +114,11 @@ ClientMessage = Hello | CommandMessage | SignalMessage | Ping
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaseSummary(Strict):
     case_id: WireCaseId
+    """Times are shown in `time_zone`."""
+
     waybill: str
     language: Language
+    time_zone: TimeZone
     state: Literal["open", "ended"]
 
 
@@ -127,11 +131,21 @@ class You(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Person(Strict):
+    """Somebody who has a link to the case, or had one."""
+
+    actor_id: WireLinkId
+    role: PersonRole
+    name: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Welcome(Strict):
     """The hello was accepted; `number` is the newest entry of the case now."""
 
     case: CaseSummary
     you: You
+    people: tuple[Person, ...]
     number: Count
     type: Literal["welcome"] = "welcome"
 

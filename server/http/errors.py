@@ -18,9 +18,11 @@ from signaling.errors import (
     IllegalForRole,
     MalformedEntry,
     MalformedMessage,
+    UnknownEntry,
     UnknownFrame,
     UnknownParticipant,
     UnknownRecording,
+    UnknownWord,
 )
 
 STATUSES: tuple[tuple[type[Exception], int], ...] = (
@@ -35,6 +37,8 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (UnknownParticipant, 404),
     (UnknownFrame, 404),
     (UnknownRecording, 404),
+    (UnknownEntry, 404),
+    (UnknownWord, 400),
     (UnknownBlob, 404),
     (MalformedPackage, 409),  # the case has grown too large for one
     (MalformedTile, 400),

@@ -1,14 +1,16 @@
 """What the order system and the QA desk call: cases, links, entries, packages."""
 
 from datetime import timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from aiohttp import web
 
 from server.cases import Case, as_view
-from server.errors import ForbiddenAccess, UnknownThing
+from server.errors import ForbiddenAccess, MalformedRequest, UnknownThing
 from server.export import export_package
 from server.http.operations import INTEGRATOR, PEOPLE, Incoming, operation, query_number
 from server.models import (
+    Address,
     CaseList,
     CaseSummary,
     Desk,
@@ -22,9 +24,9 @@ from server.models import (
 from server.tokens import DeskToken, LinkToken
 from signaling.commands import EndCase, IssueLink, OpenCase, RecordExport, RecordRead, RecordView, RevokeLink
 from signaling.entries import BOOKKEEPING, DeclaredValue, FrameSealed, may_see, parse_body
-from signaling.values import ActorId
+from signaling.values import ActorId, Place
 
-PAGES = {"customer": "/c", "courier": "/d", "qa": "/qa"}
+PAGES = {"customer": "/c", "courier": "/d", "guest": "/g", "qa": "/qa", "dispatch": "/qa"}
 MAX_CASES_A_PAGE = 100
 MAX_ENTRIES_A_PAGE = 100  # about 3 ms of work; media wait no longer
 
@@ -41,6 +43,9 @@ async def open_case(incoming: Incoming) -> CaseSummary:
             else DeclaredValue(amount_minor=value.amount_minor, currency=value.currency),
             language=new.language,
             metadata=dict(new.metadata),
+            time_zone=_time_zone(new.time_zone),
+            address=None if new.address is None else new.address.text,
+            place=_place(new.address),
         ),
         incoming.principal.actor,
     )
@@ -204,6 +209,23 @@ async def export_case(incoming: Incoming) -> web.StreamResponse:
     return response
 
 
+def _time_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise MalformedRequest(
+            f"time_zone: {name!r} is none that IANA names, such as Asia/Shanghai"
+        ) from None
+    return name
+
+
+def _place(address: Address | None) -> Place | None:
+    if address is None or address.position is None:
+        return None
+    latitude, longitude = address.position.latitude, address.position.longitude
+    return Place(latitude_e6=round(latitude * 1e6), longitude_e6=round(longitude * 1e6), accuracy_m=0)
+
+
 def _summary(case: Case) -> CaseSummary:
     state = case.state
     assert state.opened_at is not None and state.phase != "new"  # a case in memory has its first entry
@@ -211,6 +233,7 @@ def _summary(case: Case) -> CaseSummary:
         case_id=state.case_id,
         waybill=state.waybill,
         language=state.language,
+        time_zone=state.time_zone,
         state=state.phase,
         opened_at=state.opened_at,
         last_number=state.last_number,

@@ -17,7 +17,8 @@ MAX_BODY_BYTES = 256 * 1024  # a large offer has 30 KiB; nothing else comes near
 
 ANYONE = frozenset({"anyone"})
 INTEGRATOR = frozenset({"integrator"})
-PEOPLE = frozenset({"customer", "courier", "qa"})
+STAFF = frozenset({"qa", "dispatch"})
+PEOPLE = STAFF | {"customer", "courier", "guest"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

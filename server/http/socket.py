@@ -20,7 +20,6 @@ from server.http.operations import ANYONE, PEOPLE, Incoming, Operation, admit, o
 from server.principals import Principal
 from server.service import Service
 from server.store.errors import StoreError
-from signaling.case import Actor
 from signaling.commands import TakeFrame
 from signaling.errors import CloseCode, MalformedMessage
 from signaling.messages import (
@@ -32,6 +31,7 @@ from signaling.messages import (
     Hello,
     Muted,
     Nack,
+    Person,
     Ping,
     Playback,
     Pong,
@@ -42,7 +42,7 @@ from signaling.messages import (
     parse_client_message,
 )
 from signaling.synchronisation import Close, Fetch, Output, Reader, Send
-from signaling.values import CaseId
+from signaling.values import Actor, CaseId
 
 LAST_WORD_S = 1.0  # how long a closing message may take to a reader that may not be reading
 HEARTBEAT_S = 15.0  # a phone that died without a word is noticed within one and a half of these
@@ -199,6 +199,7 @@ class CaseSocket:
                 case_id=CaseId(case.case_id),
                 waybill=state.waybill,
                 language=state.language,
+                time_zone=state.time_zone,
                 state=state.phase,
             ),
             you=You(
@@ -206,6 +207,10 @@ class CaseSocket:
                 role=role,
                 name=principal.name,
                 session_id=principal.actor.session_id,
+            ),
+            people=tuple(
+                Person(actor_id=actor_id, role=link.role, name=link.name)
+                for actor_id, link in state.links.items()
             ),
             number=state.last_number,
         )

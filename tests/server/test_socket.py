@@ -10,8 +10,8 @@ from aiohttp import ClientWebSocketResponse, WSMsgType
 
 from server import calls, cases
 from signaling import gaps, synchronisation
-from signaling.case import Actor
 from signaling.commands import StartGap
+from signaling.values import Actor
 from tests.conftest import Caller, calling
 from tests.media.client_peer import ClientPeer
 

@@ -4,21 +4,20 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
+from server.wordings import read_wording
 from signaling.case import (
     NO_QUALITY,
-    NO_TRAFFIC,
-    Actor,
     Append,
     CaptureFrame,
     CaseEntry,
     CaseState,
+    Moment,
     decide,
     evolve,
     new_case,
 )
 from signaling.commands import Command, Consent, IssueLink, Join, OpenCase
 from signaling.entries import (
-    Blob,
     Body,
     CallQuality,
     FrameSealed,
@@ -30,7 +29,7 @@ from signaling.entries import (
     Traffic,
     WayQuality,
 )
-from signaling.values import INTEGRATOR, SYSTEM, ActorId, CaseId, PersonRole, SessionId
+from signaling.values import INTEGRATOR, SYSTEM, Actor, ActorId, Blob, CaseId, PersonRole, SessionId
 
 START_AT = datetime(2026, 11, 22, 14, 3, 22, 123_000, tzinfo=UTC)
 EXPIRES_AT = START_AT + timedelta(hours=24)
@@ -51,12 +50,20 @@ QA = person("qa", "qa")
 API = Actor(role="integrator", actor_id=INTEGRATOR, session_id=SessionId("s_" + "i" * 20))
 SERVICE = Actor(role="system", actor_id=SYSTEM, session_id=SessionId("s_" + "y" * 20))
 
-OPEN = OpenCase(waybill="SF1000000001", declared_value=None, language="zh", metadata={"order": "A-1"})
+OPEN = OpenCase(
+    waybill="SF1000000001",
+    declared_value=None,
+    language="zh",
+    metadata={"order": "A-1"},
+    time_zone="Asia/Shanghai",
+)
+WORDING = read_wording()
+NO_TRAFFIC: Mapping[ActorId, Traffic] = {}
 CONSENT = Consent(statement="I agree.", language="en")
 
 
 def link(actor: Actor) -> IssueLink:
-    assert actor.role in ("customer", "courier", "qa")
+    assert actor.role != "integrator" and actor.role != "system"
     role: PersonRole = actor.role
     return IssueLink(link_id=actor.actor_id, role=role, name=role, expires_at=EXPIRES_AT)
 
@@ -152,9 +159,17 @@ class Log:
         command: Command,
         counted: Mapping[ActorId, Traffic] = NO_TRAFFIC,
         measured: Mapping[ActorId, CallQuality] = NO_QUALITY,
+        online: Sequence[Actor] = (),
     ) -> list[Body | CaptureFrame]:
         """Decides, appends, evolves; returns the bodies that were appended, or the picture to take."""
-        outputs = decide(self.state, command, actor, self.now_at, counted, measured)
+        moment = Moment(
+            now_at=self.now_at,
+            wording=WORDING,
+            traffic=counted,
+            quality=measured,
+            online=frozenset(someone.actor_id for someone in online),
+        )
+        outputs = decide(self.state, command, actor, moment)
         given: list[Body | CaptureFrame] = []
         for output in outputs:
             if isinstance(output, Append):

@@ -10,7 +10,6 @@ from signaling.case import (
     MAX_IN_CALL,
     MAX_LINKS,
     MAX_RANGES,
-    Actor,
     Append,
     CaptureFrame,
     decide,
@@ -37,7 +36,6 @@ from signaling.commands import (
     RecordView,
     RevokeLink,
     SealSegment,
-    SendText,
     StartGap,
     TakeFrame,
 )
@@ -59,7 +57,6 @@ from signaling.entries import (
     PlayedBack,
     Read,
     Refused,
-    Text,
     Viewed,
     encode_body,
 )
@@ -78,7 +75,8 @@ from signaling.errors import (
     UnknownParticipant,
     UnknownRecording,
 )
-from signaling.values import ActorId
+from signaling.talk import SendText, Text
+from signaling.values import Actor, ActorId
 from tests.signaling.builders import (
     API,
     CASE_ID,

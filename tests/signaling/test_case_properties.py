@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from signaling.case import MAX_IN_CALL, Actor, Phase, evolve, new_case, read_entry
+from signaling.case import MAX_IN_CALL, Phase, evolve, new_case, read_entry
 from signaling.commands import (
     Command,
     Depart,
@@ -24,7 +24,6 @@ from signaling.commands import (
     RecordView,
     RevokeLink,
     SealSegment,
-    SendText,
     StartGap,
     TakeFrame,
 )
@@ -44,6 +43,8 @@ from signaling.entries import (
     encode_body,
 )
 from signaling.errors import SignalingError
+from signaling.talk import SendText
+from signaling.values import Actor
 from tests.signaling.builders import (
     API,
     CASE_ID,
