@@ -17,12 +17,13 @@ from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
 from server.custody import Custody
-from server.http import health, integrator, media, openapi, pages, playback
+from server.http import exceptions, health, integrator, media, openapi, pages, playback
 from server.http import log as public_log
 from server.http.errors import answer_errors
 from server.http.operations import MAX_BODY_BYTES, mount
 from server.http.socket import Sockets
 from server.identifiers import new_id
+from server.orders import Orders
 from server.playbacks import Playbacks
 from server.principals import Principals
 from server.recordings import Recordings
@@ -66,7 +67,10 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         cases = Cases(
             log=log, background=background, wording=wording, utc_now=utc_now, new_id=new_id, follower=calls
         )
+        orders = Orders(cases=cases, log=log, background=background)
+        parts.callback(orders.end)
         await cases.end_cut_off_calls()
+        background.start(orders.rebuild())
         playbacks = Playbacks(
             log=log, blobs=blobs, derived=derived, recordings=recordings, background=background
         )
@@ -87,6 +91,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             recordings=recordings,
             playbacks=playbacks,
             custody=Custody(cases=cases),
+            orders=orders,
             background=background,
             principals=principals,
             new_id=new_id,
@@ -101,10 +106,16 @@ def make_app(service: Service, sockets: Sockets) -> web.Application:
         *integrator.OPERATIONS,
         *media.OPERATIONS,
         *playback.OPERATIONS,
+        *exceptions.OPERATIONS,
         *public_log.OPERATIONS,
         *sockets.operations(),
         *health.operations(service, sockets),
     )
     mount(app, service, (*operations, openapi.operation_for(operations)))
     pages.mount(app)
+
+    async def end_feeds(_: web.Application) -> None:
+        service.orders.end()
+
+    app.on_shutdown.append(end_feeds)
     return app

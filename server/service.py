@@ -9,6 +9,7 @@ from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
 from server.custody import Custody
+from server.orders import Orders
 from server.playbacks import Playbacks
 from server.principals import Principals
 from server.recordings import Recordings
@@ -35,6 +36,7 @@ class Service:
     recordings: Recordings
     playbacks: Playbacks
     custody: Custody
+    orders: Orders
     background: Background
     principals: Principals
     new_id: Callable[[str], str]

@@ -170,6 +170,10 @@ class LogStore:
         """Cases whose newest call has no end."""
         return await self._read(self._read_cases_in_call)
 
+    async def cases_with(self, kind: str, *, first: int, before: int) -> list[str]:
+        """Cases with an entry of that kind among the leaves from `first` to `before`, the newest first."""
+        return await self._read(self._read_cases_with, kind, first, before)
+
     async def find_command(self, case_id: str, actor_id: str, command_id: str) -> list[int] | None:
         """Numbers of the entries that a command made, or None if it made none."""
         return await self._read(self._read_command, case_id, actor_id, command_id)
@@ -260,6 +264,14 @@ class LogStore:
         rows = self._connection.execute(
             "SELECT case_id FROM (SELECT case_id, kind, max(number) FROM entries"
             f" WHERE {CALL_KINDS} GROUP BY case_id) WHERE kind = 'call_started'"
+        )
+        return [row[0] for row in rows]
+
+    def _read_cases_with(self, kind: str, first: int, before: int) -> list[str]:
+        rows = self._connection.execute(
+            "SELECT case_id FROM entries WHERE leaf_index >= ? AND leaf_index < ? AND kind = ?"
+            " GROUP BY case_id ORDER BY max(leaf_index) DESC",
+            (first, before, kind),
         )
         return [row[0] for row in rows]
 
