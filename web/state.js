@@ -7,6 +7,7 @@
  * Time enters as data: `at` is milliseconds of the page's clock, `offset_ms` what the server's clock is ahead.
  */
 
+import { followParcel, NO_PARCEL } from "./parcel.js";
 import { keep, NOTHING_RECORDED } from "./recordings.js";
 
 /** @typedef {import("./protocol.js").Entry} Entry */
@@ -46,6 +47,7 @@ import { keep, NOTHING_RECORDED } from "./recordings.js";
  *   call: Call | null,
  *   calls: number,
  *   recordings: Recordings,
+ *   parcel: import("./parcel.js").Parcel,
  *   wants_call: boolean,
  *   was_in_call: boolean,
  *   hung_up: boolean,
@@ -92,6 +94,7 @@ export const INITIAL = Object.freeze({
   call: null,
   calls: 0,
   recordings: NOTHING_RECORDED,
+  parcel: NO_PARCEL,
   wants_call: false,
   was_in_call: false,
   hung_up: false,
@@ -134,6 +137,7 @@ export function reduce(state, event) {
         call: null,
         calls: 0,
         recordings: NOTHING_RECORDED,
+        parcel: NO_PARCEL,
       };
     case "commanded":
       return {
@@ -178,7 +182,10 @@ function receive(state, message, at) {
         ...state,
         case: message.case,
         you: message.you,
-        known: know(state.known, message.you.actor_id, message.you.role, message.you.name),
+        known: [...(message.people ?? []), message.you].reduce(
+          (known, { actor_id, role, name }) => know(known, actor_id, role, name),
+          state.known,
+        ),
       };
     case "entry": {
       const heard = state.synced
@@ -239,6 +246,7 @@ function evolve(state, entry) {
     shots: withoutAnswered(state, entry),
     known: know(state.known, actor_id, role, null),
     recordings: keep(state.recordings, entry),
+    parcel: followParcel(state.parcel, entry),
   };
   switch (kind) {
     case "link_issued":
@@ -321,7 +329,7 @@ export function hasConsented(state) {
 
 /** Others in the call, the ones to show large first: customer and courier before QA. @param {State} state */
 export function others(state) {
-  const weight = { customer: 0, courier: 0, qa: 1, integrator: 2, system: 2 };
+  const weight = { customer: 0, courier: 0, guest: 1, qa: 2, dispatch: 2, integrator: 3, system: 3 };
   const ids = (state.call?.in_call ?? []).filter((id) => id !== state.you?.actor_id);
   return ids.sort(
     (a, b) => weight[state.known[a]?.role ?? "system"] - weight[state.known[b]?.role ?? "system"],
