@@ -17,7 +17,7 @@ const en = {
     courier: "Courier",
     qa: "Quality check",
     dispatch: "Dispatch",
-    guest: "Guest",
+    guest: "Neighbour or guard",
     integrator: "Order system",
     system: "Service",
   },
