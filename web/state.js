@@ -7,6 +7,7 @@
  * Time enters as data: `at` is milliseconds of the page's clock, `offset_ms` what the server's clock is ahead.
  */
 
+import { followParcel, NO_PARCEL } from "./parcel.js";
 import { keep, NOTHING_RECORDED } from "./recordings.js";
 import { followTalk, NO_TALK } from "./talk.js";
 
@@ -47,6 +48,7 @@ import { followTalk, NO_TALK } from "./talk.js";
  *   call: Call | null,
  *   calls: number,
  *   recordings: Recordings,
+ *   parcel: import("./parcel.js").Parcel,
  *   talk: import("./talk.js").Talk,
  *   wants_call: boolean,
  *   was_in_call: boolean,
@@ -94,6 +96,7 @@ export const INITIAL = Object.freeze({
   call: null,
   calls: 0,
   recordings: NOTHING_RECORDED,
+  parcel: NO_PARCEL,
   talk: NO_TALK,
   wants_call: false,
   was_in_call: false,
@@ -137,6 +140,7 @@ export function reduce(state, event) {
         call: null,
         calls: 0,
         recordings: NOTHING_RECORDED,
+        parcel: NO_PARCEL,
         talk: NO_TALK,
       };
     case "commanded":
@@ -243,6 +247,7 @@ function evolve(state, entry) {
     shots: withoutAnswered(state, entry),
     known: know(state.known, actor_id, role, null),
     recordings: keep(state.recordings, entry),
+    parcel: followParcel(state.parcel, entry),
     talk: followTalk(state.talk, entry),
   };
   switch (kind) {

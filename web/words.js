@@ -74,7 +74,13 @@ const en = {
     weak: "Your network is weak. Sound goes on.",
     silent: "Nothing of yours gets through. Coming back…",
   },
-  whose: { customer: "The customer's", courier: "The courier's", qa: "Quality check's" },
+  whose: {
+    customer: "The customer's",
+    courier: "The courier's",
+    qa: "Quality check's",
+    dispatch: "Dispatch's",
+    guest: "The guest's",
+  },
   their_network: {
     weak: (/** @type {string} */ whose) => `${whose} network is weak. Sound goes on.`,
     silent: (/** @type {string} */ whose) => `${whose} network is gone. Coming back…`,
@@ -557,7 +563,7 @@ const zh = {
     weak: "您的网络较弱，声音不会断。",
     silent: "您的画面和声音暂时传不出去，正在恢复…",
   },
-  whose: { customer: "客户的", courier: "快递员的", qa: "质检的" },
+  whose: { customer: "客户的", courier: "快递员的", qa: "质检的", dispatch: "调度的", guest: "代收人的" },
   their_network: {
     weak: (whose) => `${whose}网络较弱，声音不会断。`,
     silent: (whose) => `${whose}网络中断，正在恢复…`,
