@@ -69,7 +69,7 @@ class Decided:
 
 
 Listener = Callable[[Entry], None]
-Watcher = Callable[["Case", Entry], None]
+Observer = Callable[["Case", Entry], None]
 
 
 class Case:
@@ -84,7 +84,7 @@ class Case:
         wording: Wording,
         utc_now: Callable[[], datetime],
         follower: Follower,
-        watchers: Sequence[Watcher] = (),
+        observers: Sequence[Observer],
     ) -> None:
         self.case_id = case_id
         self.state: CaseState = new_case(CaseId(case_id))
@@ -94,7 +94,7 @@ class Case:
         self._wording = wording
         self._utc_now = utc_now
         self._follower = follower
-        self._watchers = watchers
+        self._observers = observers
         self._lock = asyncio.Lock()
 
     @property
@@ -160,14 +160,16 @@ class Case:
 
     def _tell(self, entry: Entry) -> None:
         self._follower.observe(self, entry)
-        for watcher in self._watchers:
-            watcher(self, entry)
+        for observe in self._observers:
+            observe(self, entry)
         for listener in tuple(self.listeners):
             listener(entry)
 
 
 class Cases:
-    """All cases; a state is rebuilt from the log when someone asks for it."""
+    """All cases; a state is rebuilt from the log when someone asks for it. `observers` hear of every entry of
+    every case, once it is on disk.
+    """
 
     def __init__(
         self,
@@ -185,7 +187,7 @@ class Cases:
         self._utc_now = utc_now
         self._new_id = new_id
         self._follower = follower
-        self.watchers: list[Watcher] = []  # who hears every entry of every case, once it is on disk
+        self.observers: list[Observer] = []
         self._loaded: dict[str, asyncio.Future[Case]] = {}
         # A case that was let go but that a request still holds is found again: there is never a second of it.
         self._known: WeakValueDictionary[str, Case] = WeakValueDictionary()
@@ -235,7 +237,7 @@ class Cases:
             wording=self._wording,
             utc_now=self._utc_now,
             follower=self._follower,
-            watchers=self.watchers,
+            observers=self.observers,
         )
 
     async def _load(self, case_id: str) -> Case:

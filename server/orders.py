@@ -53,7 +53,7 @@ class Orders:
         self._rows: dict[Key, ExceptionRow] = {}
         self._changes: deque[Change] = deque(maxlen=MAX_CHANGES)
         self._woken = asyncio.Event()
-        cases.watchers.append(self.handle_entry)
+        cases.observers.append(self.handle_entry)
 
     @property
     def rows(self) -> list[ExceptionRow]:

@@ -11,7 +11,10 @@ export const MAY = Object.freeze({
   text: ["qa", "dispatch"],
   phrase: ["qa", "dispatch"],
   mark: ["qa", "dispatch"],
+  take_frame: ["qa"], // without being in the call oneself
   end_case: ["qa"],
+  record_export: ["qa"],
+  record_playback: ["qa"],
   announce: ["dispatch"],
   answer_change: ["dispatch"],
   take_exception: ["qa", "dispatch"],

@@ -940,19 +940,49 @@ export function languageOf(preferred) {
   return "en";
 }
 
-/** Hours, minutes and seconds of this place. @param {string | number} time */
-export function clockTime(time) {
-  const date = new Date(time);
-  if (Number.isNaN(date.getTime())) return "";
-  return [date.getHours(), date.getMinutes(), date.getSeconds()].map(twoDigits).join(":");
+/**
+ * Hours, minutes and seconds; of this place, or of a time zone by its IANA name.
+ * @param {string | number} time
+ * @param {string} [time_zone]
+ */
+export function clockTime(time, time_zone) {
+  const { hour, minute, second } = partsOf(time, time_zone);
+  return hour === undefined ? "" : `${hour}:${minute}:${second}`;
 }
 
-/** Date and time with milliseconds, of this place. @param {string} time */
-export function fullTime(time) {
+/** Date and time with milliseconds, of this place or of a time zone. @param {string} time @param {string} [time_zone] */
+export function fullTime(time, time_zone) {
+  const { year, month, day, hour } = partsOf(time, time_zone);
+  if (hour === undefined) return "";
+  const milliseconds = String(new Date(time).getMilliseconds()).padStart(3, "0");
+  return `${year}-${month}-${day} ${clockTime(time, time_zone)}.${milliseconds}`;
+}
+
+/** @type {Map<string | undefined, Intl.DateTimeFormat>} made once: each costs as much as drawing a row */
+const formats = new Map();
+
+/** @param {string | number} time @param {string | undefined} time_zone @returns {Partial<Record<string, string>>} */
+function partsOf(time, time_zone) {
   const date = new Date(time);
-  if (Number.isNaN(date.getTime())) return "";
-  const day = [date.getFullYear(), twoDigits(date.getMonth() + 1), twoDigits(date.getDate())].join("-");
-  return `${day} ${clockTime(time)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  if (Number.isNaN(date.getTime())) return {};
+  let format = formats.get(time_zone);
+  if (!format) {
+    format = formatOf(time_zone);
+    formats.set(time_zone, format);
+  }
+  return Object.fromEntries(format.formatToParts(date).map(({ type, value }) => [type, value]));
+}
+
+/** @param {string | undefined} time_zone */
+function formatOf(time_zone) {
+  /** @type {Intl.DateTimeFormatOptions} */
+  const how = { year: "numeric", month: "2-digit", day: "2-digit" };
+  Object.assign(how, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+  try {
+    return new Intl.DateTimeFormat("en-GB", time_zone === undefined ? how : { ...how, timeZone: time_zone });
+  } catch {
+    return new Intl.DateTimeFormat("en-GB", how); // a zone that this browser does not know
+  }
 }
 
 /** @param {number} seconds since the call began */
