@@ -17,6 +17,7 @@ from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
 from server.custody import Custody
+from server.deadlines import Deadlines
 from server.http import health, integrator, media, openapi, pages, playback
 from server.http import log as public_log
 from server.http.errors import answer_errors
@@ -67,6 +68,9 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             log=log, background=background, wording=wording, utc_now=utc_now, new_id=new_id, follower=calls
         )
         await cases.end_cut_off_calls()
+        deadlines = Deadlines(log=log, cases=cases, new_id=new_id, utc_now=utc_now)
+        deadlines.start()
+        parts.push_async_callback(deadlines.close)
         playbacks = Playbacks(
             log=log, blobs=blobs, derived=derived, recordings=recordings, background=background
         )
@@ -86,6 +90,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             calls=calls,
             recordings=recordings,
             playbacks=playbacks,
+            deadlines=deadlines,
             custody=Custody(cases=cases),
             background=background,
             principals=principals,

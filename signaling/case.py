@@ -387,6 +387,11 @@ LEGAL: Mapping[type[Command], Mapping[Role, Rule]] = {
     RecordRefusal: _rows(["open", "ended"], _people(Standing.OUTSIDE) | {"integrator": Standing.OUTSIDE}),
 }
 
+# The entries from which on a case may wait for an answer: `next_deadline` is none before the first of them.
+WAITING: frozenset[str] = frozenset(
+    {CallRung.kind, delivery.NoticeSent.kind, exceptions.ExceptionReported.kind}
+)
+
 # The commands that may make somebody leave.
 PARTING: tuple[type[Command], ...] = (Leave, Depart, RevokeLink, EndCase)
 
