@@ -4,10 +4,10 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,7 +15,7 @@ from server import app, cases, deadlines
 from server.cases import Case
 from server.errors import UnknownThing
 from server.store.errors import CorruptLog
-from signaling.case import RING_S
+from signaling.case import RING_S, WAITING
 from signaling.commands import Command, Consent, IssueLink, Join, OpenCase
 from signaling.delivery import Announce, Answer, Confirm, HandOver, NoticeSent
 from signaling.entries import parse_body
@@ -23,6 +23,7 @@ from signaling.exceptions import ReportException
 from signaling.values import INTEGRATOR, SYSTEM, Actor, ActorId, PersonRole, SessionId
 from tests.conftest import Caller, calling
 
+CallerOf = Callable[[], AbstractAsyncContextManager[Caller]]
 SESSION = SessionId("s_" + "t" * 20)
 API = Actor(role="integrator", actor_id=INTEGRATOR, session_id=SESSION)
 REPEAT = timedelta(seconds=180)  # of the notice "arrived", as the package's rules have it
@@ -110,7 +111,7 @@ async def test_a_notice_that_nobody_answers_goes_out_again_and_is_then_given_up(
             assert timedelta(0) <= late < timedelta(seconds=1)
 
 
-async def test_an_exception_that_nobody_decides_is_overdue_once(caller_of: Any, clock: Clock) -> None:
+async def test_an_exception_that_nobody_decides_is_overdue_once(caller_of: CallerOf, clock: Clock) -> None:
     async with caller_of() as caller:
         case_id = await caller.open_case()
         courier = await person(caller, case_id, "courier")
@@ -122,7 +123,7 @@ async def test_an_exception_that_nobody_decides_is_overdue_once(caller_of: Any, 
         assert (await kinds(caller, case_id)).count("exception_overdue") == 1
 
 
-async def test_a_call_that_nobody_answers_is_missed(caller_of: Any, clock: Clock) -> None:
+async def test_a_call_that_nobody_answers_is_missed(caller_of: CallerOf, clock: Clock) -> None:
     async with caller_of() as caller:
         case_id = await caller.open_case()
         customer, courier = [await person(caller, case_id, role) for role in ("customer", "courier")]
@@ -141,7 +142,9 @@ async def passes(caller: Caller, clock: Clock) -> None:
     await until(caller, case_id, "notice_repeated")
 
 
-async def test_what_was_answered_settled_or_ended_waits_for_nothing(caller_of: Any, clock: Clock) -> None:
+async def test_what_was_answered_settled_or_ended_waits_for_nothing(
+    caller_of: CallerOf, clock: Clock
+) -> None:
     async with caller_of() as caller:
         answered, _, notice = await announced(caller)
         customer = await person(caller, answered, "customer")
@@ -160,7 +163,7 @@ async def test_what_was_answered_settled_or_ended_waits_for_nothing(caller_of: A
 
 @pytest.mark.parametrize("away", [timedelta(minutes=5), timedelta(days=30)], ids=["minutes", "a month"])
 async def test_a_start_knows_what_waited_before_however_long_it_was_stopped(
-    caller_of: Any, clock: Clock, away: timedelta
+    caller_of: CallerOf, clock: Clock, away: timedelta
 ) -> None:
     async with caller_of() as caller:
         case_id, _, _ = await announced(caller)
@@ -171,7 +174,9 @@ async def test_a_start_knows_what_waited_before_however_long_it_was_stopped(
         await until(caller, later, "notice_repeated")
 
 
-async def test_a_start_looks_no_further_back_than_anything_can_wait(caller_of: Any, clock: Clock) -> None:
+async def test_a_start_looks_no_further_back_than_anything_can_wait(
+    caller_of: CallerOf, clock: Clock
+) -> None:
     async with caller_of() as caller:
         old, _, _ = await announced(caller)
         clock.ahead += REPEAT * 3
@@ -182,8 +187,8 @@ async def test_a_start_looks_no_further_back_than_anything_can_wait(caller_of: A
         young, _, _ = await announced(caller)
         assert await log.first_within(deadlines.LOOK_BACK) == boundary
         assert await log.first_within(timedelta(days=365)) == 0
-        assert await log.cases_with(deadlines.WAITING, first=0, end=boundary) == [old]
-        assert await log.cases_with(deadlines.WAITING, first=boundary, end=log.size) == [young]
+        assert await log.cases_with(WAITING, first=0, end=boundary) == [old]
+        assert await log.cases_with(WAITING, first=boundary, end=log.size) == [young]
 
 
 async def test_a_log_without_entries_is_searched_for_nothing(caller: Caller) -> None:
@@ -191,7 +196,7 @@ async def test_a_log_without_entries_is_searched_for_nothing(caller: Caller) -> 
 
 
 async def test_a_case_that_was_let_go_from_memory_is_loaded_when_it_is_due(
-    caller_of: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    caller_of: CallerOf, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cases, "MAX_IDLE_CASES", 1)
     async with caller_of() as caller:
@@ -205,13 +210,14 @@ async def test_a_case_that_was_let_go_from_memory_is_loaded_when_it_is_due(
 
 @pytest.mark.parametrize("where", ["loading", "writing"])
 async def test_a_case_that_fails_keeps_no_other_waiting_and_is_tried_again(
-    caller_of: Any, clock: Clock, monkeypatch: pytest.MonkeyPatch, where: str
+    caller_of: CallerOf, clock: Clock, monkeypatch: pytest.MonkeyPatch, where: str
 ) -> None:
     monkeypatch.setattr(deadlines, "RETRY_S", 0.05)
     async with caller_of() as caller:
         broken, _, _ = await announced(caller)
         whole, _, _ = await announced(caller)
-        get, failures = caller.service.cases.get, []
+        get = caller.service.cases.get
+        failures: list[str] = []
 
         async def fail(case_id: str) -> Case:
             case = await get(case_id)
@@ -232,7 +238,7 @@ async def test_a_case_that_fails_keeps_no_other_waiting_and_is_tried_again(
         assert len(failures) == 2
 
 
-async def test_a_clock_that_is_set_back_is_followed(caller_of: Any, clock: Clock) -> None:
+async def test_a_clock_that_is_set_back_is_followed(caller_of: CallerOf, clock: Clock) -> None:
     async with caller_of() as caller:
         clock.ahead = timedelta(hours=1)
         case_id, _, _ = await announced(caller)
@@ -244,7 +250,7 @@ async def test_a_clock_that_is_set_back_is_followed(caller_of: Any, clock: Clock
 
 
 async def test_a_thousand_cases_that_wait_cost_nothing_and_are_written_together(
-    caller_of: Any, clock: Clock
+    caller_of: CallerOf, clock: Clock
 ) -> None:
     async with caller_of() as caller:
         service = caller.service
@@ -288,6 +294,6 @@ async def test_a_case_that_is_not_there_is_forgotten(caller: Caller) -> None:
 
 
 @pytest.fixture
-def caller_of(tmp_path: Path) -> Callable[[], Any]:
+def caller_of(tmp_path: Path) -> CallerOf:
     """Starts a service on the same folder each time."""
     return lambda: calling(tmp_path)
