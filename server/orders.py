@@ -4,7 +4,7 @@
 
 A feed holds no queue, only the number of the last change that it told. Whoever reads slowly, or comes back
 after changes were forgotten, is told all rows anew. What was open before this process began is found again in
-the log, the newest first, a piece at a time; until then the list says that it is not complete.
+the log, the newest pieces first; until then the list says that it is not complete.
 """
 
 import asyncio
@@ -104,7 +104,7 @@ class Orders:
         seen: set[str] = set()
         while last > oldest and not self.ended:
             first = max(oldest, last - LEAVES_A_TURN)
-            for case_id in await self._log.cases_with(REPORTED, first=first, before=last):
+            for case_id in await self._log.cases_with(frozenset({REPORTED}), first=first, end=last):
                 if case_id in seen or self.ended:
                     continue
                 seen.add(case_id)

@@ -9,6 +9,7 @@ from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
 from server.custody import Custody
+from server.deadlines import Deadlines
 from server.orders import Orders
 from server.playbacks import Playbacks
 from server.principals import Principals
@@ -35,6 +36,7 @@ class Service:
     calls: Calls
     recordings: Recordings
     playbacks: Playbacks
+    deadlines: Deadlines
     custody: Custody
     orders: Orders
     background: Background

@@ -134,7 +134,8 @@ export class Api {
   /**
    * A link into a case: for the desk that asks itself, or for somebody whom it brings in.
    * @param {string} case_id
-   * @param {{role: string, name: string, expires_in_s: number}} person
+   * @param {{role: string, name: string, expires_in_s: number, colleague?: boolean}} person colleague: of the desk's own
+   *   role, and yet somebody else
    * @returns {Promise<IssuedLink>}
    */
   async issueLink(case_id, person) {

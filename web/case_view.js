@@ -142,8 +142,9 @@ export class CaseView {
       page,
       second: desk !== null,
       make: (who, name, expires_in_s) => {
-        const role = who === "guest" ? "guest" : (this.#participation.state.you?.role ?? "qa");
-        return (who === "guest" ? api : (desk ?? api)).issueLink(case_id, { role, name, expires_in_s });
+        if (who === "guest") return api.issueLink(case_id, { role: "guest", name, expires_in_s });
+        const role = this.#participation.state.you?.role ?? "qa";
+        return (desk ?? api).issueLink(case_id, { role, name, expires_in_s, colleague: true });
       },
     });
     this.#facts = new Facts({
