@@ -118,8 +118,9 @@ function update() {
   set(root, "data-single", desk === null);
   text(heading, own_role === "dispatch" ? ordersWords.title_dispatch : words.desk.title);
   text(languageSwitch, words.other_language);
-  set(languageSwitch, "aria-label", words.switch_language);
-  set(helpButton, "aria-label", words.desk.shortcuts);
+  set(languageSwitch, "lang", page.language === "zh" ? "en" : "zh-Hans");
+  set(languageSwitch, "title", words.switch_language);
+  set(helpButton, "title", words.desk.shortcuts);
   set(search, "placeholder", ordersWords.search_hint);
   set(search, "aria-label", ordersWords.search_all);
   text(choose, desk === null ? words.loading : words.desk.choose);

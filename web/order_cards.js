@@ -140,17 +140,22 @@ export class OrderCards {
           on: { click: () => this.#onShow(number) },
         }),
       ),
-      h("p", { class: "state order-state" }, h("span", { class: "state-mark" }), part("state")),
-      h("p", { class: "quiet", "data-part": "reported" }),
+      h(
+        "div",
+        { class: "order-line" },
+        h("p", { class: "state order-state" }, h("span", { class: "state-mark" }), part("state")),
+        h("p", { class: "quiet", "data-part": "reported" }),
+        h("p", { class: "quiet", "data-part": "attached" }),
+        h("p", { "data-part": "place" }),
+      ),
       h("p", { class: "order-text", "data-part": "text" }),
-      h("p", { class: "quiet", "data-part": "attached" }),
-      h("p", { "data-part": "place" }),
       h("p", { class: "order-decision", testid: "order-decision", "data-part": "decision" }),
       h(
         "div",
         { class: "order-holder" },
         h("span", { "data-part": "holder", testid: "order-holder" }),
         act("order-take", "take", () => this.#take(number)),
+        act("order-close", "close", () => this.#close(number)),
       ),
       h(
         "div",
@@ -159,7 +164,6 @@ export class OrderCards {
         remark,
         h("div", { class: "row", role: "group", "data-part": "decisions" }),
       ),
-      act("order-close", "close", () => this.#close(number)),
       h("p", { class: "refusal", role: "alert", testid: "order-refusal", "data-part": "wrong" }),
     );
   }

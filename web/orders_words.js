@@ -98,7 +98,7 @@ const en = {
   },
 
   search_all: "Search cases and entries",
-  search_hint: "Waybill, case number or words",
+  search_hint: "Waybill or words",
   search_entries: "In the logs",
   search_none: "No entry says that.",
   search_more: "More",
@@ -214,7 +214,7 @@ const zh = {
   },
 
   search_all: "搜索案件和记录",
-  search_hint: "运单号、案件号或内容",
+  search_hint: "运单号或内容",
   search_entries: "日志中的记录",
   search_none: "没有符合的记录。",
   search_more: "更多",
