@@ -7,7 +7,9 @@
  * Time enters as data: `at` is milliseconds of the page's clock, `offset_ms` what the server's clock is ahead.
  */
 
+import { followParcel, NO_PARCEL } from "./parcel.js";
 import { keep, NOTHING_RECORDED } from "./recordings.js";
+import { followTalk, NO_TALK } from "./talk.js";
 
 /** @typedef {import("./protocol.js").Entry} Entry */
 /** @typedef {import("./protocol.js").Command} Command */
@@ -46,6 +48,8 @@ import { keep, NOTHING_RECORDED } from "./recordings.js";
  *   call: Call | null,
  *   calls: number,
  *   recordings: Recordings,
+ *   parcel: import("./parcel.js").Parcel,
+ *   talk: import("./talk.js").Talk,
  *   wants_call: boolean,
  *   was_in_call: boolean,
  *   hung_up: boolean,
@@ -92,6 +96,8 @@ export const INITIAL = Object.freeze({
   call: null,
   calls: 0,
   recordings: NOTHING_RECORDED,
+  parcel: NO_PARCEL,
+  talk: NO_TALK,
   wants_call: false,
   was_in_call: false,
   hung_up: false,
@@ -134,6 +140,8 @@ export function reduce(state, event) {
         call: null,
         calls: 0,
         recordings: NOTHING_RECORDED,
+        parcel: NO_PARCEL,
+        talk: NO_TALK,
       };
     case "commanded":
       return {
@@ -173,13 +181,13 @@ export function reduce(state, event) {
 /** @param {State} state @param {ServerMessage} message @param {number} at @returns {State} */
 function receive(state, message, at) {
   switch (message.type) {
-    case "welcome":
-      return {
-        ...state,
-        case: message.case,
-        you: message.you,
-        known: know(state.known, message.you.actor_id, message.you.role, message.you.name),
-      };
+    case "welcome": {
+      // An entry names its actor by id alone: these are all whom an entry may name.
+      let known = state.known;
+      for (const { actor_id, role, name } of [...(message.people ?? []), message.you])
+        known = know(known, actor_id, role, name);
+      return { ...state, case: message.case, you: message.you, known };
+    }
     case "entry": {
       const heard = state.synced
         ? { ...state, offset_ms: sooner(state, message.entry.envelope.recorded_at, at) }
@@ -239,6 +247,8 @@ function evolve(state, entry) {
     shots: withoutAnswered(state, entry),
     known: know(state.known, actor_id, role, null),
     recordings: keep(state.recordings, entry),
+    parcel: followParcel(state.parcel, entry),
+    talk: followTalk(state.talk, entry),
   };
   switch (kind) {
     case "link_issued":
@@ -321,7 +331,7 @@ export function hasConsented(state) {
 
 /** Others in the call, the ones to show large first: customer and courier before QA. @param {State} state */
 export function others(state) {
-  const weight = { customer: 0, courier: 0, qa: 1, integrator: 2, system: 2 };
+  const weight = { customer: 0, courier: 0, guest: 0, qa: 1, dispatch: 1, integrator: 2, system: 2 };
   const ids = (state.call?.in_call ?? []).filter((id) => id !== state.you?.actor_id);
   return ids.sort(
     (a, b) => weight[state.known[a]?.role ?? "system"] - weight[state.known[b]?.role ?? "system"],
