@@ -18,6 +18,8 @@ import { announceable, reportable, WordingSource, wordOf } from "./wording.js";
 /** @typedef {import("./protocol.js").Command} Command */
 /** @typedef {import("./protocol.js").Role} Role */
 /** @typedef {import("./state.js").State} State */
+/** @typedef {{sha256: string, bytes: ArrayBuffer}} File */
+/** @typedef {{readonly state: State, command: (command: Command, files?: File[]) => string}} Speaker a session, as far as it is used here */
 
 const ORDERS_SHOWN = 3; // more would push the conversation off a phone; all of them stand in it
 const LOOK_AGAIN_MS = 1000; // whether a ringing is over, though no entry says so yet
@@ -36,7 +38,7 @@ export class ParcelCards {
 
   /**
    * @param {{
-   *   session: import("./session.js").Session, page: import("./language.js").PageLanguage, role: Role,
+   *   session: Speaker, page: import("./language.js").PageLanguage, role: Role,
    *   api?: import("./api.js").Api, case_id?: string, onCall: () => void,
    * }} options onCall: the person wants to be in the call
    */
@@ -52,10 +54,7 @@ export class ParcelCards {
       state: () => session.state,
       wording: () => this.wording.current,
       now: () => this.#now(),
-      send: (
-        /** @type {Command} */ command,
-        /** @type {{sha256: string, bytes: ArrayBuffer}[]} */ files = [],
-      ) => this.#send(command, files),
+      send: (/** @type {Command} */ command, /** @type {File[]} */ files = []) => this.#send(command, files),
     };
     this.answer = new AnswerSheet(desk, () => {
       this.#changing = false;
@@ -111,7 +110,7 @@ export class ParcelCards {
     return Date.now() + this.#session.state.offset_ms;
   }
 
-  /** @param {Command} command @param {{sha256: string, bytes: ArrayBuffer}[]} [files] */
+  /** @param {Command} command @param {File[]} [files] */
   #send(command, files = []) {
     this.#session.command(command, files);
   }

@@ -157,6 +157,7 @@ const REQUIRED = {
     "you.role": "string",
     "you.name": "string",
     "you.session_id": "string",
+    people: "array",
     number: "number",
   },
   entry: {
