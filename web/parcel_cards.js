@@ -142,7 +142,8 @@ export class ParcelCards {
 
   /** @param {State} state */
   #updateRing(state) {
-    const ring = ringing(state, this.#now());
+    // Where the person looks at something else, it is that which says that somebody calls.
+    const ring = this.element.checkVisibility() ? ringing(state, this.#now()) : null;
     this.#sounds.ring(ring !== null);
     const words = this.#words.ring;
     this.#rebuild(this.ring, [ring?.call_number, ring && callerOf(state, ring.call_number)], () =>
