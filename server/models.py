@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from server.tokens import DeskRole
 from signaling.entries import WireMetadata
 from signaling.messages import EntryView
 
@@ -83,6 +84,9 @@ class NewLink(Model):
     role: Role
     name: Word
     expires_in_s: Seconds = 24 * 3600
+    colleague: bool = Field(
+        default=False, description="of a desk that asks for its own role: it is for somebody else, named here"
+    )
 
 
 class Link(Model):
@@ -97,15 +101,17 @@ class Link(Model):
 
 
 class NewDesk(Model):
-    """A QA desk to be let in."""
+    """A desk of the office to be let in."""
 
     name: Word
+    role: DeskRole = "qa"
     expires_in_s: Seconds = 12 * 3600
 
 
 class Desk(Model):
     """A desk's link."""
 
+    role: DeskRole
     url: str
     token: str
     expires_at: datetime

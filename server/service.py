@@ -9,6 +9,7 @@ from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
 from server.custody import Custody
+from server.deadlines import Deadlines
 from server.playbacks import Playbacks
 from server.principals import Principals
 from server.recordings import Recordings
@@ -34,6 +35,7 @@ class Service:
     calls: Calls
     recordings: Recordings
     playbacks: Playbacks
+    deadlines: Deadlines
     custody: Custody
     background: Background
     principals: Principals

@@ -28,6 +28,13 @@ export class ApiError extends Error {
  * @typedef {{url: string, media_type: string, began_at: string, duration_ms: number, width: number, height: number,
  *   segments: readonly Piece[], lost_segments: readonly number[]}} PlaybackFile
  */
+/**
+ * An entry in which what was looked for is said.
+ * @typedef {{case_id: string, waybill: string, number: number, kind: string, role: import("./protocol.js").Role,
+ *   recorded_at: string, excerpt: string}} SearchHit
+ */
+/** @typedef {{hits: readonly SearchHit[], complete: boolean, next_before?: string | number | null}} SearchAnswer */
+/** @typedef {{link_id: string, name: string, url: string, token: string, expires_at: string}} IssuedLink */
 /** @typedef {{leaf_index: number, tree_size: number, hashes: string[], checkpoint: string, vkey: string}} Proof */
 
 export class Api {
@@ -92,6 +99,31 @@ export class Api {
       method: "POST",
       headers: { "Content-Type": "application/json" },
       body: JSON.stringify({ role: "qa", name, expires_in_s }),
+    });
+  }
+
+  /**
+   * Entries of a case in which these words are said, the newest first.
+   * @param {string} case_id
+   * @param {string} words
+   * @param {string | number | null} before
+   * @returns {Promise<SearchAnswer>}
+   */
+  async searchCase(case_id, words, before) {
+    return this.#json(`/api/cases/${case_id}/search?${searchOf(words, before)}`);
+  }
+
+  /**
+   * A link into a case, for somebody whom the person of this token brings in.
+   * @param {string} case_id
+   * @param {{role: string, name: string, expires_in_s: number}} person
+   * @returns {Promise<IssuedLink>}
+   */
+  async issueLink(case_id, person) {
+    return this.#json(`/api/cases/${case_id}/links`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(person),
     });
   }
 
@@ -184,4 +216,11 @@ export class Api {
       // unreachable: the server will notice the silence
     }
   }
+}
+
+/** @param {string} words @param {string | number | null} before */
+function searchOf(words, before) {
+  const query = new URLSearchParams({ q: words });
+  if (before !== null) query.set("before", String(before));
+  return query;
 }

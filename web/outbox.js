@@ -16,6 +16,7 @@ import { remember, remembered } from "./token.js";
 const DATABASE = "proofcall";
 const VERSION = 1;
 const PIECE_BYTES = 2 ** 20;
+const KEPT_MS = 86_400_000; // the bytes of a refused command, which its person may give again the same day
 const OPENS_WITHIN_MS = 3000; // a database that does not open by then is held by something that hangs
 
 /** @typedef {import("./protocol.js").Command} Command */
@@ -216,6 +217,8 @@ export class Outbox {
   async #adopt(database, life) {
     /** @type {Left} */
     const left = { commands: [], files: [] };
+    /** @type {string[]} */
+    const old = [];
     const transaction = database.transaction(["commands", "files"], "readwrite");
     for (const name of ["commands", "files"]) {
       const cursor = transaction.objectStore(name).index("box").openCursor(this.#box);
@@ -231,12 +234,14 @@ export class Outbox {
               left.commands.push({ id: row.id, command: row.command, files: row.files, at: row.at });
             } else if (row.announced !== null) {
               left.files.push({ sha256: row.sha256, size_bytes: row.size_bytes, announced: row.announced });
-            }
+            } else if (Date.now() - row.at > KEPT_MS) old.push(row.sha256);
           }
           at.continue();
         };
       });
     }
+    const named = left.commands.flatMap(({ files }) => files.map(({ sha256 }) => sha256));
+    for (const sha256 of old) if (!named.includes(sha256)) this.forget(sha256);
     return left;
   }
 

@@ -1,6 +1,7 @@
 // @ts-check
 /** An entry of the log as a line that people read. Pure. */
 
+import { callerOf } from "./parcel_next.js";
 import { sayTime } from "./parcel_times.js";
 import { piecesOf } from "./recordings.js";
 import { say } from "./translations.js";
@@ -152,7 +153,7 @@ export function sentenceOf(entry, state, words) {
       return words.entry.call_declined(name);
     case "call_missed":
       return body.of.includes(state.you?.actor_id)
-        ? words.entry.call_missed_you(callerOf(state, body.call_number, words))
+        ? words.entry.call_missed_you(callerName(state, body.call_number, words))
         : words.entry.call_missed(namesOf(state, body.of, words));
     case "frame_sealed":
       if (body.of === state.you?.actor_id) return words.entry.frame_sealed_you;
@@ -246,11 +247,9 @@ function namesOf(state, actor_ids, words) {
 }
 
 /** Who began a call. @param {State} state @param {number} call_number @param {Words} words */
-function callerOf(state, call_number, words) {
-  const began = state.entries.findLast(
-    ({ envelope, body }) => envelope.kind === "call_started" && body?.call_number === call_number,
-  );
-  return began ? nameOf(state, began.envelope.actor_id, words) : words.somebody;
+export function callerName(state, call_number, words) {
+  const caller = callerOf(state, call_number);
+  return caller === null ? words.somebody : nameOf(state, caller, words);
 }
 
 /** What was asked for and refused: the operations of the API by their names. @param {string} what @param {Words} words */

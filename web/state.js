@@ -25,6 +25,7 @@ import { followTalk, NO_TALK } from "./talk.js";
 /** @typedef {{call_number: number, started_at: string, in_call: readonly string[]}} Call */
 /** @typedef {{code: string, message: string, command: Command | null}} Refusal */
 /** @typedef {{role: Role, name: string | null}} Known */
+/** @typedef {{id: string, command: Command, code: string, message: string}} Failed a message that was not taken */
 
 /** @typedef {"connecting" | "live" | "offline" | FinalReason} SocketState */
 /** @typedef {"none" | "asking" | "ready" | "failed"} CameraState */
@@ -40,6 +41,7 @@ import { followTalk, NO_TALK } from "./talk.js";
  *   waiting: readonly Waiting[],
  *   shots: readonly Shot[],
  *   refusal: Refusal | null,
+ *   failed: readonly Failed[],
  *   people: readonly import("./protocol.js").Person[],
  *   slots: readonly import("./protocol.js").Slot[],
  *   qualities: readonly import("./protocol.js").PersonQuality[],
@@ -78,8 +80,14 @@ import { followTalk, NO_TALK } from "./talk.js";
  *   | {type: "clock", offset_ms: number}
  *   | {type: "upload", sha256: string, progress: import("./upload_plan.js").Progress | null}
  *   | {type: "volatile"}
- *   | {type: "refusal_seen"}} Event
+ *   | {type: "refusal_seen"}
+ *   | {type: "kept", failed: readonly Failed[]}
+ *   | {type: "dropped", id: string}} Event
+ *   kept: of an earlier life of the page; dropped: the person wants it no more, or says it anew
  */
+
+/** What a person has said, and will want to keep even if the service did not take it. */
+const SAID = ["text", "phrase", "attach", "share_place"];
 
 /** @type {State} */
 export const INITIAL = Object.freeze({
@@ -92,6 +100,7 @@ export const INITIAL = Object.freeze({
   waiting: [],
   shots: [],
   refusal: null,
+  failed: [],
   people: [],
   slots: [],
   qualities: [],
@@ -193,6 +202,10 @@ export function reduce(state, event) {
       return { ...state, durable: false };
     case "refusal_seen":
       return { ...state, refusal: null };
+    case "kept":
+      return { ...state, failed: [...event.failed, ...state.failed] };
+    case "dropped":
+      return { ...state, failed: state.failed.filter(({ id }) => id !== event.id) };
   }
 }
 
@@ -228,7 +241,15 @@ function receive(state, message, at) {
         ...state,
         waiting: state.waiting.filter((waiting) => waiting.id !== message.id),
         shots: state.shots.filter((shot) => shot.id !== message.id),
-        refusal: { code: message.code, message: message.message, command },
+        // A mark is nothing that the person did: they are not told of it.
+        refusal:
+          command?.kind === "mark"
+            ? state.refusal
+            : { code: message.code, message: message.message, command },
+        failed:
+          command && SAID.includes(command.kind)
+            ? [...state.failed, { id: message.id, command, code: message.code, message: message.message }]
+            : state.failed,
         // Refused at the door: asking again by itself would only be refused again.
         wants_call: command?.kind === "join" || command?.kind === "consent" ? false : state.wants_call,
       };

@@ -4,12 +4,12 @@
  *
  *     taken ── ack of its command ──► POST ──► PATCH … PATCH ──► settling ── entry stored or refused ──► forgotten
  *       │                              ▲ │           │              │
- *       └── nack ──► forgotten         │ └─ refused: failed         └── no entry comes: POST again
+ *       └── nack ──► left alone        │ └─ refused: failed         └── no entry comes: POST again
  *                                      └── back-off, then HEAD or POST: no network, 5xx, broken pieces
  *
  * Bytes follow in the order of their commands, two at a time. What the server refuses for good, or what does not
  * get on after many tries, has failed and says why; the bytes stay on the device, and a later life of the page
- * tries again.
+ * tries again. A refused command leaves its bytes to the person, who may give them again.
  */
 
 import { Backoff } from "./backoff.js";
@@ -107,7 +107,10 @@ export class UploadPlan {
           { kind: "announced", sha256, number: announced },
           ...this.#announce(sha256, job, announced, now),
         );
-      } else if (job.announced === null && job.commands.size === 0) outputs.push(...this.#forget(sha256));
+      } else if (job.announced === null && job.commands.size === 0) {
+        this.#jobs.delete(sha256);
+        outputs.push({ kind: "progress", sha256, progress: null });
+      }
     }
     return outputs;
   }

@@ -30,6 +30,7 @@ const en = {
   waybill: "Waybill",
   lobby_title_customer: "Your courier wants to show you the parcel",
   lobby_title_courier: "Show the parcel to the customer",
+  lobby_title_guest: "They want to show you the parcel",
   lobby_title_again: "The call goes on. You can come back to it.",
   consent:
     "I agree that the others in this call see and hear me, and that sound and picture of the whole call, the photos taken in it and everything written are recorded, sealed and kept as evidence.",
@@ -43,6 +44,7 @@ const en = {
   here_now: (/** @type {string} */ names) => `Waiting for you: ${names}`,
   here_nobody_customer: "The courier is not here yet. You can start all the same.",
   here_nobody_courier: "The customer is not here yet. You can start all the same.",
+  here_nobody_guest: "Nobody else is here yet. You can start all the same.",
   own_preview: "Your picture",
   own_preview_asking: "Please allow the camera and the microphone.",
   microphone_moves: "Microphone",
@@ -87,6 +89,7 @@ const en = {
   },
   alone_customer: "Waiting for the courier…",
   alone_courier: "Waiting for the customer…",
+  alone_guest: "Waiting for the others…",
   their_connection_silent: (/** @type {string} */ name) => `${name} has no signal. Coming back…`,
   their_picture_off: (/** @type {string} */ name) => `${name}: picture is off`,
   tap_for_sound: "Tap for sound",
@@ -579,6 +582,7 @@ const zh = {
   waybill: "运单",
   lobby_title_customer: "快递员请您视频查看包裹",
   lobby_title_courier: "视频向客户展示包裹",
+  lobby_title_guest: "请您视频协助查看包裹",
   lobby_title_again: "通话还在进行，您可以随时回来。",
   consent:
     "我同意：通话中的其他人可以看到我的画面、听到我的声音；本次通话全程录音录像，录音录像、通话中拍下的照片和写下的文字将被封存，作为证据保存。",
@@ -592,6 +596,7 @@ const zh = {
   here_now: (names) => `${names}正在等您`,
   here_nobody_customer: "快递员还没到，您可以先开始。",
   here_nobody_courier: "客户还没到，您可以先开始。",
+  here_nobody_guest: "其他人还没到，您可以先开始。",
   own_preview: "您的画面",
   own_preview_asking: "请允许使用摄像头和麦克风",
   microphone_moves: "麦克风",
@@ -630,6 +635,7 @@ const zh = {
   },
   alone_customer: "等待快递员加入…",
   alone_courier: "等待客户加入…",
+  alone_guest: "正在等待其他人…",
   their_connection_silent: (name) => `${name}信号中断，正在恢复…`,
   their_picture_off: (name) => `${name}的画面已关闭`,
   tap_for_sound: "点击打开声音",
@@ -1054,19 +1060,79 @@ export function languageIn(words) {
   return words === WORDS.zh ? "zh" : "en";
 }
 
-/** Hours, minutes and seconds of this place. @param {string | number} time */
-export function clockTime(time) {
-  const date = new Date(time);
-  if (Number.isNaN(date.getTime())) return "";
-  return [date.getHours(), date.getMinutes(), date.getSeconds()].map(twoDigits).join(":");
+/** The time zone that times are shown in where nothing else is said; undefined: the device's own. @type {string | undefined} */
+let zone;
+
+/** From now on times are those at the case. @param {string | undefined} time_zone IANA's name */
+export function showTimesIn(time_zone) {
+  zone = time_zone;
 }
 
-/** Date and time with milliseconds, of this place. @param {string} time */
-export function fullTime(time) {
+/**
+ * Hours, minutes and seconds; at the case, or of a time zone by its IANA name.
+ * @param {string | number} time
+ * @param {string} [time_zone]
+ */
+export function clockTime(time, time_zone = zone) {
+  const { hour, minute, second } = partsOf(time, time_zone);
+  return hour === undefined ? "" : `${hour}:${minute}:${second}`;
+}
+
+/** Hours and minutes at the case. @param {string | number} time */
+export function shortTime(time) {
+  return clockTime(time).slice(0, 5);
+}
+
+/** The day at the case. @param {string | number} time @returns {string} 2026-11-22 */
+export function dayOf(time) {
+  const { year, month, day } = partsOf(time, zone);
+  return year === undefined ? "" : `${year}-${month}-${day}`;
+}
+
+/** The day at the case as people say it. @param {string | number} time @param {Language} language */
+export function dayName(time, language) {
+  const how = formatOf(zone).resolvedOptions();
+  return new Intl.DateTimeFormat(language === "zh" ? "zh-CN" : "en-GB", {
+    timeZone: how.timeZone,
+    weekday: "long",
+    month: "long",
+    day: "numeric",
+  }).format(new Date(time));
+}
+
+/** Date and time with milliseconds, at the case or of a time zone. @param {string} time @param {string} [time_zone] */
+export function fullTime(time, time_zone = zone) {
+  const { year, month, day, hour } = partsOf(time, time_zone);
+  if (hour === undefined) return "";
+  const milliseconds = String(new Date(time).getMilliseconds()).padStart(3, "0");
+  return `${year}-${month}-${day} ${clockTime(time, time_zone)}.${milliseconds}`;
+}
+
+/** @type {Map<string | undefined, Intl.DateTimeFormat>} made once: each costs as much as drawing a row */
+const formats = new Map();
+
+/** @param {string | number} time @param {string | undefined} time_zone @returns {Partial<Record<string, string>>} */
+function partsOf(time, time_zone) {
   const date = new Date(time);
-  if (Number.isNaN(date.getTime())) return "";
-  const day = [date.getFullYear(), twoDigits(date.getMonth() + 1), twoDigits(date.getDate())].join("-");
-  return `${day} ${clockTime(time)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  if (Number.isNaN(date.getTime())) return {};
+  let format = formats.get(time_zone);
+  if (!format) {
+    format = formatOf(time_zone);
+    formats.set(time_zone, format);
+  }
+  return Object.fromEntries(format.formatToParts(date).map(({ type, value }) => [type, value]));
+}
+
+/** @param {string | undefined} time_zone */
+function formatOf(time_zone) {
+  /** @type {Intl.DateTimeFormatOptions} */
+  const how = { year: "numeric", month: "2-digit", day: "2-digit" };
+  Object.assign(how, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+  try {
+    return new Intl.DateTimeFormat("en-GB", time_zone === undefined ? how : { ...how, timeZone: time_zone });
+  } catch {
+    return new Intl.DateTimeFormat("en-GB", how); // a zone that this browser does not know
+  }
 }
 
 /** @param {number} seconds since the call began */

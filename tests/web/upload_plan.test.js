@@ -68,13 +68,15 @@ test("nothing is asked for while there is no conversation", () => {
   assert.deepEqual(requests(uploads.handleOnline(1)), ["post a  0+0"]);
 });
 
-test("a refused command takes its bytes along, unless another command names them", () => {
+test("the bytes of a refused command go nowhere, and stay here to be given again", () => {
   const uploads = plan();
   uploads.handleTaken("k1", [{ sha256: "a", size_bytes: 5 }]);
   uploads.handleTaken("k2", [{ sha256: "a", size_bytes: 5 }]);
   const refused = /** @type {const} */ ({ accepted: false, number: null });
   assert.deepEqual(uploads.handleAnswered({ id: "k1", ...refused }, 0), []);
-  assert.equal(uploads.handleAnswered({ id: "k2", ...refused }, 0)[0]?.kind, "forget");
+  assert.deepEqual(uploads.handleAnswered({ id: "k2", ...refused }, 0), [
+    { kind: "progress", sha256: "a", progress: null },
+  ]);
 });
 
 test("a break is followed by a look at how far it came, and by the rest", () => {
