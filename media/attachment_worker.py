@@ -55,8 +55,8 @@ SAMPLE_RATE = 48_000
 VOICE_BITRATE_BPS = 64_000  # AAC-LC of one channel: speech without audible loss
 BAR_SAMPLES = 120  # 2.5 ms: a note of a sixth of a second still has 64 bars
 WAVEFORM_BARS = 64
-# Windows of 250 ms, evened over 11 of them, beginning and end alike; what would have to be more than ten times
-# louder is noise.
+# Windows of 250 ms, evened over 11 of them, beginning and end alike; what would have to be more than ten
+# times louder is noise.
 EVENING = "framelen=250:gausssize=11:peak=0.9:maxgain=10:altboundary=1"
 DEMUXERS = {WEBM_SOUND: "matroska", MP4_SOUND: "mov", OGG_SOUND: "ogg"}
 CODECS = frozenset({"opus", "aac", "vorbis"})

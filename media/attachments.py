@@ -1,6 +1,6 @@
 """Looks at what people attach in worker processes: the driver beside `attachment_worker.py`.
 
-    look(data, medium) ── two at a time ── pipe ──> worker, one a file ── pipe ──> facts, what is shown
+    look(data, medium) ── pipe ──> worker, one a file ── pipe ──> facts, what is shown
 
 Nothing that strangers sent is decoded in this process.
 """
@@ -15,7 +15,6 @@ from media.attachment_protocol import ANSWER, SEEN, AttachmentFacts, parse_facts
 from media.errors import AttachmentRefused
 
 LOOK_TIMEOUT_S = 180.0  # the worker's own bound is 120 s of CPU, and the machine may have other work
-MAX_AT_ONCE = 2  # each may take 1.5 GiB for the moment
 MAX_SHOWN_BYTES = 64 << 20  # as much as the worker may write
 
 
@@ -25,32 +24,24 @@ class Looked:
     shown: bytes
 
 
-class AttachmentLooker:
-    """Looks at some files at a time; the others wait."""
-
-    def __init__(self, *, timeout_s: float = LOOK_TIMEOUT_S) -> None:
-        self._timeout_s = timeout_s
-        self._turns = asyncio.Semaphore(MAX_AT_ONCE)
-
-    async def look(self, data: bytes, medium: str) -> Looked:
-        """What the bytes of a photo or a voice note are. Raises AttachmentRefused, whose code says why; after
-        `crashed` and `timeout` a second look may go well.
-        """
-        async with self._turns:
-            worker = await asyncio.create_subprocess_exec(
-                sys.executable, "-m", "media.attachment_worker", medium, stdin=PIPE, stdout=PIPE
-            )
-            try:
-                async with asyncio.timeout(self._timeout_s):
-                    return await _ask(worker, data)
-            except TimeoutError:
-                raise AttachmentRefused("timeout", "looking at the file takes too long") from None
-            except (asyncio.IncompleteReadError, ConnectionError):
-                raise AttachmentRefused("crashed", "the file cannot be read") from None
-            finally:
-                with contextlib.suppress(ProcessLookupError):
-                    worker.kill()  # it holds nothing that could be lost
-                await worker.wait()
+async def look(data: bytes, medium: str, *, timeout_s: float = LOOK_TIMEOUT_S) -> Looked:
+    """What the bytes of a photo or a voice note are. Raises AttachmentRefused, whose code says why; after
+    `crashed` and `timeout` a second look may go well.
+    """
+    worker = await asyncio.create_subprocess_exec(
+        sys.executable, "-m", "media.attachment_worker", medium, stdin=PIPE, stdout=PIPE
+    )
+    try:
+        async with asyncio.timeout(timeout_s):
+            return await _ask(worker, data)
+    except TimeoutError:
+        raise AttachmentRefused("timeout", "looking at the file takes too long") from None
+    except (asyncio.IncompleteReadError, ConnectionError):
+        raise AttachmentRefused("crashed", "the file cannot be read") from None
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            worker.kill()  # it holds nothing that could be lost
+        await worker.wait()
 
 
 async def _ask(worker: Process, data: bytes) -> Looked:
