@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from server.store import sealed_file
 from server.store.errors import CorruptBlob, IllegalAppend, UnknownCaseKey
 from server.store.log import LogStore
 from server.store.uploads import PIECE_BYTES, Upload, UploadKey, UploadStore
@@ -132,7 +131,7 @@ async def test_the_offset_moves_only_when_the_disk_has_it(
         raise OSError(28, "No space left on device")
 
     with monkeypatch.context() as patched:
-        patched.setattr(sealed_file.os, "fsync", refuse)
+        patched.setattr(os, "fsync", refuse)
         with pytest.raises(OSError):
             await store.append(upload, b" and on")
     assert upload.offset_bytes == 5 and await store.read(upload) == b"begin"
