@@ -18,7 +18,19 @@ from server.calls import Calls
 from server.cases import Cases
 from server.custody import Custody
 from server.deadlines import Deadlines
-from server.http import exceptions, health, integrator, media, openapi, pages, playback, wording
+from server.http import blobs as stored_blobs
+from server.http import (
+    exceptions,
+    health,
+    integrator,
+    media,
+    openapi,
+    pages,
+    playback,
+    search,
+    uploads,
+    wording,
+)
 from server.http import log as public_log
 from server.http.errors import answer_errors
 from server.http.operations import MAX_BODY_BYTES, mount
@@ -28,13 +40,16 @@ from server.orders import Orders
 from server.playbacks import Playbacks
 from server.principals import Principals
 from server.recordings import Recordings
+from server.search import Search
 from server.service import Service
 from server.settings import Settings
 from server.store.blobs import BlobStore
 from server.store.derived import DerivedStore
 from server.store.keys import load_or_create_secret
 from server.store.log import LogStore
+from server.store.uploads import UploadStore
 from server.tokens import Tokens
+from server.uploads import Uploads
 from server.wordings import read_wording
 
 DRAIN_S = 5.0  # what is being written when the service is told to stop has this long
@@ -75,9 +90,23 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         deadlines = Deadlines(log=log, cases=cases, new_id=new_id, utc_now=utc_now)
         deadlines.start()
         parts.push_async_callback(deadlines.close)
+        finder = Search(log=log, cases=cases)
+        finder.start()
+        parts.push_async_callback(finder.close)
         playbacks = Playbacks(
             log=log, blobs=blobs, derived=derived, recordings=recordings, background=background
         )
+        uploading = Uploads(
+            store=await UploadStore.prepare(settings.data_dir, log.keys, utc_now=utc_now),
+            blobs=blobs,
+            log=log,
+            cases=cases,
+            background=background,
+            utc_now=utc_now,
+            new_id=new_id,
+        )
+        parts.push_async_callback(uploading.close)
+        uploading.start()
         principals = Principals(
             api_key=settings.api_key, tokens=tokens, cases=cases, new_id=new_id, utc_now=utc_now
         )
@@ -95,7 +124,9 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             recordings=recordings,
             playbacks=playbacks,
             deadlines=deadlines,
+            search=finder,
             custody=Custody(cases=cases),
+            uploads=uploading,
             orders=orders,
             background=background,
             principals=principals,
@@ -109,14 +140,18 @@ def make_app(service: Service, sockets: Sockets) -> web.Application:
     app = web.Application(middlewares=[answer_errors], client_max_size=MAX_BODY_BYTES)
     operations = (
         *integrator.OPERATIONS,
+        *stored_blobs.OPERATIONS,
+        *uploads.OPERATIONS,
         *media.OPERATIONS,
         *playback.OPERATIONS,
         *exceptions.OPERATIONS,
         *public_log.OPERATIONS,
+        *search.OPERATIONS,
         *wording.OPERATIONS,
         *sockets.operations(),
         *health.operations(service, sockets),
     )
+    app.on_response_prepare.append(uploads.tell_version)
     mount(app, service, (*operations, openapi.operation_for(operations)))
     pages.mount(app)
 

@@ -14,9 +14,11 @@ from server.orders import Orders
 from server.playbacks import Playbacks
 from server.principals import Principals
 from server.recordings import Recordings
+from server.search import Search
 from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
+from server.uploads import Uploads
 from signaling.wording import Wording
 
 
@@ -37,7 +39,9 @@ class Service:
     recordings: Recordings
     playbacks: Playbacks
     deadlines: Deadlines
+    search: Search
     custody: Custody
+    uploads: Uploads
     orders: Orders
     background: Background
     principals: Principals

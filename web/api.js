@@ -121,11 +121,6 @@ export class Api {
     return this.#json(`/api/cases/${case_id}/search?${searchOf(words, before)}`);
   }
 
-  /** What can be said at the desk. @returns {Promise<import("./desk_wording.js").Wording>} */
-  async deskWording() {
-    return this.#json("/api/wording");
-  }
-
   /** @param {string} case_id @returns {Promise<{url: string, pdf_url: string, number: number}>} */
   async voucherOf(case_id) {
     return this.#json(`/api/cases/${case_id}/voucher`);
@@ -191,11 +186,12 @@ export class Api {
    * RFC 9725: one offer, one answer.
    * @param {string} case_id
    * @param {string} sdp
+   * @param {Record<string, string>} conditions headers that spare the connection of another device
    */
-  async postOffer(case_id, sdp) {
+  async postOffer(case_id, sdp, conditions) {
     const response = await this.#request(`/api/cases/${case_id}/media`, {
       method: "POST",
-      headers: { "Content-Type": "application/sdp" },
+      headers: { "Content-Type": "application/sdp", ...conditions },
       body: sdp,
     });
     if (response.status !== 201) return { status: response.status, answer: null, location: null, relays: [] };

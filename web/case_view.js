@@ -5,12 +5,11 @@ import { AttachmentFacts } from "./attachment_facts.js";
 import { BringIn } from "./bring_in.js";
 import { Participation } from "./call.js";
 import { DeliveryFacts } from "./delivery_facts.js";
-import { phrasesOf } from "./desk_wording.js";
 import { h, icon, keyed, set, show, text } from "./dom.js";
 import { entryHash } from "./evidence.js";
 import { Facts } from "./facts.js";
 import { Lightbox } from "./lightbox.js";
-import { FILTERS, isPiece, lineBefore, linesOf, newestToMark } from "./log_lines.js";
+import { FILTERS, isPiece, lineBefore, linesOf } from "./log_lines.js";
 import { LogSearch } from "./log_search.js";
 import { may } from "./may.js";
 import { OrderCards } from "./order_cards.js";
@@ -22,11 +21,11 @@ import { momentOf, piecesOf, spanOf } from "./recordings.js";
 import { duration, foldedSentence, nameOf, sentenceOf } from "./sentences.js";
 import { Stage } from "./stage.js";
 import { callSeconds, connection, inCall, others, recording } from "./state.js";
-import { marksOf } from "./talk.js";
+import { MarkTeller } from "./talk_marks.js";
 import { markTap } from "./timings.js";
-import { say } from "./translations.js";
 import { WindowedList } from "./windowed_list.js";
-import { callClock, clockTime } from "./words.js";
+import { wordOf } from "./wording.js";
+import { callClock, clockTime, showTimesIn } from "./words.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./protocol.js").Entry} Entry */
@@ -34,7 +33,6 @@ import { callClock, clockTime } from "./words.js";
 const ROW_PX = 32;
 const REFUSAL_SHOWN_MS = 6000;
 const MAX_TEXT_CHARACTERS = 2000; // PROTOCOL.md
-const MARK_AFTER_MS = 1500; // one receipt for all that is read in one go
 
 export class CaseView {
   #page;
@@ -76,15 +74,15 @@ export class CaseView {
   #marking;
   /** The entry to choose, and the order to show, as soon as they are here. @type {number | null} */
   #wanted = null;
-  /** @type {import("./desk_wording.js").Wording | null} */
-  #wording = null;
+  #marks = new MarkTeller();
+  #wording;
   #voucher_failed = false;
   #onTitle;
 
   /**
    * @param {{
    *   case_id: string, token: string, actor_id: string, page: import("./language.js").PageLanguage,
-   *   wording: Promise<import("./desk_wording.js").Wording | null>, desk: import("./api.js").Api | null,
+   *   wording: import("./wording.js").WordingSource, desk: import("./api.js").Api | null,
    *   onTitle: (title: string) => void,
    * }} options desk: the desk's own way to the service, if this page has one
    */
@@ -92,10 +90,7 @@ export class CaseView {
     this.case_id = case_id;
     this.#page = page;
     this.#onTitle = onTitle;
-    wording.then((known) => {
-      this.#wording = known;
-      this.update();
-    });
+    this.#wording = wording;
     this.#stage = new Stage({ onTarget: () => this.update(), roomy: true });
     this.#participation = new Participation({
       case_id,
@@ -312,7 +307,7 @@ export class CaseView {
       this.#bring.element,
       this.#lightbox.element,
     );
-    this.#log.element.addEventListener("scroll", () => this.#markLater(), { passive: true });
+    this.#log.element.addEventListener("scroll", () => this.#mark(), { passive: true });
     this.#participation.session.watch((state, before) => this.#follow(state, before));
   }
 
@@ -327,7 +322,7 @@ export class CaseView {
     this.#ticking = setInterval(() => {
       const { state } = this.#participation;
       this.#updateClock();
-      this.#orders.update(state, this.#wording, Date.now() + state.offset_ms);
+      this.#orders.update(state, this.#wording.current, Date.now() + state.offset_ms);
     }, 1000);
     this.update();
   }
@@ -409,6 +404,7 @@ export class CaseView {
     const { desk } = words;
     const orders = ORDERS_WORDS[this.#page.language];
     const { state } = this.#participation;
+    showTimesIn(state.case?.time_zone);
     const role = state.you?.role;
     const is_dispatch = role === "dispatch";
     const title = is_dispatch ? orders.title_dispatch : desk.title;
@@ -468,8 +464,8 @@ export class CaseView {
     set(this.#stage.element, "data-count", others(state).length + (state.has_video ? 1 : 0));
     this.#updateShutters(state);
     if (may("record_playback", role)) this.#updateCalls(state);
-    this.#orders.update(state, this.#wording, Date.now() + state.offset_ms);
-    this.#delivery.update(state, this.#wording);
+    this.#orders.update(state, this.#wording.current, Date.now() + state.offset_ms);
+    this.#delivery.update(state, this.#wording.current);
     this.#player.update(state, words);
     this.#sources.update(this.#player.sources, (source) => this.#pieceNow(source.key), words);
 
@@ -530,37 +526,29 @@ export class CaseView {
     if (state.wants_call && !before.wants_call) this.#player.close();
     this.update();
     this.#showWanted();
-    if (state.entries.length > before.entries.length) this.#markLater();
+    this.#mark();
   }
 
-  /** Others are told up to where this desk has the log and has looked at it, once for all that came together. */
-  #markLater() {
-    this.#marking ??= setTimeout(() => {
-      this.#marking = undefined;
-      this.#mark();
-    }, MARK_AFTER_MS);
-  }
-
+  /** Others are told up to where this desk has the log, and has looked at it. */
   #mark() {
     const { state, session } = this.#participation;
-    if (state.socket !== "live" || !state.synced || !state.you) return;
-    const before = marksOf(state.talk, state.you.actor_id);
-    const shown = document.visibilityState === "visible" ? Number(this.#log.lastShown() ?? 0) : 0;
-    const delivered = Math.max(before.delivered, newestToMark(state, state.entries.length));
-    const read = Math.max(before.read, newestToMark(state, shown));
-    if (delivered > before.delivered || read > before.read)
-      session.command({ kind: "mark", delivered, read });
+    if (document.visibilityState === "visible") this.#marks.handleSeen(Number(this.#log.lastShown() ?? 0));
+    const mark = this.#marks.handle(state, performance.now() / 1000);
+    if (mark) session.command(mark);
+    clearTimeout(this.#marking);
+    const wait_s = this.#marks.nextDeadline - performance.now() / 1000;
+    if (wait_s < Infinity) this.#marking = setTimeout(() => this.#mark(), Math.max(0, wait_s) * 1000 + 5);
   }
 
   /** @param {State} state */
   #updatePhrases(state) {
     const role = state.you?.role;
-    const known = this.#wording && role ? phrasesOf(this.#wording, role) : [];
+    const known = (role && this.#wording.current?.rules.phrases[role]) ?? [];
     show(this.phrases, known.length > 0 && state.case?.state !== "ended");
     set(this.phrases, "aria-label", ORDERS_WORDS[this.#page.language].phrases);
     keyed(
       this.phrases,
-      known.map(({ code }) => code),
+      known,
       (phrase) =>
         h("button", {
           class: "phrase",
@@ -569,8 +557,7 @@ export class CaseView {
           "data-phrase": phrase,
           on: { click: () => this.#participation.session.command({ kind: "phrase", phrase }) },
         }),
-      (item, code) =>
-        text(item, say(known.find((one) => one.code === code)?.label ?? {}, [this.#page.language])),
+      (item, code) => text(item, wordOf(this.#wording.current, `phrase.${code}`, this.#page.language)),
     );
   }
 

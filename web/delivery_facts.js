@@ -1,19 +1,19 @@
 // @ts-check
 /** How the parcel stands, for the desk: what holds, what the customer has answered or wants changed, the hand-over. */
 
-import { noticesOf } from "./desk_wording.js";
 import { h, keyed, set, show, text } from "./dom.js";
 import { may } from "./may.js";
 import { ORDERS_WORDS } from "./orders_words.js";
 import { nameOf } from "./sentences.js";
 import { say } from "./translations.js";
+import { announceable, wordOf } from "./wording.js";
 import { clockTime, fullTime } from "./words.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./protocol.js").Command} Command */
 /** @typedef {import("./protocol.js").ChangeOf} ChangeOf */
 /** @typedef {import("./orders_words.js").OrdersWords} OrdersWords */
-/** @typedef {import("./desk_wording.js").Wording} Wording */
+/** @typedef {import("./wording.js").Wording} Wording */
 
 const CHANGES = /** @type {const} */ (["address", "time", "person"]);
 
@@ -88,7 +88,7 @@ export class DeliveryFacts {
     const rows = this.#rows(state, words);
     const open = state.case?.state !== "ended";
     const role = state.you?.role;
-    const notices = wording && role ? noticesOf(wording, role) : [];
+    const notices = role ? announceable(wording, role) : [];
     const announces = open && may("announce", role) && notices.length > 0;
     const changes = CHANGES.filter((what) => parcel.changes[what]);
     show(this.element, rows.length > 0 || changes.length > 0 || announces);
@@ -142,7 +142,7 @@ export class DeliveryFacts {
     text(this.cancel, all.desk.cancel);
     keyed(
       this.notices,
-      notices.map(({ code }) => code),
+      notices,
       (code) =>
         h("button", {
           class: "button announce",
@@ -151,10 +151,7 @@ export class DeliveryFacts {
           "data-notice": code,
           on: { click: () => this.#announce(code) },
         }),
-      (button, code) => {
-        const notice = notices.find((one) => one.code === code);
-        text(button, say(notice?.label ?? {}, [language]));
-      },
+      (button, code) => text(button, wordOf(wording, `notice.${code}`, language)),
     );
   }
 

@@ -9,7 +9,6 @@
  */
 
 import { Api, ApiError } from "./api.js";
-import { Backoff } from "./backoff.js";
 import { CaseView } from "./case_view.js";
 import { allowChime, chime } from "./chime.js";
 import { DeskFeed } from "./desk_feed.js";
@@ -20,6 +19,7 @@ import { OrderList } from "./order_list.js";
 import { countToRule, followFeed, inOrder, keyOf, NO_QUEUE, newcomers, nextOrder } from "./orders.js";
 import { ORDERS_WORDS } from "./orders_words.js";
 import { linkOfPage, readToken, remember, remembered } from "./token.js";
+import { WordingSource } from "./wording.js";
 import { clockTime } from "./words.js";
 
 /** @typedef {import("./api.js").CaseRow} CaseRow */
@@ -96,7 +96,7 @@ let looked_at = null;
 let offset_ms = 0;
 let title = "";
 if (desk) desk.onClock = (ahead_ms) => (offset_ms = ahead_ms);
-const wording = loadWording();
+const wording = new WordingSource(() => view?.update());
 
 /** @param {CaseRow} row @returns {"live" | "open" | "ended"} */
 function stateOf(row) {
@@ -358,19 +358,6 @@ async function poll() {
     update();
   }
   setTimeout(poll, POLL_EVERY_MS);
-}
-
-/** What can be said and decided: asked for until it is here. */
-async function loadWording() {
-  const backoff = new Backoff(Math.random);
-  for (;;) {
-    try {
-      return await new Api(link?.token ?? "").deskWording();
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error;
-    }
-    await new Promise((done) => setTimeout(done, backoff.next() * 1000));
-  }
 }
 
 /** @param {number} step */

@@ -79,19 +79,3 @@ export function custodyOf({ entries }) {
 export function lineBefore(lines, number) {
   return lines.findLast((line) => Number(line) <= number) ?? null;
 }
-
-const UNREAD = Object.freeze([...CUSTODY, "segment_sealed", "segment_lost", "receipt"]);
-
-/**
- * The newest entry up to `last` that it is worth telling others that somebody has: entries about entries are not, or two
- * pages would tell each other of their receipts for ever.
- * @param {Pick<State, "entries">} state
- * @param {number} last
- */
-export function newestToMark({ entries }, last) {
-  for (let number = Math.min(last, entries.length); number > 0; number -= 1) {
-    const kind = entries[number - 1]?.envelope.kind ?? "";
-    if (!UNREAD.includes(kind)) return number;
-  }
-  return 0;
-}

@@ -1,7 +1,6 @@
 // @ts-check
 /** The work orders of the open case: take one, decide it, close it. */
 
-import { decisionsOf } from "./desk_wording.js";
 import { h, keyed, set, show, text } from "./dom.js";
 import { may } from "./may.js";
 import { isToRule, timeLeft } from "./orders.js";
@@ -9,6 +8,7 @@ import { ORDERS_WORDS } from "./orders_words.js";
 import { placeLink } from "./place_link.js";
 import { nameOf } from "./sentences.js";
 import { say } from "./translations.js";
+import { wordOf } from "./wording.js";
 import { clockTime } from "./words.js";
 
 /** @typedef {import("./parcel.js").Order} Order */
@@ -41,7 +41,7 @@ export class OrderCards {
   #wrong = new Map();
   /** @type {State | null} */
   #state = null;
-  /** @type {import("./desk_wording.js").Wording | null} */
+  /** @type {import("./wording.js").Wording | null} */
   #wording = null;
 
   /**
@@ -75,7 +75,7 @@ export class OrderCards {
     return true;
   }
 
-  /** @param {State} state @param {import("./desk_wording.js").Wording | null} wording @param {number} at */
+  /** @param {State} state @param {import("./wording.js").Wording | null} wording @param {number} at */
   update(state, wording, at) {
     this.#state = state;
     this.#wording = wording;
@@ -250,12 +250,9 @@ export class OrderCards {
 
   /** @param {HTMLElement} parent @param {number} number @param {boolean} busy */
   #drawDecisions(parent, number, busy) {
-    const decisions = new Map(
-      (this.#wording ? decisionsOf(this.#wording) : []).map((one) => [one.code, one]),
-    );
     keyed(
       parent,
-      [...decisions.keys()],
+      Object.keys(this.#wording?.rules.decisions ?? {}),
       (code) =>
         h("button", {
           class: "button order-act",
@@ -266,7 +263,7 @@ export class OrderCards {
         }),
       (button, code) => {
         button.disabled = busy;
-        text(button, say(decisions.get(code)?.label ?? {}, [this.#page.language]));
+        text(button, wordOf(this.#wording, `decision.${code}`, this.#page.language));
       },
     );
   }
@@ -293,9 +290,9 @@ export class OrderCards {
 
   /** @param {number} number @param {string} decision */
   #decide(number, decision) {
-    const word = this.#wording && decisionsOf(this.#wording).find(({ code }) => code === decision);
+    const rule = this.#wording?.rules.decisions[decision];
     const { field, remark } = this.#remarkOf(number);
-    if (word?.wants_remark && remark === "") return this.#miss(number, "remark_wanted", field);
+    if (rule?.wants_remark && remark === "") return this.#miss(number, "remark_wanted", field);
     if (field) field.value = "";
     this.#give(number, { kind: "decide_exception", number, decision, ...(remark !== "" && { remark }) });
   }

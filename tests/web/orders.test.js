@@ -4,9 +4,8 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { announcedBy, endingOf } from "../../web/attachment_facts.js";
-import { decisionsOf, noticesOf, phrasesOf } from "../../web/desk_wording.js";
 import { EventParser } from "../../web/event_parser.js";
-import { FILTERS, linesOf, newestToMark } from "../../web/log_lines.js";
+import { FILTERS, linesOf } from "../../web/log_lines.js";
 import { may } from "../../web/may.js";
 import { stepsOf } from "../../web/order_cards.js";
 import {
@@ -192,12 +191,6 @@ test("every filter has a name in both languages", () => {
   }
 });
 
-test("receipts and custody are not worth a receipt, or two desks would answer each other for ever", () => {
-  assert.equal(newestToMark(LOG, 11), 10);
-  assert.equal(newestToMark(LOG, 5), 4);
-  assert.equal(newestToMark({ entries: [entry(1, "receipt")] }, 1), 0);
-});
-
 test("what was stored is found by the entry that announced it, and by the one that stored it", () => {
   const [announced] = announcedBy(LOG.entries[2], LOG.entries);
   assert.equal(announced?.entry.envelope.number, 3);
@@ -205,29 +198,6 @@ test("what was stored is found by the entry that announced it, and by the one th
   assert.deepEqual(announcedBy(LOG.entries[1], LOG.entries), []);
   assert.deepEqual(announcedBy(null, []), []);
   assert.deepEqual([endingOf("image/jpeg"), endingOf("x/y")], ["jpg", "bin"]);
-});
-
-test("decisions, notices and phrases come from the service's wording, in its order", () => {
-  const wording = {
-    rules: {
-      notices: { delayed_hour: { senders: ["dispatch"] }, arrived: { senders: ["courier"] } },
-      decisions: { go_on: { wants_remark: true }, call_first: {} },
-      phrases: { qa: ["closer"] },
-    },
-    texts: { en: { "decision.go_on": "Go on", "phrase.closer": "Closer" }, zh: { "decision.go_on": "继续" } },
-  };
-  assert.deepEqual(decisionsOf(wording)[0], {
-    code: "go_on",
-    label: { en: "Go on", zh: "继续" },
-    wants_remark: true,
-  });
-  assert.deepEqual(
-    noticesOf(wording, "dispatch").map(({ code }) => code),
-    ["delayed_hour"],
-  );
-  assert.deepEqual(noticesOf(wording, "qa"), []);
-  assert.equal(phrasesOf(wording, "qa")[0]?.label.en, "Closer");
-  assert.deepEqual(phrasesOf(wording, "guest"), []);
 });
 
 test("times are told in the case's own zone", () => {
