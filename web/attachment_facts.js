@@ -109,7 +109,7 @@ export class AttachmentFacts {
       media,
       h("figcaption", { class: "quiet" }),
       h("dl", { class: "facts-list" }, hash("claimed"), hash("original"), hash("shown")),
-      h("button", { class: "button", type: "button", testid: "attachment-original" }),
+      h("button", { class: "button", type: "button", testid: "attachment-save" }),
     );
   }
 

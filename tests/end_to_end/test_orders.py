@@ -13,7 +13,9 @@ from playwright.async_api import Playwright
 from tests.conftest import Caller
 from tests.end_to_end import axe
 from tests.end_to_end.people import DESK, PHONE, Somebody, chromium, open_page, until
+from tests.media.attachment_files import photo, voice
 from tests.server.test_socket import greet, say, up_to
+from tests.server.test_uploads import Person
 
 ZOOMED = {"width": 640, "height": 400}  # a desk of 1280 × 800 at 200 %
 
@@ -239,6 +241,122 @@ async def test_a_neighbour_is_let_in_by_a_link_that_is_shown_once(
         assert "/qa#" in await qa.by("bring-url").input_value()
     links = (await caller.service.cases.get(case_id)).state.links.values()
     assert [(link.role, link.name) for link in links][1:] == [("guest", "Mr Zhang"), ("qa", "night shift")]
+
+
+async def test_words_are_found_across_cases_and_in_one_and_open_their_entry(
+    caller: Caller, playwright: Playwright
+) -> None:
+    cases = [await caller.open_case(waybill=f"SF100000000{place}") for place in range(3)]
+    numbers = []
+    for case_id in cases:
+        customer = await arrive(caller, case_id, "customer", "Wang")
+        await say(customer, "t1", kind="text", text="包裹的角湿了，a wet corner")
+        await say(customer, "t2", kind="text", text="thank you")
+        numbers.append((await say(customer, "t3", kind="text", text="the corner is dry again"))["number"])
+    async with chromium(playwright) as browser:
+        qa = await open_page(browser, await desk_url(caller), size=DESK, language="en-US")
+        await qa.by("case-row").first.wait_for()
+        await qa.page.keyboard.press("/")
+        await qa.page.keyboard.type("dry")
+
+        async def three_hits() -> bool:
+            return int(await qa.by("search-hit").count()) == 3
+
+        await until(three_hits, "all logs were searched")
+        assert await reads(qa, "search-hit", "SF1000000002") and await reads(qa, "search-hit", "dry again")
+        await axe.check(qa.page, "hits are shown")
+        await qa.page.keyboard.press("ArrowDown")
+        await qa.page.keyboard.press("ArrowDown")
+        await qa.page.keyboard.press("Enter")
+        await until(partial(reads, qa, "entry-facts", f"Entry {numbers[1]}"), "the second hit is open")
+        assert f"case={cases[1]}" in qa.page.url
+        assert await reads(qa, "entry-facts", "the corner is dry again")
+
+        await qa.page.keyboard.press("f")
+        await qa.page.keyboard.type("角湿")
+        hits = qa.page.locator("[data-testid=case] [data-testid=search-hit]")
+        await hits.first.wait_for()
+        assert await hits.count() == 1
+        await qa.page.keyboard.press("Enter")
+        await qa.page.keyboard.press("Enter")
+        await until(partial(reads, qa, "entry-facts", "a wet corner"), "the entry of this case is open")
+        await qa.page.keyboard.press("f")
+        await qa.page.keyboard.press("Control+a")
+        await qa.page.keyboard.type("no such words")
+        note = qa.page.locator("[data-testid=case] [data-testid=search-log]")
+        await note.get_by_text("No entry says that.").wait_for()
+        assert qa.complaints == []
+
+
+LOADED = """() => { const image = document.querySelector('[data-testid=attachment-photo]');
+  return image !== null && image.naturalWidth > 0; }"""
+PLAYABLE = """() => { const sound = document.querySelector('[data-testid=attachment-voice]');
+  return sound !== null && sound.duration > 1.8; }"""
+
+
+async def test_photos_are_shown_voice_is_played_and_the_original_leaves_as_sealed(
+    caller: Caller, playwright: Playwright, tmp_path: Path
+) -> None:
+    courier = await Person.come(caller, await caller.open_case())
+    picture, sound = photo("JPEG"), voice("webm", "libopus")
+    await courier.announce(picture)
+    async with chromium(playwright) as browser:
+        qa = await open_page(browser, await desk_url(caller), size=DESK, language="en-US")
+        await qa.tap("case-row")
+        await qa.page.locator("[data-testid=log-entry][data-kind=attached]").first.click()
+        await until(partial(reads, qa, "attachments", "on its way"), "the bytes are not there yet")
+        await courier.send(picture)
+        await courier.settled()
+        await qa.page.wait_for_function(LOADED)
+        await until(partial(reads, qa, "attachments", "sealed"), "it has come while the desk looked")
+        assert await reads(qa, "attachments", "2026-11-22 22:03:20.000, by the phone's clock")
+        await axe.check(qa.page, "a photo is chosen")
+        async with qa.page.expect_download() as downloading:
+            await qa.tap("attachment-save")
+        download = await downloading.value
+        assert download.suggested_filename.endswith(".jpg")
+        await download.save_as(tmp_path / "original.jpg")
+        assert (tmp_path / "original.jpg").read_bytes() == picture
+
+        await courier.announce(sound, "voice")
+        await courier.send(sound)
+        await courier.settled()
+        await qa.page.locator("[data-testid=log-entry][data-kind=attachment_stored]").last.click()
+        await qa.page.wait_for_function(PLAYABLE)
+        await qa.by("log-filter").select_option("only_media")
+        assert await qa.by("log-entry").count() == 4
+        assert qa.complaints == []
+
+
+async def test_two_desks_that_read_along_do_not_answer_each_others_receipts(
+    caller: Caller, playwright: Playwright
+) -> None:
+    case_id = await caller.open_case()
+    customer = await arrive(caller, case_id, "customer", "Wang")
+    async with chromium(playwright) as browser:
+        desks = [
+            await open_page(browser, await desk_url(caller, name), size=DESK, language="en-US")
+            for name in ("desk 1", "desk 2")
+        ]
+        for desk in desks:
+            await desk.tap("case-row")
+            await desk.by("log-entry").first.wait_for()
+        said = (await say(customer, "t1", kind="text", text="hello"))["number"]
+        case = await caller.service.cases.get(case_id)
+
+        async def both_have_read() -> bool:
+            marks = case.state.talk.marks
+            read = [actor for actor, mark in marks.items() if mark.read >= said]
+            return len([actor for actor in read if case.state.links[actor].role == "qa"]) == 2
+
+        await until(both_have_read, "both have read it")
+        last = case.state.last_number
+        await say(customer, "t2", kind="text", text="bye")
+        await until(both_have_read, "both have read that too")
+        await say(customer, "t3", kind="text", text="really")
+        said = case.state.last_number
+        await until(both_have_read, "and that")
+        assert case.state.last_number <= last + 2 + 2 * 2 + 2, "a receipt of each desk for what was said"
 
 
 async def wide_enough(somebody: Somebody) -> bool:
