@@ -308,7 +308,7 @@ export class ParcelCards {
         const time = this.#time(notice.sent_at);
         return card("awaiting-card", "awaiting", [
           title(words.awaiting.title),
-          h("p", {}, said(notice.text, general)),
+          h("p", { class: "quiet" }, said(notice.text, general)),
           h(
             "p",
             { class: "quiet" },
