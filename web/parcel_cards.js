@@ -226,7 +226,7 @@ export class ParcelCards {
         const { reservation } = next.handed_over.settled ?? {};
         const mine = this.#role === "customer";
         const whose = mine ? words.confirmed.with_reservation : words.confirmed.their_reservation;
-        return card("voucher-card", "confirmed", [
+        return card("confirmed-card", "confirmed", [
           title(words.confirmed.title),
           h("p", { class: "quiet" }, mine ? words.confirmed.sealed : words.confirmed.courier),
           reservation ? h("p", {}, whose(reservation)) : null,

@@ -233,7 +233,7 @@ async def test_a_delivery_goes_from_its_first_notice_to_a_confirmed_receipt(
         assert statement.startswith(words["statement"]), statement
         await tap(customer, "receipt-send")
         for somebody in (customer, courier):
-            await shows(somebody, "voucher-card", words["done"])
+            await shows(somebody, "confirmed-card", words["done"])
         confirmed = (await entry_of(door, "confirmed"))["body"]
         assert confirmed["statement"] == statement, "what was read is what was agreed to"
         assert confirmed["language"] == language[:2]
@@ -429,9 +429,9 @@ async def test_a_reservation_opens_a_work_order_with_what_was_said(
         await door.customer.by("receipt-text").fill("One cup is missing")
         await attach(door.customer, "receipt-sheet", photo)
         await tap(door.customer, "receipt-send")
-        await shows(door.customer, "voucher-card", "One cup is missing")
+        await shows(door.customer, "confirmed-card", "One cup is missing")
         await shows(door.customer, "order", "Something missing", state="open")
-        await shows(door.courier, "voucher-card", "One cup is missing")
+        await shows(door.courier, "confirmed-card", "One cup is missing")
         confirmed = (await entry_of(door, "confirmed"))["body"]
         assert confirmed["reservation"] == "One cup is missing"
         assert "with the reservation" in confirmed["statement"]
@@ -531,7 +531,7 @@ async def test_the_whole_delivery_works_by_keyboard_alone(caller: Caller, playwr
         await press(courier, "hand-over-send")
         await press(customer, "confirm")
         await press(customer, "receipt-send")
-        await shows(courier, "voucher-card")
+        await shows(courier, "confirmed-card")
 
 
 async def check_page(somebody: Somebody, state: str) -> None:
@@ -609,7 +609,7 @@ async def test_every_card_and_sheet_fits_a_small_window_and_everybody(
                 await cancel(customer)
         consent = {"kind": "consent", "statement": "I agree", "language": "en"}
         await tap(customer, "receipt-send")
-        await shows(courier, "voucher-card")
+        await shows(courier, "confirmed-card")
         await check_page(customer, "confirmed")
         await door.as_desk(consent, {"kind": "join"})
         await shows(customer, "ring-card")
