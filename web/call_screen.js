@@ -162,6 +162,11 @@ export class CallScreen {
 function control(testid, name, onClick) {
   const svg = icon(name);
   const label = h("span");
-  const button = h("button", { class: "control", type: "button", testid, on: { click: onClick } }, svg, label);
+  const button = h(
+    "button",
+    { class: "control", type: "button", testid, on: { click: onClick } },
+    svg,
+    label,
+  );
   return { svg, label, button };
 }

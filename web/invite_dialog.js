@@ -68,7 +68,14 @@ export class InviteDialog {
       testid: "invite-copy",
       on: { click: () => this.#copy() },
     });
-    this.made = h("div", { class: "dialog-form", hidden: true }, this.ready, this.address, this.share, this.copy);
+    this.made = h(
+      "div",
+      { class: "dialog-form", hidden: true },
+      this.ready,
+      this.address,
+      this.share,
+      this.copy,
+    );
     this.problem = h("p", { class: "refusal", role: "alert", testid: "invite-problem", hidden: true });
     this.close = h("button", {
       class: "button",

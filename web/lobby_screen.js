@@ -116,15 +116,11 @@ export class LobbyScreen {
     const back = inCall(state);
     text(this.back, TALK_WORDS[this.#page.language].to_conversation);
     text(this.title, back ? words.lobby_title_again : words[`lobby_title_${role}`]);
-    const waiting = state.people.filter(
-      (person) => person.online && person.actor_id !== state.you?.actor_id,
-    );
+    const waiting = state.people.filter((person) => person.online && person.actor_id !== state.you?.actor_id);
     text(
       this.here,
       waiting.length > 0
-        ? words.here_now(
-            waiting.map((person) => `${words.role[person.role]} ${person.name}`).join(words.and),
-          )
+        ? words.here_now(waiting.map((person) => `${words.role[person.role]} ${person.name}`).join(words.and))
         : words[`here_nobody_${role}`],
     );
     show(this.asking, state.camera === "asking");

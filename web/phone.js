@@ -77,7 +77,12 @@ const recordState = h(
 );
 const clock = h("p", { class: "clock", testid: "call-clock" });
 const topState = h("div", { class: "top-line" }, connectionState, clock);
-const topBar = h("header", { class: "top" }, h("div", { class: "top-line" }, waybill, languageSwitch), topState);
+const topBar = h(
+  "header",
+  { class: "top" },
+  h("div", { class: "top-line" }, waybill, languageSwitch),
+  topState,
+);
 const loadingWord = h("p", { class: "quiet" });
 const loading = h("section", { class: "screen is-loading", testid: "loading" }, loadingWord);
 const notice = new NoticeScreen({ onButton: () => comeBack() });

@@ -109,12 +109,12 @@ export const PROTOCOL_VERSION = 1;
  *   | {type: "ping"}} ClientMessage
  */
 
-/** @typedef {{case_id: string, waybill: string, language: Language, time_zone?: string, state: string}} CaseHeader */
+/** @typedef {{case_id: string, waybill: string, language: Language, time_zone: string, state: string}} CaseHeader */
 /** @typedef {{actor_id: string, role: Role, name: string, session_id: string}} You */
 
 /**
  * `people`: all who have or had a link to the case, present or not.
- * @typedef {{type: "welcome", case: CaseHeader, you: You, people?: {actor_id: string, role: Role, name: string}[],
+ * @typedef {{type: "welcome", case: CaseHeader, you: You, people: {actor_id: string, role: Role, name: string}[],
  *       number: number}
  *   | {type: "entry", entry: Entry}
  *   | {type: "synced", number: number}
@@ -152,11 +152,13 @@ const REQUIRED = {
     "case.case_id": "string",
     "case.waybill": "string",
     "case.language": "string",
+    "case.time_zone": "string",
     "case.state": "string",
     "you.actor_id": "string",
     "you.role": "string",
     "you.name": "string",
     "you.session_id": "string",
+    people: "array",
     number: "number",
   },
   entry: {

@@ -58,7 +58,12 @@ export class ReachDialog {
           "li",
           {},
           h("span", {}, who),
-          h("span", { class: "mark" }, icon(mark === "sent" ? "sent" : "delivered"), h("span", {}, words.mark[mark])),
+          h(
+            "span",
+            { class: "mark" },
+            icon(mark === "sent" ? "sent" : "delivered"),
+            h("span", {}, words.mark[mark]),
+          ),
         );
         set(line, "data-mark", mark);
         return line;

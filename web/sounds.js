@@ -4,8 +4,11 @@
 const RING_EVERY_MS = 2500; // as telephones do: a second of sound, a pause
 const VOLUME = 0.2; // of 1: heard in a street, no fright in a lift
 
+const KEY = "proofcall.sounds"; // the switch, of this device
+
 /** What each of them plays: the pitch in hertz, its begin and its length in seconds. */
 const TUNES = Object.freeze({
+  message: [[784, 0, 0.1]],
   notice: [
     [660, 0, 0.12],
     [880, 0.15, 0.2],
@@ -39,9 +42,27 @@ export class Sounds {
     for (const event of ["pointerdown", "keydown"]) addEventListener(event, () => this.#wake());
   }
 
+  /** Whether anything sounds on this device. */
+  get on() {
+    try {
+      return localStorage.getItem(KEY) !== "off";
+    } catch {
+      return true;
+    }
+  }
+
+  set on(on) {
+    try {
+      localStorage.setItem(KEY, on ? "on" : "off");
+    } catch {
+      // it stays as it was
+    }
+  }
+
   /** @param {Sound} sound */
   play(sound) {
-    navigator.vibrate?.(sound === "ring" ? [400, 200, 400] : 200);
+    if (!this.on) return;
+    navigator.vibrate?.(sound === "ring" ? [400, 200, 400] : sound === "message" ? 60 : 200);
     const context = this.#wake();
     if (context?.state !== "running") return;
     for (const [pitch = 0, begin = 0, length = 0] of TUNES[sound]) tone(context, pitch, begin, length);

@@ -215,7 +215,7 @@ function receive(state, message, at) {
     case "welcome": {
       // An entry names its actor by id alone: these are all whom an entry may name.
       let known = state.known;
-      for (const { actor_id, role, name } of [...(message.people ?? []), message.you])
+      for (const { actor_id, role, name } of [...message.people, message.you])
         known = know(known, actor_id, role, name);
       return { ...state, case: message.case, you: message.you, known };
     }

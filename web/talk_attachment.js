@@ -145,7 +145,8 @@ export class AttachmentView {
       );
     }
     const come = player.progress(key, whole_ms) * bars.length;
-    for (const [index, bar] of Array.from(this.wave.children).entries()) set(bar, "data-played", index < come);
+    for (const [index, bar] of Array.from(this.wave.children).entries())
+      set(bar, "data-played", index < come);
   }
 
   get #key() {

@@ -22,6 +22,7 @@ export class Composer {
   #page;
   #role;
   #onCommand;
+  #onOpen;
   #wording;
   #complaint = "";
   #open = false;
@@ -31,13 +32,15 @@ export class Composer {
    *   page: import("./language.js").PageLanguage, role: import("./protocol.js").Role, draft_key: string,
    *   wording: import("./wording.js").WordingSource,
    *   onCommand: (command: Command, files?: {sha256: string, bytes: ArrayBuffer}[]) => void,
-   * }} options draft_key: where the unsent text is kept
+   *   onOpen: (open: boolean) => void,
+   * }} options draft_key: where the unsent text is kept; onOpen: the tools want the room above, or not any more
    */
-  constructor({ page, role, draft_key, wording, onCommand }) {
+  constructor({ page, role, draft_key, wording, onCommand, onOpen }) {
     this.#page = page;
     this.#role = role;
     this.#wording = wording;
     this.#onCommand = onCommand;
+    this.#onOpen = onOpen;
     this.input = h("input", {
       class: "input",
       testid: "text-input",
@@ -177,6 +180,7 @@ export class Composer {
   #toggle(open) {
     this.#open = open;
     this.#complaint = "";
+    this.#onOpen(open);
     this.update();
   }
 
@@ -212,6 +216,11 @@ export class Composer {
 /** @param {string} testid @param {import("./dom.js").IconName} name @param {() => void} onClick */
 function tool(testid, name, onClick) {
   const label = h("span");
-  const button = h("button", { class: "tool", type: "button", testid, on: { click: onClick } }, icon(name), label);
+  const button = h(
+    "button",
+    { class: "tool", type: "button", testid, on: { click: onClick } },
+    icon(name),
+    label,
+  );
   return { button, label };
 }

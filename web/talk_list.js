@@ -70,7 +70,12 @@ export class TalkList {
         type: "button",
         testid: "talk-newest",
         hidden: true,
-        on: { click: () => this.toEnd() },
+        on: {
+          click: () => {
+            this.toEnd();
+            this.scroller.focus({ preventScroll: true }); // the button is gone
+          },
+        },
       },
       icon("down"),
       this.newestWord,
@@ -98,7 +103,6 @@ export class TalkList {
     this.#stays = true;
     this.#settle();
     this.#noteScroll();
-    this.scroller.focus({ preventScroll: true });
   }
 
   /** Brings an entry into sight, and marks it for a moment. @param {number} number */
@@ -214,7 +218,9 @@ export class TalkList {
     set(row, "data-mine", mine);
     set(row, "data-follows", follows);
     const views = this.#attach(row, attachmentsOf(entry.body), number);
-    row.replaceChildren(...(message ? this.#bubble(entry, mine, state, views) : this.#line(entry, state, views)));
+    row.replaceChildren(
+      ...(message ? this.#bubble(entry, mine, state, views) : this.#line(entry, state, views)),
+    );
     if (this.#only !== null) {
       const open = h("button", {
         class: "text-button talk-show",
@@ -266,7 +272,6 @@ export class TalkList {
   /** @param {Entry} entry @param {State} state @returns {HTMLElement[]} */
   #said({ envelope, body }, state) {
     const { language, words: names } = this.#page;
-    const words = TALK_WORDS[language];
     switch (envelope.kind) {
       case "text":
         return [h("p", { class: "bubble-text" }, body?.text)];
@@ -293,11 +298,16 @@ export class TalkList {
       kind === "frame_sealed"
         ? h(
             "button",
-            { class: "line-text line-picture", type: "button", on: { click: () => this.#on.onPicture(number) } },
+            {
+              class: "line-text line-picture",
+              type: "button",
+              on: { click: () => this.#on.onPicture(number) },
+            },
             `${sentence} · ${words.number(number)}`,
           )
         : h("span", { class: "line-text" }, sentence);
-    const said = kind !== "text" && typeof entry.body?.text === "string" && !sentence.includes(entry.body.text);
+    const said =
+      kind !== "text" && typeof entry.body?.text === "string" && !sentence.includes(entry.body.text);
     return [
       h("div", { class: "line" }, time, line),
       said ? h("p", { class: "line-said" }, entry.body?.text) : null,
@@ -331,8 +341,11 @@ export class TalkList {
     const bubble = h("div", { class: "bubble" }, ...views.map(({ element }) => element), ...said, foot);
     if (failed) {
       const { id } = item.failed;
-      const choice = (/** @type {string} */ testid, /** @type {string} */ label, /** @type {() => void} */ click) =>
-        h("button", { class: "button", type: "button", testid, on: { click } }, label);
+      const choice = (
+        /** @type {string} */ testid,
+        /** @type {string} */ label,
+        /** @type {() => void} */ click,
+      ) => h("button", { class: "button", type: "button", testid, on: { click } }, label);
       bubble.append(
         h(
           "div",
@@ -359,7 +372,9 @@ export class TalkList {
         return [h("p", { class: "bubble-text" }, words.place)];
       default: {
         const kinds = words.waiting_kind;
-        return [h("p", { class: "bubble-text" }, kinds[/** @type {keyof typeof kinds} */ (command.kind)] ?? "")];
+        return [
+          h("p", { class: "bubble-text" }, kinds[/** @type {keyof typeof kinds} */ (command.kind)] ?? ""),
+        ];
       }
     }
   }
@@ -370,7 +385,8 @@ export class TalkList {
   /** The same views as before, if the row has some: what is loaded stays. @param {HTMLElement} row @param {readonly import("./protocol.js").Attachment[]} attachments @param {number | null} number */
   #attach(row, attachments, number) {
     const views =
-      this.#views.get(row) ?? attachments.map((attachment) => new AttachmentView(attachment, number, this.#means));
+      this.#views.get(row) ??
+      attachments.map((attachment) => new AttachmentView(attachment, number, this.#means));
     this.#views.set(row, views);
     return views;
   }

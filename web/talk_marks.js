@@ -65,7 +65,6 @@ export function marksDue(state, seen) {
   /** @param {import("./protocol.js").Entry} entry */
   const theirs = (entry) => entry.envelope.actor_id !== me && isAddressed(entry);
   const delivered = state.entries.findLast(theirs)?.envelope.number ?? 0;
-  const read =
-    state.entries.slice(0, seen).findLast(theirs)?.envelope.number ?? 0;
+  const read = state.entries.slice(0, seen).findLast(theirs)?.envelope.number ?? 0;
   return { delivered, read };
 }

@@ -92,6 +92,11 @@ export class TalkScreen {
 function headButton(testid, name, onClick) {
   const svg = icon(name);
   const label = h("span", { class: "for-screen-readers" });
-  const button = h("button", { class: "icon-button", type: "button", testid, on: { click: onClick } }, svg, label);
+  const button = h(
+    "button",
+    { class: "icon-button", type: "button", testid, on: { click: onClick } },
+    svg,
+    label,
+  );
   return { svg, label, button };
 }

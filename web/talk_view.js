@@ -7,7 +7,7 @@
 import { h, show } from "./dom.js";
 import { ReachDialog } from "./reach_dialog.js";
 import { Composer } from "./talk_composer.js";
-import { isAddressed } from "./talk_items.js";
+import { isMessage } from "./talk_items.js";
 import { TalkList } from "./talk_list.js";
 import { MarkTeller } from "./talk_marks.js";
 import { TalkSearch } from "./talk_search.js";
@@ -35,7 +35,10 @@ export class TalkView {
    */
   constructor({ page, role, session, api, case_id, actor_id, pictures, wording, onPicture, onPhoto }) {
     this.#session = session;
-    const player = new VoicePlayer({ pictures, onChange: () => this.#state && this.list.update(this.#state) });
+    const player = new VoicePlayer({
+      pictures,
+      onChange: () => this.#state && this.list.update(this.#state),
+    });
     this.reach = new ReachDialog({ page });
     this.list = new TalkList({
       page,
@@ -62,6 +65,7 @@ export class TalkView {
         this.list.toEnd();
         this.#command(command, files);
       },
+      onOpen: (open) => show(this.slot, !open),
     });
     this.list.phraseText = (phrase) => this.composer.phraseText(phrase);
     this.search = new TalkSearch({
@@ -150,12 +154,15 @@ export class TalkView {
   }
 }
 
-/** Whether something has come that somebody said to this page's reader. @param {State} state @param {State} before */
+/** Whether a message of somebody else has come just now; notices and answers have sounds of their own. @param {State} state @param {State} before */
 export function somethingSaid(state, before) {
   if (!before.synced || state.entries.length <= before.entries.length) return false;
   return state.entries
     .slice(before.entries.length)
-    .some((entry) => isAddressed(entry) && entry.envelope.actor_id !== state.you?.actor_id);
+    .some(
+      ({ envelope, body }) =>
+        body !== null && isMessage(envelope.kind) && envelope.actor_id !== state.you?.actor_id,
+    );
 }
 
 /** @param {string} key @returns {import("./state.js").Failed[]} */

@@ -43,8 +43,9 @@ function add(state, kind, body, actor_id = ME) {
 function ringing() {
   let state = hear(INITIAL, {
     type: "welcome",
-    case: { case_id: "c_1", waybill: "SF1", language: "zh", state: "open" },
+    case: { case_id: "c_1", waybill: "SF1", language: "zh", time_zone: "Asia/Shanghai", state: "open" },
     you: { actor_id: ME, role: "customer", name: "Li", session_id: "s_1" },
+    people: [],
     number: 3,
   });
   state = add(state, "consented", { statement: "", language: "zh" }, COURIER);

@@ -28,8 +28,9 @@ function entry(number, previous_hash = `h${number - 1}`) {
 
 const WELCOME = JSON.stringify({
   type: "welcome",
-  case: { case_id: "c_1", waybill: "SF1", language: "zh", state: "open" },
+  case: { case_id: "c_1", waybill: "SF1", language: "zh", time_zone: "Asia/Shanghai", state: "open" },
   you: { actor_id: "l_1", role: "customer", name: "L", session_id: "s_1" },
+  people: [],
   number: 2,
 });
 const SYNCED = '{"type":"synced","number":2}';
