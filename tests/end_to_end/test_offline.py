@@ -138,9 +138,6 @@ async def test_an_hour_offline_on_two_devices_is_in_the_log_within_seconds_each_
         }
         for device in (phone, tablet):
             await until(partial(has_waiting, device, TEXTS + PHRASES + PHOTOS), "all of it waits")
-        await asyncio.sleep(
-            1
-        )  # an hour is the same, but for the clock: no timer of the page has anything to do
         await find_network(proxy, (phone, tablet))
         back = time.monotonic()
         case = await service.caller.service.cases.get(scene.case_id)
