@@ -16,6 +16,7 @@ from server.recordings import Recordings
 from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
+from server.uploads import Uploads
 from signaling.wording import Wording
 
 
@@ -37,6 +38,7 @@ class Service:
     playbacks: Playbacks
     deadlines: Deadlines
     custody: Custody
+    uploads: Uploads
     background: Background
     principals: Principals
     new_id: Callable[[str], str]

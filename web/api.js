@@ -172,11 +172,12 @@ export class Api {
    * RFC 9725: one offer, one answer.
    * @param {string} case_id
    * @param {string} sdp
+   * @param {Record<string, string>} conditions headers that spare the connection of another device
    */
-  async postOffer(case_id, sdp) {
+  async postOffer(case_id, sdp, conditions) {
     const response = await this.#request(`/api/cases/${case_id}/media`, {
       method: "POST",
-      headers: { "Content-Type": "application/sdp" },
+      headers: { "Content-Type": "application/sdp", ...conditions },
       body: sdp,
     });
     if (response.status !== 201) return { status: response.status, answer: null, location: null, relays: [] };

@@ -30,8 +30,8 @@ export const PROTOCOL_VERSION = 1;
 /**
  * @typedef {{
  *   actor_id: string, role: Role, name: string, online: boolean, in_call: boolean,
- *   connection: MediaConnection, audio_muted: boolean, video_muted: boolean,
- * }} Person
+ *   connection: MediaConnection, media_session?: string | null, audio_muted: boolean, video_muted: boolean,
+ * }} Person media_session: which of their connections that is
  */
 
 /** @typedef {{slot: number, actor_id: string, audio_mid: string | null, video_mid: string | null}} Slot */
@@ -98,7 +98,7 @@ export const PROTOCOL_VERSION = 1;
  */
 
 /**
- * @typedef {{kind: "muted", audio: boolean, video: boolean, hidden: boolean}
+ * @typedef {{kind: "muted", audio: boolean, video: boolean, hidden: boolean, media_session?: string | null}
  *   | {kind: "playback"} & import("./playback.js").Played} Signal
  */
 

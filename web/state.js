@@ -50,6 +50,8 @@ import { followTalk, NO_TALK } from "./talk.js";
  *   call: Call | null,
  *   calls: number,
  *   recordings: Recordings,
+ *   uploads: Readonly<Record<string, import("./upload_plan.js").Progress>>,
+ *   durable: boolean,
  *   parcel: import("./parcel.js").Parcel,
  *   talk: import("./talk.js").Talk,
  *   wants_call: boolean,
@@ -76,6 +78,8 @@ import { followTalk, NO_TALK } from "./talk.js";
  *   | {type: "camera", state: CameraState, problem?: CameraProblem, has_video?: boolean, has_audio?: boolean}
  *   | {type: "muted", audio: boolean, video: boolean}
  *   | {type: "clock", offset_ms: number}
+ *   | {type: "upload", sha256: string, progress: import("./upload_plan.js").Progress | null}
+ *   | {type: "volatile"}
  *   | {type: "refusal_seen"}
  *   | {type: "kept", failed: readonly Failed[]}
  *   | {type: "dropped", id: string}} Event
@@ -105,6 +109,8 @@ export const INITIAL = Object.freeze({
   call: null,
   calls: 0,
   recordings: NOTHING_RECORDED,
+  uploads: {},
+  durable: true,
   parcel: NO_PARCEL,
   talk: NO_TALK,
   wants_call: false,
@@ -169,7 +175,10 @@ export function reduce(state, event) {
         hung_up: !event.wants_call,
       };
     case "media":
-      return { ...state, media: event.state };
+      // The call is on another device of this person: this page wants it no longer.
+      return event.state === "elsewhere"
+        ? { ...state, media: event.state, wants_call: false }
+        : { ...state, media: event.state };
     case "camera":
       return {
         ...state,
@@ -182,6 +191,15 @@ export function reduce(state, event) {
       return { ...state, audio_muted: event.audio, video_muted: event.video };
     case "clock":
       return { ...state, offset_ms: event.offset_ms };
+    case "upload": {
+      const { [event.sha256]: _, ...others } = state.uploads;
+      return {
+        ...state,
+        uploads: event.progress ? { ...state.uploads, [event.sha256]: event.progress } : others,
+      };
+    }
+    case "volatile":
+      return { ...state, durable: false };
     case "refusal_seen":
       return { ...state, refusal: null };
     case "kept":
@@ -343,6 +361,12 @@ function sooner(state, recorded_at, at) {
 /** @param {State} state */
 export function inCall(state) {
   return state.you !== null && (state.call?.in_call ?? []).includes(state.you.actor_id);
+}
+
+/** Whether this person is in the call with another device; here they may take it over. @param {State} state */
+export function isElsewhere(state) {
+  const me = state.people.find((person) => person.actor_id === state.you?.actor_id);
+  return state.media === "elsewhere" && inCall(state) && !state.wants_call && me?.media_session != null;
 }
 
 /** @param {State} state */

@@ -49,6 +49,17 @@ class Figures(Collector):
             "What of the journal waits for the disk",
             recordings.waiting_bytes,
         )
+        attachments = CounterMetricFamily(
+            "proofcall_attachments", "Attachments and their uploads by fate", labels=["fate"]
+        )
+        for fate, count in self._service.uploads.fates.items():
+            attachments.add_metric([fate], count)
+        yield attachments
+        yield GaugeMetricFamily(
+            "proofcall_uploads_unfinished",
+            "Uploads of attachments that are under way",
+            self._service.uploads.unfinished,
+        )
         refusals = CounterMetricFamily(
             "proofcall_refusals", "Attempts that were refused, by what was kept of them", labels=["fate"]
         )
