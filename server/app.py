@@ -19,7 +19,7 @@ from server.cases import Cases
 from server.custody import Custody
 from server.deadlines import Deadlines
 from server.http import blobs as stored_blobs
-from server.http import health, integrator, media, openapi, pages, playback, uploads, wording
+from server.http import health, integrator, media, openapi, pages, playback, search, uploads, wording
 from server.http import log as public_log
 from server.http.errors import answer_errors
 from server.http.operations import MAX_BODY_BYTES, mount
@@ -28,6 +28,7 @@ from server.identifiers import new_id
 from server.playbacks import Playbacks
 from server.principals import Principals
 from server.recordings import Recordings
+from server.search import Search
 from server.service import Service
 from server.settings import Settings
 from server.store.blobs import BlobStore
@@ -74,6 +75,9 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         deadlines = Deadlines(log=log, cases=cases, new_id=new_id, utc_now=utc_now)
         deadlines.start()
         parts.push_async_callback(deadlines.close)
+        finder = Search(log=log, cases=cases)
+        finder.start()
+        parts.push_async_callback(finder.close)
         playbacks = Playbacks(
             log=log, blobs=blobs, derived=derived, recordings=recordings, background=background
         )
@@ -105,6 +109,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             recordings=recordings,
             playbacks=playbacks,
             deadlines=deadlines,
+            search=finder,
             custody=Custody(cases=cases),
             uploads=uploading,
             background=background,
@@ -124,6 +129,7 @@ def make_app(service: Service, sockets: Sockets) -> web.Application:
         *media.OPERATIONS,
         *playback.OPERATIONS,
         *public_log.OPERATIONS,
+        *search.OPERATIONS,
         *wording.OPERATIONS,
         *sockets.operations(),
         *health.operations(service, sockets),

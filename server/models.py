@@ -124,6 +124,28 @@ class LogEntries(Model):
     last_number: int
 
 
+class SearchHit(Model):
+    """An entry in which all words stand, and a piece of it."""
+
+    case_id: str
+    waybill: str
+    number: int
+    kind: str
+    role: Literal["customer", "courier", "qa", "dispatch", "guest", "integrator", "system"]
+    recorded_at: datetime
+    excerpt: str
+
+
+class SearchHits(Model):
+    """The newest first. `complete` is false while older entries are yet to be read after a start;
+    `next_before` asks for the following page, and is null on the last one.
+    """
+
+    hits: list[SearchHit]
+    complete: bool
+    next_before: int | None = None
+
+
 class Recording(Model):
     """What is recorded of one person in one call, or a part of it: cut where the codec changes, or after 15
     minutes. Segments that could not be kept are told by their numbers.

@@ -13,6 +13,7 @@ from server.deadlines import Deadlines
 from server.playbacks import Playbacks
 from server.principals import Principals
 from server.recordings import Recordings
+from server.search import Search
 from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
@@ -37,6 +38,7 @@ class Service:
     recordings: Recordings
     playbacks: Playbacks
     deadlines: Deadlines
+    search: Search
     custody: Custody
     uploads: Uploads
     background: Background

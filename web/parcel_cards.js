@@ -18,6 +18,8 @@ import { announceable, reportable, WordingSource, wordOf } from "./wording.js";
 /** @typedef {import("./protocol.js").Command} Command */
 /** @typedef {import("./protocol.js").Role} Role */
 /** @typedef {import("./state.js").State} State */
+/** @typedef {{sha256: string, bytes: ArrayBuffer}} File */
+/** @typedef {{readonly state: State, command: (command: Command, files?: File[]) => string}} Speaker a session, as far as it is used here */
 
 const ORDERS_SHOWN = 3; // more would push the conversation off a phone; all of them stand in it
 const LOOK_AGAIN_MS = 1000; // whether a ringing is over, though no entry says so yet
@@ -36,7 +38,7 @@ export class ParcelCards {
 
   /**
    * @param {{
-   *   session: import("./session.js").Session, page: import("./language.js").PageLanguage, role: Role,
+   *   session: Speaker, page: import("./language.js").PageLanguage, role: Role,
    *   api?: import("./api.js").Api, case_id?: string, onCall: () => void,
    * }} options onCall: the person wants to be in the call
    */
@@ -52,10 +54,7 @@ export class ParcelCards {
       state: () => session.state,
       wording: () => this.wording.current,
       now: () => this.#now(),
-      send: (
-        /** @type {Command} */ command,
-        /** @type {{sha256: string, bytes: ArrayBuffer}[]} */ files = [],
-      ) => this.#send(command, files),
+      send: (/** @type {Command} */ command, /** @type {File[]} */ files = []) => this.#send(command, files),
     };
     this.answer = new AnswerSheet(desk, () => {
       this.#changing = false;
@@ -111,7 +110,7 @@ export class ParcelCards {
     return Date.now() + this.#session.state.offset_ms;
   }
 
-  /** @param {Command} command @param {{sha256: string, bytes: ArrayBuffer}[]} [files] */
+  /** @param {Command} command @param {File[]} [files] */
   #send(command, files = []) {
     this.#session.command(command, files);
   }
@@ -143,7 +142,8 @@ export class ParcelCards {
 
   /** @param {State} state */
   #updateRing(state) {
-    const ring = ringing(state, this.#now());
+    // Where the person looks at something else, it is that which says that somebody calls.
+    const ring = this.element.checkVisibility() ? ringing(state, this.#now()) : null;
     this.#sounds.ring(ring !== null);
     const words = this.#words.ring;
     this.#rebuild(this.ring, [ring?.call_number, ring && callerOf(state, ring.call_number)], () =>
@@ -348,15 +348,12 @@ export class ParcelCards {
         ...notice.choices.map((choice, index) => {
           const chosen = notice.answer?.choice === choice.choice;
           const label = words.choose.choice(index + 1, said(choice.label, general));
-          return h(
-            "li",
-            {},
-            button("choice", label, "choice", () => this.#choose(notice, choice), {
-              "data-choice": choice.choice,
-              ...(chosen && { "data-chosen": true }),
-            }),
-            chosen && h("span", { class: "choice-chosen" }, words.choose.chosen),
-          );
+          const pick = button("choice", label, "choice", () => this.#choose(notice, choice), {
+            "data-choice": choice.choice,
+            "data-chosen": chosen,
+          });
+          if (chosen) pick.append(h("span", { class: "choice-chosen" }, words.choose.chosen));
+          return h("li", {}, pick);
         }),
       ),
       changing &&
@@ -421,7 +418,7 @@ export class ParcelCards {
       title(unanswered ? said(unanswered.text, general) : ""),
       h(
         "ul",
-        { class: "choices" },
+        { class: "choices is-list" },
         ...(unanswered?.options ?? []).map(({ option, label }) => {
           const act = this.#actOf(option);
           const words = said(label, general);
@@ -451,9 +448,9 @@ export class ParcelCards {
 
   /** @param {State} state */
   #linesShown(state) {
-    const { orders, changes, agreed } = state.parcel;
+    const { changes, agreed } = state.parcel;
     return [
-      orders.filter((order) => order.state !== "closed"),
+      this.#ordersBeside(state),
       changes,
       agreed,
       missedCall(state)?.envelope.number,
@@ -489,11 +486,18 @@ export class ParcelCards {
     ];
   }
 
+  /** Work orders that go on, save the one on the card. @param {State} state */
+  #ordersBeside(state) {
+    const next = nextCard(state, this.#role, { changing: false });
+    const card = next?.card === "decision" ? next.order.number : null;
+    return state.parcel.orders.filter(({ state, number }) => state !== "closed" && number !== card);
+  }
+
   /** @param {State} state @returns {HTMLElement[]} */
   #orderLines(state) {
     const words = this.#words.order;
     const general = this.#page.words;
-    const open = state.parcel.orders.filter((order) => order.state !== "closed");
+    const open = this.#ordersBeside(state);
     const shown = open.slice(-ORDERS_SHOWN);
     const coming = state.waiting.flatMap(({ id, command }) =>
       command.kind === "report_exception"
@@ -621,17 +625,12 @@ export class ParcelCards {
       ];
     }
     if (this.#role !== "courier") return [];
+    const card = next?.card ?? "begin";
     return [
+      ["begin", "awaiting", "unanswered", "go", "refused"].includes(card) && this.#announceRow(state, card),
       !done &&
-        next?.card !== "unconfirmed" &&
-        next?.card !== "handing_over" &&
-        this.#announceRow(state, next),
-      !done &&
-        button(
-          `button${next?.card === "go" ? " is-accent" : ""}`,
-          words.hand_over.open,
-          "hand-over-open",
-          () => this.handOver.ask(this.#howAnswered(state)),
+        button(`button${card === "go" ? " is-accent" : ""}`, words.hand_over.open, "hand-over-open", () =>
+          this.handOver.ask(this.#howAnswered(state)),
         ),
       button("button", words.report.open, "report-open", () => this.report.ask()),
     ];
@@ -645,36 +644,40 @@ export class ParcelCards {
     return choice !== null && this.wording.current?.rules.hand_overs.includes(choice) ? choice : null;
   }
 
-  /** @param {State} state @param {Next | null} next */
-  #announceRow(state, next) {
+  /** The first time large, afterwards in one line. @param {State} state @param {Next["card"]} card */
+  #announceRow(state, card) {
     const { announce } = this.#words;
     const wording = this.wording.current;
     const [sent, coming] = this.#announced(state);
+    const begin = card === "begin";
+    const minutesOf = (/** @type {string} */ notice) => wording?.rules.notices[notice]?.minutes ?? null;
     const notices = announceable(wording, "courier").sort(
-      (one, other) =>
-        (wording?.rules.notices[one]?.minutes ?? 99) - (wording?.rules.notices[other]?.minutes ?? 99),
+      (one, other) => (minutesOf(one) ?? Infinity) - (minutesOf(other) ?? Infinity),
     );
+    const buttons = notices.map((notice, place) => {
+      const minutes = minutesOf(notice);
+      const label =
+        minutes === null
+          ? wordOf(wording, `notice.${notice}`, this.#page.language)
+          : minutes === 0
+            ? announce[begin ? "arrived" : "short_arrived"]
+            : announce[begin ? "minutes" : "short_minutes"](minutes);
+      const element = button(
+        `button${begin && place === 0 ? " is-accent" : ""}`,
+        label,
+        "announce",
+        () => this.#send({ kind: "announce", notice, captured_at: timeOf() }),
+        { "data-notice": notice, "data-sent": notice === sent, disabled: notice === coming },
+      );
+      if (notice === coming) element.append(h("span", { class: "announce-state" }, this.#words.sending));
+      else if (notice === sent) element.append(h("span", { class: "announce-state" }, announce.sent));
+      return element;
+    });
     return h(
       "div",
-      { class: "announce-row", role: "group", "aria-label": announce.title },
-      ...notices.map((notice, place) => {
-        const minutes = wording?.rules.notices[notice]?.minutes ?? null;
-        const label =
-          minutes === null
-            ? wordOf(wording, `notice.${notice}`, this.#page.language)
-            : minutes === 0
-              ? announce.arrived
-              : announce.minutes(minutes);
-        const main = place === 0 && next?.card === "begin";
-        const state_word = notice === coming ? this.#words.sending : notice === sent ? announce.sent : null;
-        return button(
-          `button${main ? " is-accent" : ""}`,
-          state_word ? `${label} · ${state_word}` : label,
-          "announce",
-          () => this.#send({ kind: "announce", notice, captured_at: timeOf() }),
-          { "data-notice": notice, disabled: notice === coming },
-        );
-      }),
+      { class: "announce", role: "group", "aria-label": announce.title },
+      !begin && h("p", { class: "quiet" }, announce.row),
+      h("div", { class: `announce-row${begin ? " is-first" : ""}` }, ...buttons),
     );
   }
 

@@ -44,8 +44,8 @@ const en = {
   receipt: {
     title: "Your parcel has been handed over",
     confirm: "Confirm receipt",
-    reserve: "Confirm, with a reservation",
-    refuse: "Refuse the parcel",
+    reserve: "With reservation",
+    refuse: "Refuse",
   },
   confirm_sheet: {
     confirm: {
@@ -88,7 +88,7 @@ const en = {
   },
 
   change: {
-    open: "Change address, time or person",
+    open: "Change delivery",
     title: "What shall change?",
     what: { address: "Address", time: "Time", person: "Person" },
     text: {
@@ -144,12 +144,15 @@ const en = {
     first: "Say when you come: the customer then chooses how to receive the parcel.",
     arrived: "I have arrived",
     minutes: (/** @type {number} */ minutes) => `In ${minutes} min`,
+    row: "Tell the customer you come:",
+    short_arrived: "Arrived",
+    short_minutes: (/** @type {number} */ minutes) => `${minutes} min`,
     sent: "sent",
   },
   awaiting: {
     title: "Waiting for the customer's answer",
-    sent: (/** @type {string} */ time) => `Told at ${time}`,
-    repeated: (/** @type {string} */ time) => `Told at ${time}, and once more since`,
+    sent: (/** @type {string} */ time) => `Sent ${time}`,
+    repeated: (/** @type {string} */ time) => `Sent ${time}, and once more since`,
   },
   answer: {
     title: "The customer says",
@@ -191,8 +194,7 @@ const en = {
     text: "By video. Your camera is on only after you have agreed.",
     answer: "Answer",
     decline: "Decline",
-    missed: (/** @type {string} */ name, /** @type {string} */ time) =>
-      `Missed call from ${name}, at ${time}`,
+    missed: (/** @type {string} */ name, /** @type {string} */ time) => `Missed call from ${name} · ${time}`,
     call_back: "Call back",
   },
 
@@ -246,7 +248,7 @@ const zh = {
   receipt: {
     title: "包裹已交付，请您确认",
     confirm: "确认收货",
-    reserve: "有保留地确认",
+    reserve: "有保留意见",
     refuse: "拒收",
   },
   confirm_sheet: {
@@ -290,7 +292,7 @@ const zh = {
   },
 
   change: {
-    open: "更改地址、时间或收件人",
+    open: "更改派送",
     title: "您想更改什么？",
     what: { address: "地址", time: "时间", person: "收件人" },
     text: { address: "新地址", time: "需要告诉快递员的话（选填）", person: "由谁收件，怎么联系" },
@@ -342,6 +344,9 @@ const zh = {
     first: "先告诉客户您什么时候到，客户会选择怎么收。",
     arrived: "我已到达",
     minutes: (minutes) => `${minutes} 分钟后到`,
+    row: "通知客户到达时间：",
+    short_arrived: "已到达",
+    short_minutes: (minutes) => `${minutes} 分钟`,
     sent: "已通知",
   },
   awaiting: {

@@ -279,7 +279,7 @@ const en = {
     placed_at: (/** @type {string} */ name, /** @type {string} */ accuracy, /** @type {string} */ distance) =>
       `${name}: place shared, exact to ${accuracy} m · ${distance} from the address`,
     receipt_read: (/** @type {string} */ name, /** @type {number} */ number) =>
-      `${name} has read up to No. ${number}`,
+      `${name}: read up to No. ${number}`,
     receipt_delivered: (/** @type {string} */ name, /** @type {number} */ number) =>
       `Delivered to ${name} up to No. ${number}`,
     notice_repeated: "No answer yet: the notice went out once more",
@@ -308,11 +308,11 @@ const en = {
     receipt_refused: (/** @type {string} */ text) => `Receipt refused: ${text}`,
     exception_reported: (/** @type {string} */ problem) => `Problem reported: ${problem}`,
     exception_taken: (/** @type {string} */ name, /** @type {number} */ number) =>
-      `${name}: takes care of problem No. ${number}`,
+      `${name}: took on problem No. ${number}`,
     exception_decided: (/** @type {number} */ number, /** @type {string} */ decision) =>
       `Decision on problem No. ${number}: ${decision}`,
     exception_acknowledged: (/** @type {string} */ name, /** @type {number} */ number) =>
-      `${name}: has read the decision on problem No. ${number}`,
+      `${name}: acknowledged the decision on problem No. ${number}`,
     exception_closed: (/** @type {number} */ number) => `Problem No. ${number} is closed`,
     exception_overdue: (/** @type {number} */ number) =>
       `Problem No. ${number} is overdue: nothing is decided yet`,

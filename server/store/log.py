@@ -6,6 +6,7 @@ resolves an append only after the checkpoint that covers it was published.
 
 import asyncio
 import fcntl
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
@@ -14,6 +15,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from server.evidence.canonical import JsonObject
 from server.evidence.checkpoint import encode_key, parse_checkpoint
 from server.evidence.entry import Draft, Entry, encode_body, open_entry, parse_envelope
 from server.evidence.errors import EvidenceError
@@ -26,6 +28,7 @@ from server.store.errors import (
     IllegalAppend,
     IllegalOpen,
     MalformedSeal,
+    StoreError,
     UnknownCaseKey,
     UnknownCheckpoint,
     UnknownLeaf,
@@ -180,6 +183,14 @@ class LogStore:
         """Cases with an entry of one of these kinds among the leaves from `first` to before `end`."""
         return await self._read(self._read_cases_with, kinds, first, end)
 
+    async def bodies(
+        self, kinds: frozenset[str], *, first: int, end: int
+    ) -> list[tuple[int, str, int, str, JsonObject]]:
+        """Leaf, case, number, kind and body of the entries of these kinds among the leaves from `first` to
+        before `end`. What does not open is left out: its case was erased, or the audit will name it.
+        """
+        return await self._read(self._read_bodies, kinds, first, end)
+
     async def find_command(self, case_id: str, actor_id: str, command_id: str) -> list[int] | None:
         """Numbers of the entries that a command made, or None if it made none."""
         return await self._read(self._read_command, case_id, actor_id, command_id)
@@ -302,6 +313,25 @@ class LogStore:
             (first, end, *kinds),
         )
         return [row[0] for row in rows]
+
+    def _read_bodies(
+        self, kinds: frozenset[str], first: int, end: int
+    ) -> list[tuple[int, str, int, str, JsonObject]]:
+        places = ",".join("?" * len(kinds))
+        rows = self._connection.execute(
+            "SELECT leaf_index, case_id, number, kind, sealed, ordinal, command_id FROM entries"
+            f" WHERE leaf_index >= ? AND leaf_index < ? AND kind IN ({places}) ORDER BY leaf_index",
+            (first, end, *kinds),
+        )
+        bodies = []
+        for leaf_index, case_id, number, kind, sealed, ordinal, command_id in rows:
+            try:
+                seal = self._keys.get(case_id)
+                _, body_bytes = seal.open_entry(number, ordinal, command_id, sealed)
+                bodies.append((leaf_index, case_id, number, kind, json.loads(body_bytes)))
+            except StoreError:
+                continue
+        return bodies
 
     def _read_case_ids(self, limit: int, before: str | None) -> list[str]:
         if before is None:

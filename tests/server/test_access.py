@@ -5,13 +5,13 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType
 
-from server.http import integrator, media, playback
+from server.http import integrator, media, playback, search
 from server.http.operations import ANYONE, Operation
 from signaling.case import MAX_GUESTS
 from tests.conftest import API_KEY, Caller
 
 ROUTES = [
-    row for row in (*integrator.OPERATIONS, *media.OPERATIONS, *playback.OPERATIONS) if row.allowed != ANYONE
+    row for part in (integrator, media, playback, search) for row in part.OPERATIONS if row.allowed != ANYONE
 ]
 ROLES = ("customer", "courier", "qa", "dispatch", "guest")
 BODIES: dict[str, dict[str, Any]] = {

@@ -68,7 +68,7 @@ const LINES = [
     "Zhang: place shared, exact to 12 m · 1.2 km from the address",
     "Zhang的位置，误差约 12 米 · 距收件地址 1.2 公里",
   ],
-  ["receipt", { delivered: 5, read: 5 }, "Zhang has read up to No. 5", "Zhang已读到第 5 号"],
+  ["receipt", { delivered: 5, read: 5 }, "Zhang: read up to No. 5", "Zhang已读到第 5 号"],
   ["receipt", { delivered: 5, read: 3 }, "Delivered to Zhang up to No. 5", "已送达Zhang，到第 5 号"],
   ["notice_sent", { text: DAMAGE }, "Damage", "破损"],
   ["notice_repeated", {}, "No answer yet: the notice went out once more", "还没有回复，已再次通知"],
@@ -132,7 +132,7 @@ const LINES = [
     "Problem reported: Damage · wet",
     "报告异常：破损 · wet",
   ],
-  ["exception_taken", { number: 3 }, "Zhang: takes care of problem No. 3", "Zhang接手处理第 3 号异常"],
+  ["exception_taken", { number: 3 }, "Zhang: took on problem No. 3", "Zhang接手处理第 3 号异常"],
   [
     "exception_decided",
     { number: 3, label: LATER, remark: null },
@@ -142,7 +142,7 @@ const LINES = [
   [
     "exception_acknowledged",
     { number: 3 },
-    "Zhang: has read the decision on problem No. 3",
+    "Zhang: acknowledged the decision on problem No. 3",
     "Zhang已知悉第 3 号异常的处理决定",
   ],
   ["exception_closed", { number: 3, remark: null }, "Problem No. 3 is closed", "第 3 号异常已办结"],
