@@ -145,7 +145,7 @@ async def test_the_newest_stand_first_and_come_page_by_page(caller: Caller) -> N
     pages: list[list[tuple[str, int]]] = []
     before: dict[str, object] = {}
     while True:
-        page = await search_for(caller, "of many message", limit=20, **before)
+        page = await search_for(caller, "of many message", "/api/search", API_KEY, limit=20, **before)
         pages.append([(hit["case_id"], hit["number"]) for hit in page["hits"]])
         if page["next_before"] is None:
             break
