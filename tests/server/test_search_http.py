@@ -17,7 +17,7 @@ from signaling.delivery import Announce, Answer, Confirm, HandOver, RequestChang
 from signaling.entries import may_see
 from signaling.exceptions import DecideException, ReportException
 from signaling.talk import Attach, Attachment, SendText
-from signaling.values import Actor, ActorId, PersonRole, SessionId
+from signaling.values import Actor, ActorId, PersonRole, SessionId, encode_time
 from tests.conftest import API_KEY, Caller, calling
 from tests.server.test_custody import entries
 from tests.server.test_socket import greet, up_to
@@ -90,7 +90,7 @@ async def test_a_word_is_found_with_all_that_tells_where_it_stands(caller: Calle
         "excerpt": "The seal was broken",
     }
     (entry,) = await caller.service.log.entries(one.case_id, after=number - 1, limit=1)
-    assert recorded_at.startswith(entry.envelope.recorded_at.strftime("%Y-%m-%dT%H:%M:%S"))
+    assert recorded_at == encode_time(entry.envelope.recorded_at)
     assert numbers(await search_for(caller, "seal unbroken")) == []
 
 
