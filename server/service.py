@@ -17,6 +17,7 @@ from server.search import Search
 from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
+from server.uploads import Uploads
 from signaling.wording import Wording
 
 
@@ -39,6 +40,7 @@ class Service:
     deadlines: Deadlines
     search: Search
     custody: Custody
+    uploads: Uploads
     background: Background
     principals: Principals
     new_id: Callable[[str], str]
