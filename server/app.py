@@ -19,6 +19,7 @@ from server.cases import Cases
 from server.custody import Custody
 from server.http import health, integrator, media, openapi, pages, playback
 from server.http import log as public_log
+from server.http import webhooks as webhook_routes
 from server.http.errors import answer_errors
 from server.http.operations import MAX_BODY_BYTES, mount
 from server.http.socket import Sockets
@@ -33,6 +34,7 @@ from server.store.derived import DerivedStore
 from server.store.keys import load_or_create_secret
 from server.store.log import LogStore
 from server.tokens import Tokens
+from server.webhooks import Webhooks
 from server.wordings import read_wording
 
 DRAIN_S = 5.0  # what is being written when the service is told to stop has this long
@@ -51,6 +53,14 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             settings.data_dir, origin=settings.log_origin, utc_now=utc_now, token_bytes=secrets.token_bytes
         )
         parts.push_async_callback(log.close)
+        webhooks = await Webhooks.open(
+            settings.data_dir,
+            log=log,
+            internal_hosts=settings.webhook_internal_hosts,
+            utc_now=utc_now,
+            new_id=new_id,
+        )
+        parts.push_async_callback(webhooks.close, grace_s=DRAIN_S)
         blobs = await BlobStore.prepare(settings.data_dir, log.keys)
         derived = await DerivedStore.prepare(settings.data_dir, log.keys)
         background = Background()
@@ -87,6 +97,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             recordings=recordings,
             playbacks=playbacks,
             custody=Custody(cases=cases),
+            webhooks=webhooks,
             background=background,
             principals=principals,
             new_id=new_id,
@@ -102,6 +113,7 @@ def make_app(service: Service, sockets: Sockets) -> web.Application:
         *media.OPERATIONS,
         *playback.OPERATIONS,
         *public_log.OPERATIONS,
+        *webhook_routes.OPERATIONS,
         *sockets.operations(),
         *health.operations(service, sockets),
     )

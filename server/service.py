@@ -15,6 +15,7 @@ from server.recordings import Recordings
 from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
+from server.webhooks import Webhooks
 from signaling.wording import Wording
 
 
@@ -35,6 +36,7 @@ class Service:
     recordings: Recordings
     playbacks: Playbacks
     custody: Custody
+    webhooks: Webhooks
     background: Background
     principals: Principals
     new_id: Callable[[str], str]

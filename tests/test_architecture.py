@@ -24,7 +24,13 @@ MAY_IMPORT = {
 # In which files a third-party library may be imported; a folder stands for all below it.
 LIVES_IN = {
     "OpenSSL": ("media/dtls.py",),
-    "aiohttp": ("server/app.py", "server/main.py", "server/http"),
+    "aiohttp": (
+        "server/app.py",
+        "server/main.py",
+        "server/http",
+        "server/webhook_guard.py",
+        "server/webhook_runner.py",
+    ),
     "aioice": ("media/stun.py",),
     "aiortc": ("media",),
     "av": ("media/picture_worker.py", "media/playback_worker.py"),
@@ -44,7 +50,8 @@ LIVES_IN = {
     "uvloop": ("server/main.py",),
 }
 
-# What drives: everything else in media, signaling and server/evidence, and a stay in a call, is pure.
+# What drives: everything else in media, signaling and server/evidence, a stay in a call and the deliveries to a
+# webhook are pure.
 DRIVERS = {
     "media/dtls.py",
     "media/picture_decoder.py",
@@ -107,7 +114,16 @@ def room_of(path: Path) -> str:
 PURE = [
     path
     for path in SOURCES
-    if name_of(path).startswith(("media/", "signaling/", "server/evidence/", "server/stay.py"))
+    if name_of(path).startswith(
+        (
+            "media/",
+            "signaling/",
+            "server/evidence/",
+            "server/stay.py",
+            "server/webhook_delivery.py",
+            "server/webhook_payload.py",
+        )
+    )
     and name_of(path) not in DRIVERS
 ]
 
