@@ -72,10 +72,10 @@ class DeadLetter(Model):
 
 
 class DeadLetters(Model):
-    """In the order of the log. `next_after` asks for the following page; it is absent on the last one."""
+    """In the order of the log. `next_from` asks for the following page; it is absent on the last one."""
 
     dead_letters: list[DeadLetter]
-    next_after: int | None = None
+    next_from: int | None = None
 
 
 class SendAgain(Model):

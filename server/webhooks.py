@@ -152,10 +152,10 @@ class Webhooks:
             await self._start(await self._endpoint(endpoint_id))
         return await self.status(endpoint_id)
 
-    async def dead_letters(self, endpoint_id: str, *, after: int, limit: int) -> list[Letter]:
-        """Those behind a leaf, in the order of the log. Raises UnknownThing."""
+    async def dead_letters(self, endpoint_id: str, *, first: int, limit: int) -> list[Letter]:
+        """Those from a leaf on, in the order of the log. Raises UnknownThing."""
         await self._endpoint(endpoint_id)
-        return await self._store.dead(endpoint_id, after=after, limit=limit)
+        return await self._store.dead(endpoint_id, first=first, limit=limit)
 
     async def send_again(self, endpoint_id: str, leaves: Sequence[int] | None) -> int:
         """Dead letters are sent again, these or all; returns how many.

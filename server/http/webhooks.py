@@ -61,12 +61,12 @@ async def replay_webhook(incoming: Incoming) -> Webhook:
 
 async def list_dead_letters(incoming: Incoming) -> DeadLetters:
     """What was not accepted in all attempts."""
-    after = query_number(incoming.request, "after", -1, largest=2**53 - 1)
-    letters = await incoming.service.webhooks.dead_letters(_id(incoming), after=after, limit=MAX_LETTERS)
+    first = query_number(incoming.request, "from", 0, largest=2**53 - 1)
+    letters = await incoming.service.webhooks.dead_letters(_id(incoming), first=first, limit=MAX_LETTERS)
     full = len(letters) == MAX_LETTERS
     return DeadLetters(
         dead_letters=[_dead(letter) for letter in letters],
-        next_after=letters[-1].leaf_index if full else None,
+        next_from=letters[-1].leaf_index + 1 if full else None,
     )
 
 
@@ -119,7 +119,7 @@ OPERATIONS = (
     operation("DELETE", WEBHOOK, delete_webhook, INTEGRATOR, status=204),
     operation("POST", WEBHOOK + "/replay", replay_webhook, INTEGRATOR, takes=Replay, gives=Webhook),
     operation(
-        "GET", WEBHOOK + "/dead_letters", list_dead_letters, INTEGRATOR, gives=DeadLetters, query=("after",)
+        "GET", WEBHOOK + "/dead_letters", list_dead_letters, INTEGRATOR, gives=DeadLetters, query=("from",)
     ),
     operation(
         "POST",

@@ -127,9 +127,9 @@ class WebhookStore:
         """Which leaves from `first` to before `end` are letters."""
         return await self._do(self._held, endpoint_id, first, end)
 
-    async def dead(self, endpoint_id: str, *, after: int, limit: int) -> list[Letter]:
-        """Dead letters behind a leaf, in the order of the log."""
-        return await self._do(self._dead, endpoint_id, after, limit)
+    async def dead(self, endpoint_id: str, *, first: int, limit: int) -> list[Letter]:
+        """Dead letters from a leaf on, in the order of the log."""
+        return await self._do(self._dead, endpoint_id, first, limit)
 
     async def revive(self, endpoint_id: str, leaves: Sequence[int] | None, *, now_at: datetime) -> int:
         """These dead letters, or all, are due now, with all attempts before them; returns how many."""
@@ -247,12 +247,12 @@ class WebhookStore:
         query = "SELECT leaf_index FROM letters WHERE endpoint_id = ? AND leaf_index >= ? AND leaf_index < ?"
         return frozenset(row[0] for row in self._connection.execute(query, (endpoint_id, first, end)))
 
-    def _dead(self, endpoint_id: str, after: int, limit: int) -> list[Letter]:
+    def _dead(self, endpoint_id: str, first: int, limit: int) -> list[Letter]:
         query = (
-            f"{LETTER} WHERE endpoint_id = ? AND due_ms IS NULL AND leaf_index > ?"
+            f"{LETTER} WHERE endpoint_id = ? AND due_ms IS NULL AND leaf_index >= ?"
             " ORDER BY leaf_index LIMIT ?"
         )
-        return [_letter(row) for row in self._connection.execute(query, (endpoint_id, after, limit))]
+        return [_letter(row) for row in self._connection.execute(query, (endpoint_id, first, limit))]
 
     def _revive(self, endpoint_id: str, leaves: Sequence[int] | None, now_at: datetime) -> int:
         update = "UPDATE letters SET attempts = 0, due_ms = ? WHERE endpoint_id = ? AND due_ms IS NULL"

@@ -136,7 +136,7 @@ def test_a_message_that_fails_is_tried_again_by_the_table_and_is_dead_at_its_end
 
 def test_the_table_is_that_of_the_product() -> None:
     minute, hour = 60, 3600
-    assert BACK_OFF_S == (5, 5 * minute, 30 * minute, *(hours * hour for hours in (2, 5, 10, 14, 20, 24)))
+    assert (5, 5 * minute, 30 * minute, *(hours * hour for hours in (2, 5, 10, 14, 20, 24))) == BACK_OFF_S
 
 
 def test_one_message_that_fails_holds_up_no_other() -> None:

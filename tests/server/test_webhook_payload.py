@@ -1,4 +1,4 @@
-"""What leaves the house: codes and numbers by default, words and places only where somebody asked for them."""
+"""What leaves the house: codes and numbers by default, words and places only where they were asked for."""
 
 import json
 from collections.abc import Iterator
@@ -7,9 +7,8 @@ from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
-from server.evidence.entry import Draft, Entry
+from server.evidence.entry import Draft, Entry, seal
 from server.evidence.entry import encode_body as seal_body
-from server.evidence.entry import seal
 from server.webhook_payload import FACTS, encode_payload, named_by
 from signaling.entries import KIND
 
