@@ -140,11 +140,12 @@ class Runner:
             self._events.get_nowait()
         endpoint = await self._store.endpoint(endpoint_id)
         assert endpoint is not None
-        delivery = Delivery(cursor=endpoint.cursor, log_size=self._log.size)
+        log_size = self._log.size
+        delivery = Delivery(cursor=endpoint.cursor, log_size=log_size)
         self.counts = await self._store.counts(endpoint_id)
         session = guarded_session(self._target, self._lookup, limit=MAX_FRESH + MAX_RETRIES)
         async with session as http, asyncio.TaskGroup() as tasks:
-            children = {tasks.create_task(self._watch(self._log.size))}
+            children = {tasks.create_task(self._watch(log_size))}
             try:
                 outputs = delivery.begin(self._utc_now())
                 while True:

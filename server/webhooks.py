@@ -24,6 +24,7 @@ from server.webhook_guard import InternalHosts, Lookup, Target, check_name, look
 from server.webhook_runner import Revived, Runner
 
 MAX_ENDPOINTS = 16  # together at most 192 messages of 64 KiB are on their way
+UNKNOWN = "there is no such webhook"
 SECRET_SIZE_BYTES = 32  # Standard Webhooks: "between 24 bytes (192 bits) and 64 bytes (512 bits)"
 
 
@@ -125,13 +126,23 @@ class Webhooks:
             await self._start(endpoint)
         return await self.status(endpoint.endpoint_id), encode_secret(secret)
 
-    async def statuses(self) -> list[EndpointStatus]:
-        """All endpoints, the oldest first."""
-        return [await self._status(endpoint) for endpoint in await self._store.endpoints()]
+    async def statuses(self, endpoint_id: str | None = None) -> list[EndpointStatus]:
+        """All endpoints, the oldest first, or one. Raises UnknownThing."""
+        # Cursors first: what is read later is further, and nothing is told as settled that is not counted.
+        size, cursors = self._log.size, {name: runner.cursor for name, runner in self._runners.items()}
+        found = await self._store.statuses(endpoint_id)
+        if endpoint_id is not None and not found:
+            raise UnknownThing(UNKNOWN)
+        statuses = []
+        for endpoint, counts in found:
+            cursor = cursors.get(endpoint.endpoint_id, endpoint.cursor)
+            behind = max(0, size - cursor)
+            statuses.append(EndpointStatus(endpoint=endpoint, cursor=cursor, behind=behind, counts=counts))
+        return statuses
 
     async def status(self, endpoint_id: str) -> EndpointStatus:
         """Raises UnknownThing."""
-        return await self._status(await self._endpoint(endpoint_id))
+        return (await self.statuses(endpoint_id))[0]
 
     async def remove(self, endpoint_id: str) -> None:
         """Nothing is sent there any more, and its letters are gone. Raises UnknownThing."""
@@ -185,18 +196,8 @@ class Webhooks:
     async def _endpoint(self, endpoint_id: str) -> Endpoint:
         endpoint = await self._store.endpoint(endpoint_id)
         if endpoint is None:
-            raise UnknownThing("there is no such webhook")
+            raise UnknownThing(UNKNOWN)
         return endpoint
-
-    async def _status(self, endpoint: Endpoint) -> EndpointStatus:
-        runner = self._runners.get(endpoint.endpoint_id)
-        cursor = endpoint.cursor if runner is None else runner.cursor
-        return EndpointStatus(
-            endpoint=endpoint,
-            cursor=cursor,
-            behind=max(0, self._log.size - cursor),
-            counts=await self._store.counts(endpoint.endpoint_id),
-        )
 
     async def _start(self, endpoint: Endpoint) -> None:
         if endpoint.disabled is not None:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, TypeVar
 
-from server.store.errors import CorruptWebhooks, IllegalOpen, MalformedSeal
+from server.store.errors import CorruptWebhooks, FailedAppend, IllegalOpen, MalformedSeal
 from server.store.keys import OWNER_ONLY, KeyWrapper, check_mode
 from server.store.schema import BUSY_TIMEOUT_MS, DAMAGE, schema_version
 from server.store.webhook_rows import Counts, Endpoint, Letter, Settled
@@ -63,7 +63,7 @@ T = TypeVar("T")
 class WebhookStore:
     """The endpoints of a data folder that is locked by this process. Made by `open`.
 
-    Every call may raise CorruptWebhooks, and sqlite3.Error where the disk refuses; then nothing has changed.
+    Every call may raise CorruptWebhooks, and FailedAppend where the disk refuses; then nothing has changed.
     """
 
     def __init__(
@@ -92,6 +92,10 @@ class WebhookStore:
 
     async def endpoint(self, endpoint_id: str) -> Endpoint | None:
         return await self._do(self._endpoint, endpoint_id)
+
+    async def statuses(self, endpoint_id: str | None = None) -> list[tuple[Endpoint, Counts]]:
+        """One endpoint, or all, each with its letters as they are at the same moment."""
+        return await self._do(self._statuses, endpoint_id)
 
     async def add(self, endpoint: Endpoint, secret: bytes) -> None:
         """A new endpoint, and what its messages are signed with."""
@@ -139,7 +143,7 @@ class WebhookStore:
         return await self._do(self._counts, endpoint_id)
 
     async def close(self) -> None:
-        """A second call does nothing."""
+        """Writes what was asked for before, then lets go of the file."""
         await asyncio.to_thread(self._thread.submit(self._connection.close).result)
         self._thread.shutdown()
 
@@ -150,8 +154,8 @@ class WebhookStore:
 
         try:
             return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except sqlite3.OperationalError:
-            raise  # the disk, not what lies on it
+        except sqlite3.OperationalError as error:  # the disk, not what lies on it
+            raise FailedAppend(f"webhooks.db cannot be written or read: {error}") from None
         except DAMAGE as error:
             raise CorruptWebhooks(f"webhooks.db is damaged: {error}") from None
 
@@ -161,6 +165,10 @@ class WebhookStore:
     def _endpoint(self, endpoint_id: str) -> Endpoint | None:
         row = self._connection.execute(f"{ENDPOINT} WHERE endpoint_id = ?", (endpoint_id,)).fetchone()
         return None if row is None else _endpoint(row)
+
+    def _statuses(self, endpoint_id: str | None) -> list[tuple[Endpoint, Counts]]:
+        found = self._endpoints() if endpoint_id is None else [self._endpoint(endpoint_id)]
+        return [(one, self._counts(one.endpoint_id)) for one in found if one is not None]
 
     def _add(self, endpoint: Endpoint, secret: bytes) -> None:
         self._connection.execute(

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from server.errors import ForbiddenTarget, MalformedRequest, MalformedTarget
 from server.webhook_guard import (
+    GuardedResolver,
     Target,
     check_address,
     check_name,
@@ -259,9 +260,11 @@ async def test_one_forbidden_address_among_public_ones_refuses_all() -> None:
     target = Target(url="https://mixed.test/x", host="mixed.test", port=443, internal=False)
     with pytest.raises(ForbiddenTarget):
         await check_name(target, lookup)
-    async with guarded_session(target, lookup, limit=1) as http:
-        with pytest.raises(ForbiddenTarget):
-            await http.post(target.url)
+    with pytest.raises(ForbiddenTarget):
+        await GuardedResolver(target, lookup).resolve(target.host, target.port)
+    internal = Target(url=target.url, host=target.host, port=443, internal=True)
+    found = await GuardedResolver(internal, lookup).resolve(target.host, target.port)
+    assert [one["host"] for one in found] == ["93.184.216.34", "10.0.0.7"]
 
 
 @pytest.mark.parametrize(

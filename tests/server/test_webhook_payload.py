@@ -1,14 +1,17 @@
 """What leaves the house: codes and numbers by default, words and places only where they were asked for."""
 
 import json
+import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 import pytest
 
 from server.evidence.entry import Draft, Entry, seal
 from server.evidence.entry import encode_body as seal_body
+from server.webhook_delivery import BACK_OFF_S
 from server.webhook_payload import FACTS, encode_payload, named_by
 from signaling.entries import KIND
 
@@ -170,3 +173,20 @@ def test_what_an_integrators_channel_needs_is_told(
 ) -> None:
     assert (named_by(entry) == 3) == (entry.body.get("number") == 3)
     assert shown(entry, named)["data"]["facts"] == facts
+
+
+def test_the_protocol_names_every_kind_with_facts_and_every_wait() -> None:
+    document = (Path(__file__).parent.parent.parent / "signaling" / "PROTOCOL.md").read_text()
+    section = document.partition("## Webhooks")[2]
+    table = section.partition("| kind | facts |")[2].partition("\n\n")[0]
+    told = set()
+    for row in table.splitlines()[2:]:
+        first = ""
+        for name in re.findall(r"`([a-z_…]+)`", row.split("|")[1]):
+            first = first or name
+            told.add(name.replace("…", first.rpartition("_")[0]))
+        for name in {name for kind in told for name in FACTS[kind].own} - {"exception", "due_at"}:
+            assert f"`{name}`" in table
+    assert told == set(FACTS)
+    waits = [f"{s} s" if s < 60 else f"{s // 60} min" if s < 3600 else f"{s // 3600} h" for s in BACK_OFF_S]
+    assert f"{', '.join(waits[:-1])} and {waits[-1]}" in " ".join(section.split())

@@ -4,7 +4,6 @@ import asyncio
 import base64
 import json
 import re
-import sqlite3
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -19,6 +18,7 @@ from aiohttp import ClientSession, web
 from standardwebhooks.webhooks import Webhook
 
 from server import app, webhook_runner
+from server.store.errors import FailedAppend
 from server.webhook_delivery import BACK_OFF_S
 from signaling.entries import KIND
 from tests.conftest import API_KEY, Caller, calling
@@ -467,6 +467,8 @@ async def test_who_starts_again_goes_on_where_it_ended(tmp_path: Path, receiver:
         receiver.answer = lambda message: 200
         for _ in range(20):
             await caller.link(case_id, "customer")
+        began = time.monotonic()
+    assert time.monotonic() - began < app.DRAIN_S, "and has not waited for more"
     assert sorted(receiver.ids()) == list(range(21)), "a stop sends what is in the log"
     receiver.messages.clear()
     async with calling(tmp_path, **INTERNAL) as caller:
@@ -518,7 +520,7 @@ async def test_when_the_disk_refuses_nothing_is_lost(
 
     async def refuse(*arguments: Any, **how: Any) -> None:
         if next(refusals, None) is not None:
-            raise sqlite3.OperationalError("database or disk is full")
+            raise FailedAppend("database or disk is full")
         await settle(*arguments, **how)
 
     monkeypatch.setattr(store, "settle", refuse)
