@@ -21,6 +21,7 @@ from server.deadlines import Deadlines
 from server.http import blobs as stored_blobs
 from server.http import health, integrator, media, openapi, pages, playback, search, uploads, wording
 from server.http import log as public_log
+from server.http import webhooks as webhook_routes
 from server.http.errors import answer_errors
 from server.http.operations import MAX_BODY_BYTES, mount
 from server.http.socket import Sockets
@@ -38,6 +39,7 @@ from server.store.log import LogStore
 from server.store.uploads import UploadStore
 from server.tokens import Tokens
 from server.uploads import Uploads
+from server.webhooks import Webhooks
 from server.wordings import read_wording
 
 DRAIN_S = 5.0  # what is being written when the service is told to stop has this long
@@ -56,6 +58,14 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             settings.data_dir, origin=settings.log_origin, utc_now=utc_now, token_bytes=secrets.token_bytes
         )
         parts.push_async_callback(log.close)
+        webhooks = await Webhooks.open(
+            settings.data_dir,
+            log=log,
+            internal_hosts=settings.webhook_internal_hosts,
+            utc_now=utc_now,
+            new_id=new_id,
+        )
+        parts.push_async_callback(webhooks.close, grace_s=DRAIN_S)
         blobs = await BlobStore.prepare(settings.data_dir, log.keys)
         derived = await DerivedStore.prepare(settings.data_dir, log.keys)
         background = Background()
@@ -112,6 +122,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             search=finder,
             custody=Custody(cases=cases),
             uploads=uploading,
+            webhooks=webhooks,
             background=background,
             principals=principals,
             new_id=new_id,
@@ -131,6 +142,7 @@ def make_app(service: Service, sockets: Sockets) -> web.Application:
         *public_log.OPERATIONS,
         *search.OPERATIONS,
         *wording.OPERATIONS,
+        *webhook_routes.OPERATIONS,
         *sockets.operations(),
         *health.operations(service, sockets),
     )

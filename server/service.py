@@ -18,6 +18,7 @@ from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
 from server.uploads import Uploads
+from server.webhooks import Webhooks
 from signaling.wording import Wording
 
 
@@ -41,6 +42,7 @@ class Service:
     search: Search
     custody: Custody
     uploads: Uploads
+    webhooks: Webhooks
     background: Background
     principals: Principals
     new_id: Callable[[str], str]
