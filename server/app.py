@@ -17,7 +17,7 @@ from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
 from server.custody import Custody
-from server.http import health, integrator, media, openapi, pages, playback
+from server.http import health, integrator, media, openapi, pages, playback, vouchers
 from server.http import log as public_log
 from server.http.errors import answer_errors
 from server.http.operations import MAX_BODY_BYTES, mount
@@ -33,6 +33,8 @@ from server.store.derived import DerivedStore
 from server.store.keys import load_or_create_secret
 from server.store.log import LogStore
 from server.tokens import Tokens
+from server.voucher_pdf import find_font
+from server.vouchers import Vouchers
 from server.wordings import read_wording
 
 DRAIN_S = 5.0  # what is being written when the service is told to stop has this long
@@ -70,6 +72,14 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         playbacks = Playbacks(
             log=log, blobs=blobs, derived=derived, recordings=recordings, background=background
         )
+        made_vouchers = Vouchers(
+            log=log,
+            derived=derived,
+            background=background,
+            tokens=tokens,
+            public_url=settings.public_url,
+            font=find_font(settings.pdf_font),
+        )
         principals = Principals(
             api_key=settings.api_key, tokens=tokens, cases=cases, new_id=new_id, utc_now=utc_now
         )
@@ -86,6 +96,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             calls=calls,
             recordings=recordings,
             playbacks=playbacks,
+            vouchers=made_vouchers,
             custody=Custody(cases=cases),
             background=background,
             principals=principals,
@@ -101,6 +112,7 @@ def make_app(service: Service, sockets: Sockets) -> web.Application:
         *integrator.OPERATIONS,
         *media.OPERATIONS,
         *playback.OPERATIONS,
+        *vouchers.OPERATIONS,
         *public_log.OPERATIONS,
         *sockets.operations(),
         *health.operations(service, sockets),

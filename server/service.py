@@ -15,6 +15,7 @@ from server.recordings import Recordings
 from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
+from server.vouchers import Vouchers
 from signaling.wording import Wording
 
 
@@ -34,6 +35,7 @@ class Service:
     calls: Calls
     recordings: Recordings
     playbacks: Playbacks
+    vouchers: Vouchers
     custody: Custody
     background: Background
     principals: Principals

@@ -62,6 +62,12 @@ SETTINGS = (
         "phrases that come with Proofcall",
     ),
     Setting(
+        name="PROOFCALL_PDF_FONT",
+        default="",
+        meaning="TrueType font with Chinese characters for the PDF of vouchers; default: Debian's WenQuanYi, "
+        "if it is there",
+    ),
+    Setting(
         name="PROOFCALL_TLS_CERTIFICATE",
         default="",
         meaning="PEM certificate chain for HTTPS, if not behind a proxy",
@@ -83,6 +89,7 @@ class Settings:
     api_key: str
     log_origin: str
     wording_dir: Path | None = None
+    pdf_font: Path | None = None
     turn_urls: tuple[str, ...] = ()
     turn_secret: str | None = None
     tls_certificate: Path | None = None
@@ -143,6 +150,7 @@ def read_settings(environment: Mapping[str, str], *, sample_api_key: str | None 
         api_key=api_key,
         log_origin=value("PROOFCALL_LOG_ORIGIN", _origin),
         wording_dir=value("PROOFCALL_WORDING_DIR", _folder),
+        pdf_font=value("PROOFCALL_PDF_FONT", _path),
         turn_urls=turn_urls,
         turn_secret=turn_secret,
         tls_certificate=certificate,
