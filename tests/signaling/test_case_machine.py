@@ -1,4 +1,4 @@
-"""A case as Hypothesis plays it: any command by anybody, in any order, late, doubled, with numbers of the log.
+"""A case as Hypothesis plays it: any command by anybody, in any order, late or doubled, with real numbers.
 
 Whatever was legal leaves a state that the rules allow; a replay of the log as it would be stored gives the
 very same state; and a state put aside anywhere on the way, with the entries that came after, gives it, too.
@@ -176,7 +176,11 @@ class CaseMachine(RuleBasedStateMachine):
     def go_on(self, data: st.DataObject) -> None:
         """What fits the state: chance alone would rarely come as far as a confirmed receipt."""
         delivery, orders = self.log.state.delivery, self.log.state.exceptions.orders
-        fitting: list[tuple[Actor, Command]] = [(COURIER, Announce(notice="arrived"))]
+        fitting: list[tuple[Actor, Command]] = [
+            (COURIER, Announce(notice="arrived")),
+            (COURIER, HandOver(how="in_person")),
+            (COURIER, ReportException(exception="damage")),
+        ]
         if delivery.notice is not None:
             answer = delivery.notice.answer
             replaces = None if answer is None else answer.number
@@ -191,7 +195,12 @@ class CaseMachine(RuleBasedStateMachine):
             ]
         for number, order in orders.items():
             if order.decided is not None:
-                fitting += [(COURIER, AcknowledgeException(number=number, decided=order.decided))]
+                made = [
+                    entry.number
+                    for entry in self.log.entries
+                    if isinstance(entry.body, ExceptionDecided) and entry.body.number == number
+                ]
+                fitting += [(COURIER, AcknowledgeException(number=number, decided=one)) for one in made[-2:]]
             fitting += [(QA, TakeException(number=number, instead_of=order.taken_by))]
             fitting += [(QA, DecideException(number=number, decision="call_first"))]
         self.attempt(*data.draw(st.sampled_from(fitting)))
