@@ -26,7 +26,6 @@ LIVES_IN = {
     "OpenSSL": ("media/dtls.py",),
     "PIL": ("media/attachment_worker.py",),
     "aiohttp": (
-        "server/app.py",
         "server/main.py",
         "server/http",
         "server/webhook_guard.py",
@@ -46,8 +45,9 @@ LIVES_IN = {
     "prometheus_client": ("server/http/health.py",),
     "pydantic": ("signaling", "server"),
     "pylibsrtp": ("media/dtls.py",),
+    "reportlab": ("server/voucher_pdf.py",),
     "rfc8785": ("server/evidence/canonical.py",),
-    "segno": ("server/sample.py",),
+    "segno": ("server/sample.py", "server/voucher_pdf.py", "server/vouchers.py"),
     "uvloop": ("server/main.py",),
 }
 
