@@ -226,7 +226,7 @@ export class ParcelCards {
         const { reservation } = next.handed_over.settled ?? {};
         const mine = this.#role === "customer";
         const whose = mine ? words.confirmed.with_reservation : words.confirmed.their_reservation;
-        return card("voucher-card", "confirmed", [
+        return card("confirmed-card", "confirmed", [
           title(words.confirmed.title),
           h("p", { class: "quiet" }, mine ? words.confirmed.sealed : words.confirmed.courier),
           reservation ? h("p", {}, whose(reservation)) : null,
@@ -308,7 +308,7 @@ export class ParcelCards {
         const time = this.#time(notice.sent_at);
         return card("awaiting-card", "awaiting", [
           title(words.awaiting.title),
-          h("p", {}, said(notice.text, general)),
+          h("p", { class: "quiet" }, said(notice.text, general)),
           h(
             "p",
             { class: "quiet" },

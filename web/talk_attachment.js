@@ -82,7 +82,7 @@ export class AttachmentView {
     const name = nameOf(state, actor_id, names);
     set(this.element, "data-state", stage);
     const mine = actor_id === state.you?.actor_id;
-    const upload = mine ? uploadOf(state, sha256) : undefined;
+    const upload = mine ? state.uploads[sha256] : undefined;
     const percent = upload ? Math.floor((100 * upload.sent_bytes) / Math.max(1, upload.size_bytes)) : null;
     let note = "";
     if (settled?.refused) {
@@ -93,7 +93,8 @@ export class AttachmentView {
       const say = medium === "photo" ? words.refused_photo : words.refused_voice;
       note = say(because[reason]);
     } else if (stage === "announced") {
-      if (percent !== null) note = words.sent_part(percent);
+      if (upload?.failed) note = words.upload_failed;
+      else if (percent !== null) note = words.sent_part(percent);
       else if (!mine) note = medium === "photo" ? words.photo_coming : words.voice_coming;
     } else if (medium === "photo") {
       note = capture_path === "camera" ? words.from_camera : words.from_album;
@@ -203,11 +204,6 @@ export class AttachmentView {
     this.button.disabled = false;
     if (this.image) show(this.image, false);
   }
-}
-
-/** How far my own bytes have gone. @param {State} state @param {string} sha256 @returns {{sent_bytes: number, size_bytes: number} | undefined} */
-function uploadOf(state, sha256) {
-  return /** @type {any} */ (state).uploads?.[sha256];
 }
 
 /** As many bars, each the loudest of its part. @param {readonly number[]} waveform @param {number} count @returns {number[]} */

@@ -171,6 +171,12 @@ export class Composer {
     );
   }
 
+  /** @param {keyof import("./talk_words.js").TalkWords["capture"]} code */
+  complain(code) {
+    this.#complaint = TALK_WORDS[this.#page.language].capture[code];
+    this.update();
+  }
+
   /** @param {string} phrase */
   phraseText(phrase) {
     return wordOf(this.#wording.current, `phrase.${phrase}`, this.#page.language) || phrase;

@@ -20,6 +20,8 @@ export class TalkView {
   #session;
   #failed_key;
   #marks = new MarkTeller();
+  /** What was sent from this page and is not settled: the outbox forgets what was not taken. @type {Map<string, ArrayBuffer>} */
+  #own = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #marking;
   /** @type {State | null} */
@@ -99,6 +101,7 @@ export class TalkView {
       if (state.failed !== before.failed) {
         remember(this.#failed_key, state.failed.length > 0 ? JSON.stringify(state.failed) : null);
       }
+      if (state.talk.settled !== before.talk.settled) this.#forgetSettled(state);
       this.#state = state;
       this.#tellMarks();
     });
@@ -120,14 +123,18 @@ export class TalkView {
 
   /** @param {import("./protocol.js").Command} command @param {{sha256: string, bytes: ArrayBuffer}[]} [files] */
   #command(command, files = []) {
-    const { session } = /** @type {{session: any}} */ ({ session: this.#session });
-    return session.command(command, files);
+    for (const { sha256, bytes } of files) this.#own.set(sha256, bytes);
+    return this.#session.command(command, files);
   }
 
   /** @param {string} sha256 @returns {Promise<ArrayBuffer | null>} what this page still has of its own bytes */
   async #bytesOf(sha256) {
-    const session = /** @type {any} */ (this.#session);
-    return session.bytesOf ? session.bytesOf(sha256) : null;
+    return (await this.#session.bytesOf(sha256)) ?? this.#own.get(sha256) ?? null;
+  }
+
+  /** @param {State} state */
+  #forgetSettled({ talk }) {
+    for (const key of Object.keys(talk.settled)) this.#own.delete(key.split(" ")[1] ?? "");
   }
 
   /** Says it anew, with what it was. @param {string} id */
@@ -138,6 +145,10 @@ export class TalkView {
     const sha256 = command.kind === "attach" ? command.attachment.sha256 : null;
     const bytes = sha256 === null ? null : await this.#bytesOf(sha256);
     this.#session.dispatch({ type: "dropped", id });
+    if (sha256 !== null && bytes === null) {
+      this.composer.complain("unreadable"); // after a reload nobody has them any more
+      return;
+    }
     this.list.toEnd();
     this.#command(command, sha256 !== null && bytes !== null ? [{ sha256, bytes }] : []);
   }

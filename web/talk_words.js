@@ -55,6 +55,7 @@ const en = {
   voice_pause: "Pause the voice note",
   voice_failed: "The voice note could not be loaded. Tap to try again.",
   sent_part: (/** @type {number} */ percent) => `${percent} % sent`,
+  upload_failed: "It could not be sent. It stays on this phone: load the page again to try once more.",
   refused_photo: (/** @type {string} */ why) => `This photo was not accepted. ${why}`,
   refused_voice: (/** @type {string} */ why) => `This voice note was not accepted. ${why}`,
   refused_because: {
@@ -212,6 +213,7 @@ const zh = {
   voice_pause: "暂停播放",
   voice_failed: "语音没有加载出来，点击重试。",
   sent_part: (percent) => `已上传 ${percent}%`,
+  upload_failed: "没有发送成功，内容仍在本机。重新打开本页可再试一次。",
   refused_photo: (why) => `这张照片未能收下。${why}`,
   refused_voice: (why) => `这段语音未能收下。${why}`,
   refused_because: {

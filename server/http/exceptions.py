@@ -12,6 +12,7 @@ The feed is Server-Sent Events (WHATWG HTML, section 9.2), asked for with a bear
 
 import asyncio
 import json
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -79,6 +80,15 @@ async def follow_exceptions(incoming: Incoming) -> web.StreamResponse:
         if incoming.request.transport is not None:
             incoming.request.transport.abort()
     return response
+
+
+def end_feeds(orders: Orders) -> Callable[[web.Application], Awaitable[None]]:
+    """What ends every feed when the routes close; else they would be waited for."""
+
+    async def end(_: web.Application) -> None:
+        orders.end()
+
+    return end
 
 
 def _number_of(orders: Orders, event_id: str) -> int | None:

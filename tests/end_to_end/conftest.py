@@ -14,11 +14,7 @@ from tests.end_to_end.pictures import COURIER, CUSTOMER, QA, write_camera
 from tests.udp_proxy import UdpProxy, udp_proxy
 
 PAGES = {"customer": "/c", "courier": "/d", "guest": "/g", "qa": "/qa", "dispatch": "/qa"}
-CALLED = (
-    "customer",
-    "courier",
-    "guest",
-)  # their page begins with the conversation, unless it is told otherwise
+CALLED = ("customer", "courier", "guest")  # their pages begin with the conversation by themselves
 
 
 @pytest.fixture(scope="session")

@@ -5,19 +5,24 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType
 
-from server.http import integrator, media, playback, search
+from server.http import blobs, integrator, media, playback, search, uploads, webhooks
 from server.http.operations import ANYONE, Operation
 from signaling.case import MAX_GUESTS
 from tests.conftest import API_KEY, Caller
 
 ROUTES = [
-    row for part in (integrator, media, playback, search) for row in part.OPERATIONS if row.allowed != ANYONE
+    row
+    for part in (integrator, blobs, uploads, media, playback, search, webhooks)
+    for row in part.OPERATIONS
+    if row.allowed != ANYONE
 ]
 ROLES = ("customer", "courier", "qa", "dispatch", "guest")
 BODIES: dict[str, dict[str, Any]] = {
     "issue_link": {"json": {"role": "guest", "name": "x"}},
     "open_case": {"json": {"waybill": "x"}},
     "issue_desk": {"json": {"name": "x"}},
+    "add_webhook": {"json": {"url": "https://127.0.0.1/"}},
+    "replay_webhook": {"json": {"from": 0}},
     "play_back": {"json": {"actor_id": "l_x"}},
     "connect_media": {"data": "v=0", "headers": {"Content-Type": "application/sdp"}},
     "restart_media": {"data": "a=x", "headers": {"Content-Type": "application/trickle-ice-sdpfrag"}},
@@ -26,7 +31,13 @@ BODIES: dict[str, dict[str, Any]] = {
 
 def path_of(row: Operation, case_id: str) -> str:
     return row.path.format(
-        case_id=case_id, link_id="l_x", number="1", call_number="1", sha256="0" * 64, session_id="x"
+        case_id=case_id,
+        link_id="l_x",
+        number="1",
+        call_number="1",
+        sha256="0" * 64,
+        session_id="x",
+        webhook_id="w_x",
     )
 
 
