@@ -12,6 +12,7 @@ import { sayTime } from "./parcel_times.js";
 import { PARCEL_WORDS } from "./parcel_words.js";
 import { answerWords, callerName, said, wishWords } from "./sentences.js";
 import { Sounds } from "./sounds.js";
+import { VoucherCard } from "./voucher_card.js";
 import { announceable, reportable, WordingSource, wordOf } from "./wording.js";
 
 /** @typedef {import("./parcel_next.js").Next} Next */
@@ -39,10 +40,10 @@ export class ParcelCards {
   /**
    * @param {{
    *   session: Speaker, page: import("./language.js").PageLanguage, role: Role,
-   *   api?: import("./api.js").Api, case_id?: string, onCall: () => void,
+   *   api: import("./api.js").Api, case_id: string, onCall: () => void,
    * }} options onCall: the person wants to be in the call
    */
-  constructor({ session, page, role, onCall }) {
+  constructor({ session, page, role, api, case_id, onCall }) {
     this.#session = session;
     this.#page = page;
     this.#role = role;
@@ -63,6 +64,7 @@ export class ParcelCards {
     this.report = new ReportSheet(desk);
     this.handOver = new HandOverSheet(desk);
     this.receipt = new ReceiptSheet(desk);
+    this.voucher = new VoucherCard({ api, case_id, page, role });
     this.sheets = [this.answer, this.change, this.report, this.handOver, this.receipt];
 
     this.ring = h("section", { class: "ring-card", testid: "ring-card", hidden: true });
@@ -93,6 +95,8 @@ export class ParcelCards {
     this.#updateRefusal(state);
     const next = nextCard(state, this.#role, { changing: this.#changing });
     this.#rebuild(this.card, [next, this.#told(state)], () => this.#cardOf(state, next));
+    const settled = next?.card === "confirmed" ? next.handed_over.settled : null;
+    this.voucher.update((settled && state.entries[settled.number - 1]) ?? null);
     this.#rebuild(this.lines, open && this.#linesShown(state), () => this.#linesOf(state));
     this.#rebuild(this.actions, [open, next?.card, this.#announced(state)], () =>
       open ? this.#actionsOf(state, next) : [],
@@ -230,6 +234,7 @@ export class ParcelCards {
           title(words.confirmed.title),
           h("p", { class: "quiet" }, mine ? words.confirmed.sealed : words.confirmed.courier),
           reservation ? h("p", {}, whose(reservation)) : null,
+          this.voucher.element,
         ]);
       }
       case "refused":

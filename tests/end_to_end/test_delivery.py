@@ -234,6 +234,7 @@ async def test_a_delivery_goes_from_its_first_notice_to_a_confirmed_receipt(
         await tap(customer, "receipt-send")
         for somebody in (customer, courier):
             await shows(somebody, "confirmed-card", words["done"])
+            await shows(somebody, "voucher-link")
         confirmed = (await entry_of(door, "confirmed"))["body"]
         assert confirmed["statement"] == statement, "what was read is what was agreed to"
         assert confirmed["language"] == language[:2]
