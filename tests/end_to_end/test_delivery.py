@@ -259,6 +259,11 @@ async def test_a_number_or_a_word_in_the_conversation_is_an_answer_too(
             await until(chosen, f"{said} is {choice}")
         await shows(door.courier, "answer-said", "With the guard")
         await shows(door.customer, "given-answer", "With the guard")
+        await door.customer.by("text-input").fill("2")
+        await tap(door.customer, "text-send")
+        await one(door.customer, "quick-time").click()  # "later" alone would be no answer
+        await tap(door.customer, "answer-send")
+        await shows(door.courier, "answer-said", "Later")
 
 
 async def test_an_answer_can_be_changed_until_the_courier_acts_on_it(
