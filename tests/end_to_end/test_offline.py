@@ -239,6 +239,34 @@ async def test_a_photo_that_breaks_off_goes_on_where_it_was_also_in_a_page_loade
         assert phone.complaints == []
 
 
+async def test_without_a_database_what_was_written_offline_survives_a_reload_all_the_same(
+    behind_proxy: tuple[Restartable, CutProxy], playwright: Playwright
+) -> None:
+    service, proxy = behind_proxy
+    scene = await set_scene(service.caller)
+    async with chromium(playwright) as browser:
+        url = f"{proxy.url}/c#{scene.links['customer']['token']}"
+        phone = await open_page(browser, "about:blank", language="en-US")
+        await phone.page.add_init_script("Object.defineProperty(window, 'indexedDB', {value: undefined})")
+        await phone.page.goto(url)
+        await phone.by("text-input").wait_for()
+        await lose_network(proxy, [phone])
+        await phone.page.evaluate(WRITE, ["one", "two", "three"])
+        await until(partial(has_waiting, phone, 3), "they wait")
+        await find_network(proxy, [phone])
+        await phone.page.goto("about:blank")
+        await phone.page.goto(url)
+
+        async def all_here() -> bool:
+            return len(await service.entries(scene.case_id, "text")) >= 3
+
+        await until(all_here, "they are in the log")
+        await until(partial(has_waiting, phone, 0), "the page has heard that they are")
+        texts = await service.entries(scene.case_id, "text")
+        assert [entry.body["text"] for entry in texts] == ["one", "two", "three"]
+        assert phone.complaints == []
+
+
 async def offset_of(service: Restartable, scene: Scene, data: bytes) -> int:
     """How much of a file the service has."""
     path = f"{service.caller.url}/api/cases/{scene.case_id}/uploads/{hashlib.sha256(data).hexdigest()}"
