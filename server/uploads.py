@@ -288,6 +288,7 @@ class Uploads:
     async def _take(self, upload: Upload, body: Body, room: int, checksum: Checksum | None) -> None:
         keep = self._store.append if checksum is None else self._store.append_unchecked
         digest = None if checksum is None else hashlib.new(checksum.algorithm, usedforsecurity=False)
+        await self._write(upload, self._store.forget_unchecked(upload))  # of a request that the disk failed
         waiting = bytearray()
         failure: BaseException | None = None
         while True:

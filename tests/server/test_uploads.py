@@ -5,6 +5,7 @@ import base64
 import hashlib
 import io
 import os
+import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -449,6 +450,29 @@ async def test_a_disk_that_refuses_is_told_and_the_upload_goes_on_later(
     assert answer.status == 507
     assert await courier.offset(data) == 0
     await courier.send(data)
+    assert (await courier.settled())[0] == "attachment_stored"
+
+
+async def test_what_was_laid_aside_when_the_disk_refused_is_not_taken_for_the_next_body(
+    courier: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = noise(3 << 20)
+    await courier.announce(data)
+    await courier.begin(data)
+    checksum = {"Upload-Checksum": f"sha256 {base64_of(hashlib.sha256(data).digest())}"}
+    make_file, made = tempfile.mkstemp, list[object]()
+
+    def refuse_the_third(**how: Any) -> tuple[int, str]:
+        made.append(how)
+        if len(made) == 3:
+            raise OSError(28, "No space left on device")
+        return make_file(**how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "mkstemp", refuse_the_third)
+        assert (await courier.patch(data, 0, data, **checksum)).status == 507
+    assert await courier.offset(data) == 0
+    assert (await courier.patch(data, 0, data, **checksum)).status == 204
     assert (await courier.settled())[0] == "attachment_stored"
 
 
