@@ -138,14 +138,15 @@ async def test_every_way_to_store_colours_is_shown_in_colours(
 
 
 async def test_colours_of_another_space_are_brought_into_the_one_that_screens_take() -> None:
-    swapped = ImageCms.createProfile("XYZ")
-    for profile in (
-        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
-        ImageCms.ImageCmsProfile(swapped).tobytes(),
-        b"no profile at all",
-    ):
-        looked = await look(plain(picture(), "JPEG", icc_profile=profile), "photo")
-        assert "icc_profile" not in shown_picture(looked.shown).info
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    # Red and blue change places (ICC.1 section 9.2: the tags that say what the primaries are).
+    swapped = srgb.replace(b"rXYZ", b"....").replace(b"bXYZ", b"rXYZ").replace(b"....", b"bXYZ")
+    for profile, seen in ((srgb, "red"), (swapped, "blue"), (b"no profile at all", "red")):
+        looked = await look(plain(Image.new("RGB", (32, 32), "red"), "JPEG", icc_profile=profile), "photo")
+        shown = shown_picture(looked.shown)
+        assert "icc_profile" not in shown.info
+        red, _, blue = shown.getpixel((16, 16))  # type: ignore[misc]
+        assert (red > blue) == (seen == "red"), (red, blue)
 
 
 HOSTILE_PHOTOS: dict[str, tuple[Callable[[], bytes], str]] = {
