@@ -9,13 +9,17 @@ from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
 from server.custody import Custody
+from server.deadlines import Deadlines
 from server.playbacks import Playbacks
 from server.principals import Principals
 from server.recordings import Recordings
+from server.search import Search
 from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
 from server.uploads import Uploads
+from server.vouchers import Vouchers
+from server.webhooks import Webhooks
 from signaling.wording import Wording
 
 
@@ -35,8 +39,12 @@ class Service:
     calls: Calls
     recordings: Recordings
     playbacks: Playbacks
+    deadlines: Deadlines
+    search: Search
+    vouchers: Vouchers
     custody: Custody
     uploads: Uploads
+    webhooks: Webhooks
     background: Background
     principals: Principals
     new_id: Callable[[str], str]
