@@ -308,6 +308,21 @@ async def test_what_came_of_a_body_that_stops_coming_is_kept(
     writer.close()
 
 
+async def test_what_came_before_the_service_stops_is_kept(tmp_path: Path) -> None:
+    data = photo()
+    async with calling(tmp_path) as caller:
+        courier = await Person.come(caller, await caller.open_case())
+        await courier.announce(data)
+        await courier.begin(data)
+        writer = await broken_patch(courier, data, sent=5_000)
+        turns = caller.service.uploads._turns
+        await until(lambda: any(turn.body is not None for turn in turns.values()))
+    writer.close()
+    async with calling(tmp_path) as caller:
+        courier = await Person.come(caller, courier.case_id, link=courier.link)
+        assert await courier.offset(data) == 5_000
+
+
 async def test_the_same_upload_begun_again_is_found_where_it_was(courier: Person, tmp_path: Path) -> None:
     data = photo()
     await courier.announce(data)
