@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
 from server.tokens import DeskRole
 from signaling.entries import WireMetadata
 from signaling.messages import EntryView
+from signaling.values import encode_time
 
 MAX_LINK_LIFETIME_S = 30 * 24 * 3600  # a month: longer than any dispute about a delivery stays open unasked
 
@@ -132,7 +133,7 @@ class SearchHit(Model):
     number: int
     kind: str
     role: Literal["customer", "courier", "qa", "dispatch", "guest", "integrator", "system"]
-    recorded_at: datetime
+    recorded_at: Annotated[datetime, PlainSerializer(encode_time)]
     excerpt: str
 
 
@@ -227,3 +228,16 @@ class Failure(Model):
         message: str
 
     error: Reason
+
+
+class Voucher(Model):
+    """The voucher of a confirmed receipt: addresses that need no other credential, good for ten years.
+
+    `number` is that of the entry `confirmed`; `url` is a page, for people; `qr_url` is its QR code.
+    """
+
+    number: int
+    url: str
+    pdf_url: str
+    json_url: str
+    qr_url: str

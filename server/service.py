@@ -18,6 +18,8 @@ from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
 from server.uploads import Uploads
+from server.vouchers import Vouchers
+from server.webhooks import Webhooks
 from signaling.wording import Wording
 
 
@@ -39,8 +41,10 @@ class Service:
     playbacks: Playbacks
     deadlines: Deadlines
     search: Search
+    vouchers: Vouchers
     custody: Custody
     uploads: Uploads
+    webhooks: Webhooks
     background: Background
     principals: Principals
     new_id: Callable[[str], str]

@@ -17,7 +17,7 @@ from signaling.delivery import Announce, Answer, Confirm, HandOver, RequestChang
 from signaling.entries import may_see
 from signaling.exceptions import DecideException, ReportException
 from signaling.talk import Attach, Attachment, SendText
-from signaling.values import Actor, ActorId, PersonRole, SessionId
+from signaling.values import Actor, ActorId, PersonRole, SessionId, encode_time
 from tests.conftest import API_KEY, Caller, calling
 from tests.server.test_custody import entries
 from tests.server.test_socket import greet, up_to
@@ -90,8 +90,11 @@ async def test_a_word_is_found_with_all_that_tells_where_it_stands(caller: Calle
         "excerpt": "The seal was broken",
     }
     (entry,) = await caller.service.log.entries(one.case_id, after=number - 1, limit=1)
-    assert recorded_at.startswith(entry.envelope.recorded_at.strftime("%Y-%m-%dT%H:%M:%S"))
+    assert recorded_at == encode_time(entry.envelope.recorded_at)
     assert numbers(await search_for(caller, "seal unbroken")) == []
+    _, metrics = await caller.call("GET", "/metrics", bearer=None)
+    # The waybill, five names, two texts.
+    assert b"proofcall_searchable_entries 8.0" in metrics
 
 
 async def test_all_kinds_of_words_are_found(caller: Caller) -> None:
@@ -325,11 +328,17 @@ async def test_a_search_of_much_lets_others_have_their_turn(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = caller.service.search._index
-    text = "请把包裹翻过来 " * 8
+    text, sides = "请把包裹翻过来 " * 8, ("左边", "右边")
     for leaf_index in range(1000, 41_000, 500):
         index.add(
             [
-                Document(leaf_index=leaf, case_id="c_other", number=leaf, kind="text", text=f"{text}{leaf}")
+                Document(
+                    leaf_index=leaf,
+                    case_id="c_other",
+                    number=leaf,
+                    kind="text",
+                    text=f"{text}{sides[leaf % 2]}",
+                )
                 for leaf in range(leaf_index, leaf_index + 500)
             ]
         )
@@ -343,9 +352,7 @@ async def test_a_search_of_much_lets_others_have_their_turn(
 
     counting = asyncio.create_task(count_turns())
     began = time.monotonic()
-    query = Query(
-        words=("请把包裹翻过来", "没有"), kinds=frozenset(SEARCHABLE), case_id=None, before=2**53 - 1
-    )
+    query = Query(words=sides, kinds=frozenset(SEARCHABLE), case_id=None, before=2**53 - 1)
     assert await caller.service.search.find(query, 20) == ([], False)
     took_s = time.monotonic() - began
     counting.cancel()
