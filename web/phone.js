@@ -165,7 +165,16 @@ function open({ case_id, actor_id, token }) {
     },
     onBack: () => look("talk"),
   });
-  const cards = new ParcelCards({ session, page, role, api, case_id, onCall: () => look("call") });
+  const cards = new ParcelCards({
+    session,
+    page,
+    role,
+    api,
+    case_id,
+    wording,
+    sounds,
+    onCall: () => look("call"),
+  });
   const screen = new TalkScreen({
     page,
     role,

@@ -234,6 +234,7 @@ async def test_a_delivery_goes_from_its_first_notice_to_a_confirmed_receipt(
         await tap(customer, "receipt-send")
         for somebody in (customer, courier):
             await shows(somebody, "confirmed-card", words["done"])
+            await shows(somebody, "voucher-link")
         confirmed = (await entry_of(door, "confirmed"))["body"]
         assert confirmed["statement"] == statement, "what was read is what was agreed to"
         assert confirmed["language"] == language[:2]
@@ -258,6 +259,11 @@ async def test_a_number_or_a_word_in_the_conversation_is_an_answer_too(
             await until(chosen, f"{said} is {choice}")
         await shows(door.courier, "answer-said", "With the guard")
         await shows(door.customer, "given-answer", "With the guard")
+        await door.customer.by("text-input").fill("2")
+        await tap(door.customer, "text-send")
+        await one(door.customer, "quick-time").click()  # "later" alone would be no answer
+        await tap(door.customer, "answer-send")
+        await shows(door.courier, "answer-said", "Later")
 
 
 async def test_an_answer_can_be_changed_until_the_courier_acts_on_it(

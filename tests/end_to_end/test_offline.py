@@ -1,5 +1,6 @@
 """An hour without a network, a reload, a service that starts anew; and two devices of one person, in step."""
 
+import hashlib
 import time
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack
@@ -204,6 +205,76 @@ async def test_a_reload_and_a_new_start_of_the_service_lose_nothing_and_repeat_n
         for device in (phone, tablet):
             await until(partial(is_empty, device), "nothing is left on the device")
         assert phone.complaints == tablet.complaints == []
+
+
+async def test_a_photo_that_breaks_off_goes_on_where_it_was_also_in_a_page_loaded_anew(
+    behind_proxy: tuple[Restartable, CutProxy], playwright: Playwright, tmp_path: Path
+) -> None:
+    service, proxy = behind_proxy
+    scene = await set_scene(service.caller)
+    large = tmp_path / "large.jpg"
+    noise = np.random.default_rng(1).integers(0, 255, (1800, 2400, 3), np.uint8)
+    assert cv2.imwrite(str(large), noise)
+    size_bytes = large.stat().st_size
+    assert size_bytes > 4_000_000
+    async with chromium(playwright) as browser:
+        url = f"{proxy.url}/c#{scene.links['customer']['token']}"
+        phone = await open_device(browser, url)
+        proxy.cut_after_bytes = size_bytes // 2
+        await phone.page.locator(".talk-composer [data-testid=album-input]").set_input_files(large)
+
+        async def is_cut() -> bool:
+            return proxy.is_cut
+
+        await until(is_cut, "the network breaks off")
+        came = await offset_of(service, scene, large.read_bytes())
+        assert 0 < came < size_bytes
+        await proxy.mend()
+        proxy.cut_after_bytes = size_bytes - came + 300_000  # too little to begin anew
+        await phone.page.goto("about:blank")
+        await phone.page.goto(url)
+        await until(partial(are_stored, service, scene, 1), "the photo came", patience_s=SETTLED_WITHIN_S)
+        assert not proxy.is_cut, "what had come was not sent again"
+        await until(partial(is_empty, phone), "nothing is left on the device")
+        assert phone.complaints == []
+
+
+async def test_without_a_database_what_was_written_offline_survives_a_reload_all_the_same(
+    behind_proxy: tuple[Restartable, CutProxy], playwright: Playwright
+) -> None:
+    service, proxy = behind_proxy
+    scene = await set_scene(service.caller)
+    async with chromium(playwright) as browser:
+        url = f"{proxy.url}/c#{scene.links['customer']['token']}"
+        phone = await open_page(browser, "about:blank", language="en-US")
+        await phone.page.add_init_script("Object.defineProperty(window, 'indexedDB', {value: undefined})")
+        await phone.page.goto(url)
+        await phone.by("text-input").wait_for()
+        await lose_network(proxy, [phone])
+        await phone.page.evaluate(WRITE, ["one", "two", "three"])
+        await until(partial(has_waiting, phone, 3), "they wait")
+        await find_network(proxy, [phone])
+        await phone.page.goto("about:blank")
+        await phone.page.goto(url)
+
+        async def all_here() -> bool:
+            return len(await service.entries(scene.case_id, "text")) >= 3
+
+        await until(all_here, "they are in the log")
+        await until(partial(has_waiting, phone, 0), "the page has heard that they are")
+        texts = await service.entries(scene.case_id, "text")
+        assert [entry.body["text"] for entry in texts] == ["one", "two", "three"]
+        assert phone.complaints == []
+
+
+async def offset_of(service: Restartable, scene: Scene, data: bytes) -> int:
+    """How much of a file the service has."""
+    path = f"{service.caller.url}/api/cases/{scene.case_id}/uploads/{hashlib.sha256(data).hexdigest()}"
+    token = scene.links["customer"]["token"]
+    headers = {"Authorization": f"Bearer {token}", "Tus-Resumable": "1.0.0"}
+    async with service.caller.http.head(path, headers=headers) as answer:
+        assert answer.status == 200
+        return int(answer.headers["Upload-Offset"])
 
 
 async def has_waiting(device: Somebody, count: int) -> bool:

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PARCEL_WORDS } from "../../web/parcel_words.js";
 import { placeOf } from "../../web/place.js";
-import { announceable, reportable, wordOf } from "../../web/wording.js";
+import { announceable, choiceMeant, reportable, wordOf } from "../../web/wording.js";
 
 /** @param {any} words @param {string} [path] @returns {Map<string, any>} every text by its path */
 function flat(words, path = "") {
@@ -71,4 +71,25 @@ test("what a role may announce and report comes from the wording, in its order",
   assert.deepEqual(reportable(null, "customer"), []);
   assert.equal(wordOf(wording, "exception.b", "zh"), "破损");
   assert.equal(wordOf(wording, "exception.none", "zh"), "");
+});
+
+test("a text is a choice by its number or one of its words, whatever its case, width or punctuation", () => {
+  const texts = {
+    en: {
+      "choice.now": "Bring it now",
+      "choice.later": "Later",
+      "choice.later.words": ["not now", "come later"],
+    },
+    zh: { "choice.now": "现在送上来", "choice.later": "晚一点", "choice.later.words": ["晚点"] },
+  };
+  const wording = /** @type {any} */ ({ rules: {}, texts });
+  const choices = ["now", "later"];
+  for (const text of ["2", " ２。", "later", "Not now!", "晚点", "晚一点。"]) {
+    assert.equal(choiceMeant(wording, choices, text), "later", text);
+  }
+  assert.equal(choiceMeant(wording, choices, "bring it now, please"), null, "more than the words is a text");
+  for (const text of ["0", "3", "22", "", "later or now"]) {
+    assert.equal(choiceMeant(wording, choices, text), null, text);
+  }
+  assert.equal(choiceMeant(null, choices, "1"), "now", "numbers need no wording");
 });
