@@ -39,6 +39,8 @@ export class OrderCards {
   #onShow;
   /** What went wrong with each order, in words that are made anew for each language. @type {Map<number, "meanwhile" | "remark_wanted" | "remark_wanted_close" | string>} */
   #wrong = new Map();
+  /** Whose remark goes out: it stays in its field until the service has taken it. @type {Set<number>} */
+  #sent = new Set();
   /** @type {State | null} */
   #state = null;
   /** @type {import("./wording.js").Wording | null} */
@@ -103,8 +105,21 @@ export class OrderCards {
     const card = this.open.querySelector(`[data-number="${number}"]`);
     if (!(card instanceof HTMLElement)) return;
     card.scrollIntoView({ block: "nearest" });
-    const first = card.querySelector("button:not([hidden]):not(:disabled).order-act");
-    if (first instanceof HTMLElement) first.focus();
+    this.#focusNext(card);
+  }
+
+  /** @param {HTMLElement} card */
+  #focusNext(card) {
+    const next = Array.from(card.querySelectorAll("button")).find(
+      (button) => button.classList.contains("order-act") && button.checkVisibility(),
+    );
+    (next ?? card.querySelector("button"))?.focus();
+  }
+
+  /** Whether a command on this order is on its way. @param {number} number */
+  #isBusy(number) {
+    const waiting = this.#state?.waiting ?? [];
+    return waiting.some(({ command }) => "number" in command && command.number === number);
   }
 
   /** @param {number} number */
@@ -178,7 +193,10 @@ export class OrderCards {
     const me = state.you?.actor_id;
     const role = state.you?.role;
     const ended = state.case?.state === "ended";
-    const busy = state.waiting.some(({ command }) => "number" in command && command.number === number);
+    const busy = this.#isBusy(number);
+    const field = /** @type {HTMLTextAreaElement} */ (card.querySelector("textarea"));
+    if (!busy && this.#sent.delete(number) && !this.#wrong.has(number)) field.value = "";
+    const held = card.contains(document.activeElement) ? document.activeElement : null;
     const steps = stepsOf(order, me);
     const part = (/** @type {string} */ name) =>
       /** @type {HTMLElement} */ (card.querySelector(`[data-part=${name}]`));
@@ -223,11 +241,11 @@ export class OrderCards {
     const take = /** @type {HTMLButtonElement} */ (part("take"));
     show(take, !ended && steps.take && may("take_exception", role));
     text(take, holder === null ? words.take : words.take_over(holder));
-    take.disabled = busy;
+    set(take, "aria-disabled", busy ? "true" : null);
     const decides = !ended && steps.decide && may("decide_exception", role);
     show(part("decide"), decides);
     text(part("remark_label"), words.remark);
-    set(/** @type {HTMLElement} */ (card.querySelector("textarea")), "placeholder", words.remark_hint);
+    set(field, "placeholder", words.remark_hint);
     set(part("decisions"), "aria-label", order.state === "decided" ? words.decide_anew : words.decide_title);
     if (decides) this.#drawDecisions(part("decisions"), number, busy);
     const close = /** @type {HTMLButtonElement} */ (part("close"));
@@ -241,11 +259,13 @@ export class OrderCards {
         may("close_exception", role),
     );
     text(close, words.close);
-    close.disabled = busy;
+    set(close, "aria-disabled", busy ? "true" : null);
     const wrong = this.#wrong.get(number) ?? "";
     const known = /** @type {Record<string, any>} */ (words)[wrong];
     text(part("wrong"), typeof known === "string" ? known : wrong);
     show(part("wrong"), wrong !== "");
+    // What was pressed may be gone by its own effect: the keys go on with what is next.
+    if (held instanceof HTMLElement && !held.checkVisibility()) this.#focusNext(card);
   }
 
   /** @param {HTMLElement} parent @param {number} number @param {boolean} busy */
@@ -262,7 +282,7 @@ export class OrderCards {
           on: { click: () => this.#decide(number, code) },
         }),
       (button, code) => {
-        button.disabled = busy;
+        set(button, "aria-disabled", busy ? "true" : null);
         text(button, wordOf(this.#wording, `decision.${code}`, this.#page.language));
       },
     );
@@ -276,7 +296,10 @@ export class OrderCards {
 
   /** @param {number} number @param {Command} command */
   #give(number, command) {
+    // A button that is disabled would lose the focus: it says that it is, and nothing goes out twice.
+    if (this.#isBusy(number)) return;
     this.#wrong.delete(number);
+    this.#sent.add(number);
     this.#command(command);
   }
 
@@ -293,7 +316,6 @@ export class OrderCards {
     const rule = this.#wording?.rules.decisions[decision];
     const { field, remark } = this.#remarkOf(number);
     if (rule?.wants_remark && remark === "") return this.#miss(number, "remark_wanted", field);
-    if (field) field.value = "";
     this.#give(number, { kind: "decide_exception", number, decision, ...(remark !== "" && { remark }) });
   }
 
@@ -303,7 +325,6 @@ export class OrderCards {
     if (!order) return;
     const { field, remark } = this.#remarkOf(number);
     if (remark === "" && isToRule(order)) return this.#miss(number, "remark_wanted_close", field);
-    if (field) field.value = "";
     this.#give(number, { kind: "close_exception", number, ...(remark !== "" && { remark }) });
   }
 
