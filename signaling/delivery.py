@@ -413,8 +413,8 @@ def notify(scene: Scene, notice: str, captured_at: datetime | None = None) -> No
 
 
 def answer_in(state: Delivery, text: str, scene: Scene, captured_at: datetime | None) -> Answered | None:
-    """The answer to the open notice that a text plainly is; None for a text that is just that. A choice that
-    wants more than itself has to be tapped.
+    """The answer to the open notice that a text plainly is; None for a text that is just that. Who writes
+    "2" is asked for no time: the courier sees that one is missing.
     """
     notice = state.notice
     if notice is None or notice.to != scene.actor.role or (notice.answer and notice.answer.taken):
@@ -423,7 +423,7 @@ def answer_in(state: Delivery, text: str, scene: Scene, captured_at: datetime | 
     if meant is None:
         return None
     choice = next(choice for choice in notice.choices if choice.choice == meant[0])
-    if choice.wants == "time" or (notice.answer and notice.answer.choice == choice.choice):
+    if notice.answer and notice.answer.choice == choice.choice:
         return None
     return Answered(
         number=notice.number,

@@ -20,6 +20,8 @@ from pydantic import Field, TypeAdapter, ValidationError
 from signaling.errors import MalformedWording, UnknownWord
 from signaling.values import Code, Count, Flag, LanguageTag, Number, PersonRole, Strict
 
+MAX_TEXT_CHARACTERS = 500  # of one text in one language: a notice is read at a glance
+MAX_SAID_BYTES = 48 << 10  # of a notice with its choices in all languages: an entry's body is below 64 KiB
 MAX_WAIT_S = 24 * 3600  # of a notice or a work order: what the service looks back for when it starts
 Wants = Literal["nothing", "time", "text"]
 ChangeOf = Literal["address", "time", "person"]
@@ -90,7 +92,7 @@ class Wording:
 
     rules: Rules
     texts: Mapping[str, Mapping[str, str | list[str]]]
-    _meant: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    _meant: Mapping[str, str] = field(default_factory=dict)
 
     def say(self, key: str) -> dict[str, str]:
         """The text of `notice.arrived` and the like, in each language; raises UnknownWord."""
@@ -105,8 +107,8 @@ class Wording:
         if plain.isdecimal() and len(plain) < 3:
             place = int(plain)
             return (choices[place - 1], "number") if 1 <= place <= len(choices) else None
-        meant = {choice for choice in choices if plain and plain in self._meant.get(choice, {})}
-        return (meant.pop(), "word") if len(meant) == 1 else None
+        meant = self._meant.get(plain)
+        return None if meant is None or meant not in choices else (meant, "word")
 
 
 def plain_words(text: str) -> str:
@@ -132,16 +134,28 @@ def parse_wording(rules: object, texts: Mapping[str, object]) -> Wording:
             raise MalformedWording(f"language {tag!r}: {_first(error)}") from error
     for tag, spoken in languages.items():
         for key in _keys(parsed):
-            if not isinstance(spoken.get(key), str) or not str(spoken[key]).strip():
-                raise MalformedWording(f"language {tag!r} has no text for {key!r}")
+            text = spoken.get(key)
+            if not isinstance(text, str) or not text.strip() or len(text) > MAX_TEXT_CHARACTERS:
+                raise MalformedWording(
+                    f"language {tag!r} has no text for {key!r} of 1 to {MAX_TEXT_CHARACTERS} characters"
+                )
     _check_codes(parsed)
-    meant: dict[str, dict[str, str]] = {}
-    for choice in parsed.choices:
+    _check_sizes(parsed, languages)
+    return Wording(rules=parsed, texts=languages, _meant=_meant(parsed, languages))
+
+
+def _meant(rules: Rules, languages: Mapping[str, Mapping[str, str | list[str]]]) -> dict[str, str]:
+    """The choice that each plain word means."""
+    meant: dict[str, str] = {}
+    for choice in rules.choices:
         for tag, spoken in languages.items():
             words = spoken.get(f"choice.{choice}.words", [])
-            for word in [*(words if isinstance(words, list) else [words]), str(spoken[f"choice.{choice}"])]:
-                meant.setdefault(choice, {})[plain_words(word)] = tag
-    return Wording(rules=parsed, texts=languages, _meant=meant)
+            if isinstance(words, str):
+                raise MalformedWording(f"language {tag!r}: choice.{choice}.words is a list of words")
+            for word in [*words, str(spoken[f"choice.{choice}"])]:
+                if meant.setdefault(plain_words(word), choice) != choice:
+                    raise MalformedWording(f"language {tag!r}: {word!r} means two choices")
+    return meant
 
 
 def _keys(rules: Rules) -> list[str]:
@@ -169,6 +183,16 @@ def _check_codes(rules: Rules) -> None:
         if exception.notice is not None and exception.notice not in rules.notices:
             raise MalformedWording(
                 f"rules: exception {code!r} sends the notice {exception.notice!r}, which is none"
+            )
+
+
+def _check_sizes(rules: Rules, languages: Mapping[str, Mapping[str, str | list[str]]]) -> None:
+    for code, notice in rules.notices.items():
+        keys = [f"notice.{code}", *(f"choice.{choice}" for choice in notice.choices)]
+        said = sum(len(str(spoken[key]).encode()) for spoken in languages.values() for key in keys)
+        if said > MAX_SAID_BYTES:
+            raise MalformedWording(
+                f"notice {code!r} says too much for one entry in {len(languages)} languages"
             )
 
 

@@ -50,8 +50,8 @@ LIVES_IN = {
     "uvloop": ("server/main.py",),
 }
 
-# What drives: everything else in media, signaling and server/evidence, a stay in a call and the deliveries to a
-# webhook are pure.
+# What drives: everything else in media, signaling and server/evidence, a stay in a call, the index of the search, and
+# the deliveries to a webhook, is pure.
 DRIVERS = {
     "media/dtls.py",
     "media/picture_decoder.py",
@@ -120,6 +120,7 @@ PURE = [
             "signaling/",
             "server/evidence/",
             "server/stay.py",
+            "server/search_index.py",
             "server/webhook_delivery.py",
             "server/webhook_payload.py",
         )

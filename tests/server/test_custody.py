@@ -155,7 +155,7 @@ async def test_without_the_log_the_office_waits_and_people_are_shown_what_is_the
         assert (await caller.call("GET", path, bearer=bearer))[0] == expected
     customer = await greet(caller, case_id, links["customer"]["token"])
     shown = [m["entry"] for m in await up_to(customer, "synced") if m["type"] == "entry"]
-    assert shown[-1]["body"] == {"text": "hello"}
+    assert shown[-1]["body"] == {"text": "hello", "captured_at": None}
     qa = await greet(caller, case_id, links["qa"]["token"])
     message = await qa.receive(timeout=5)
     assert message.type is WSMsgType.CLOSE and message.data == 1011

@@ -83,8 +83,17 @@ async def test_a_stop_ends_calls_in_the_log_and_tells_everyone(tmp_path: Path) -
             assert await process.wait() == 0
     kinds = await kinds_after(tmp_path, case_id)
     assert kinds[acknowledged["number"] - 1] == "text"
-    assert without_custody(kinds)[-2:] == ["left", "call_ended"]
+    assert without_custody(kinds)[-3:] == ["left", "call_missed", "call_ended"]
     assert kinds.count("read") == 2, "the page's beginning and its end"
+
+
+async def test_the_sample_prints_a_link_for_every_party_and_every_desk(tmp_path: Path) -> None:
+    async with serving(tmp_path, "--sample") as (_, printed), ClientSession() as http:
+        pages = dict(re.findall(r"(\w+)\s+http\S+/(\w+)#\S+", printed))
+        assert pages == {"customer": "c", "courier": "d", "qa": "qa", "dispatch": "qa"}
+        url, token = re.findall(r"dispatch\s+(http\S+)/qa#(\S+)", printed)[0]
+        async with http.get(f"{url}/api/cases", headers={"Authorization": f"Bearer {token}"}) as answer:
+            assert len((await answer.json())["cases"]) == 1
 
 
 async def test_what_was_acknowledged_survives_a_kill_and_the_cut_call_is_ended(tmp_path: Path) -> None:
@@ -95,7 +104,7 @@ async def test_what_was_acknowledged_survives_a_kill_and_the_cut_call_is_ended(t
         await process.wait()
     kinds = await kinds_after(tmp_path, case_id)
     assert kinds[acknowledged["number"] - 1] == "text"
-    assert without_custody(kinds)[-2:] == ["left", "call_ended"]
+    assert without_custody(kinds)[-3:] == ["left", "call_missed", "call_ended"]
 
 
 async def test_after_a_kill_in_a_call_all_up_to_the_last_segment_is_there_verifies_and_plays(
@@ -120,7 +129,7 @@ async def test_after_a_kill_in_a_call_all_up_to_the_last_segment_is_there_verifi
         async with http.get(f"{case}/entries") as answer:
             entries = (await answer.json())["entries"]
         kinds = without_custody([entry["envelope"]["kind"] for entry in entries])
-        assert kinds[-3:] == ["text", "left", "call_ended"]
+        assert kinds[-4:] == ["text", "left", "call_missed", "call_ended"]
         (ended,) = [entry for entry in entries if entry["envelope"]["kind"] == "call_ended"]
         assert ended["body"]["reason"] == "aborted"
         sealed = [entry for entry in entries if entry["envelope"]["kind"] == "segment_sealed"]

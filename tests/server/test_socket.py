@@ -61,7 +61,7 @@ async def test_a_reader_gets_what_it_missed_and_then_what_comes(caller: Caller) 
     assert (await say(socket, "t1", kind="text", text="I am downstairs"))["number"] == 4
     again = await greet(caller, case_id, link["token"], after=3, known_hash=missed[2]["hash"])
     (entry,) = [m["entry"] for m in await up_to(again, "synced") if m["type"] == "entry"]
-    assert entry["body"] == {"text": "I am downstairs"}
+    assert entry["body"] == {"text": "I am downstairs", "captured_at": None}
     assert await close_code(socket) == 4411, "the older page of the same link is told"
 
 

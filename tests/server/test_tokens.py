@@ -19,7 +19,7 @@ CLAIMS = {"aud": "proofcall", "typ": "link", "case": LINK.case_id, "sub": LINK.l
 
 def test_a_token_says_again_what_was_put_into_it() -> None:
     tokens = Tokens(SECRET)
-    desk = DeskToken(desk_id="d_1", name="QA")
+    desk = DeskToken(desk_id="d_1", name="QA", role="dispatch")
     playback = PlaybackToken(
         case_id=LINK.case_id, actor_id=LINK.link_id, call_number=1, part=2, name="ab" * 32
     )
@@ -60,6 +60,15 @@ def test_an_address_of_a_recording_opens_nothing_else_and_nothing_else_opens_a_r
 def test_any_other_token_is_refused(claims: dict[str, object], key: bytes | None, algorithm: str) -> None:
     with pytest.raises(Unauthenticated):
         Tokens(SECRET).read(jwt.encode(claims, key or "", algorithm=algorithm), now_at=NOW_AT)
+
+
+def test_a_desk_token_of_before_there_was_dispatch_is_one_of_qa() -> None:
+    claims = {"aud": "proofcall", "typ": "desk", "sub": "d_1", "name": "QA", "exp": LATER}
+    granted = Tokens(SECRET).read(jwt.encode(claims, SECRET, algorithm="HS256"), now_at=NOW_AT)
+    assert granted.token == DeskToken(desk_id="d_1", name="QA", role="qa")
+    for role in ("customer", "", 7, None, ["qa"]):
+        with pytest.raises(Unauthenticated):
+            Tokens(SECRET).read(jwt.encode(claims | {"role": role}, SECRET, algorithm="HS256"), now_at=NOW_AT)
 
 
 def test_an_expired_token_says_so_and_who_came_with_it() -> None:

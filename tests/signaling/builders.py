@@ -17,6 +17,17 @@ from signaling.case import (
     new_case,
 )
 from signaling.commands import Command, Consent, IssueLink, Join, OpenCase
+from signaling.delivery import (
+    Announce,
+    Answer,
+    AnswerChange,
+    Confirm,
+    HandOver,
+    RefuseReceipt,
+    RequestChange,
+    TakeAnswer,
+    WithdrawChange,
+)
 from signaling.entries import (
     Body,
     CallQuality,
@@ -29,7 +40,24 @@ from signaling.entries import (
     Traffic,
     WayQuality,
 )
-from signaling.values import INTEGRATOR, SYSTEM, Actor, ActorId, Blob, CaseId, PersonRole, SessionId
+from signaling.exceptions import (
+    AcknowledgeException,
+    CloseException,
+    DecideException,
+    ReportException,
+    TakeException,
+)
+from signaling.talk import (
+    Attach,
+    Attachment,
+    AttachmentRefused,
+    AttachmentStored,
+    Mark,
+    SendPhrase,
+    SendText,
+    SharePlace,
+)
+from signaling.values import INTEGRATOR, SYSTEM, Actor, ActorId, Blob, CaseId, PersonRole, Place, SessionId
 
 START_AT = datetime(2026, 11, 22, 14, 3, 22, 123_000, tzinfo=UTC)
 EXPIRES_AT = START_AT + timedelta(hours=24)
@@ -47,6 +75,8 @@ def person(role: PersonRole, name: str) -> Actor:
 CUSTOMER = person("customer", "customer")
 COURIER = person("courier", "courier")
 QA = person("qa", "qa")
+DISPATCH = person("dispatch", "dispatch")
+GUEST = person("guest", "guest")
 API = Actor(role="integrator", actor_id=INTEGRATOR, session_id=SessionId("s_" + "i" * 20))
 SERVICE = Actor(role="system", actor_id=SYSTEM, session_id=SessionId("s_" + "y" * 20))
 
@@ -66,6 +96,78 @@ def link(actor: Actor) -> IssueLink:
     assert actor.role != "integrator" and actor.role != "system"
     role: PersonRole = actor.role
     return IssueLink(link_id=actor.actor_id, role=role, name=role, expires_at=EXPIRES_AT)
+
+
+PHOTO = Attachment(
+    medium="photo",
+    sha256="11" * 32,
+    size_bytes=84_211,
+    media_type="image/jpeg",
+    capture_path="camera",
+    captured_at=START_AT,
+)
+VOICE = Attachment(
+    medium="voice",
+    sha256="22" * 32,
+    size_bytes=20_480,
+    media_type="audio/webm",
+    capture_path="microphone",
+    captured_at=START_AT,
+)
+AT_THE_GATE = Place(latitude_e6=22_540_500, longitude_e6=113_934_500, accuracy_m=12)
+
+
+def stored(attachment: Attachment, number: int) -> AttachmentStored:
+    """What is said of an attachment of entry `number` whose bytes have come."""
+    photo = attachment.medium == "photo"
+    return AttachmentStored(
+        number=number,
+        sha256=attachment.sha256,
+        original=Blob(
+            sha256=attachment.sha256,
+            size_bytes=attachment.size_bytes,
+            media_type=attachment.media_type,
+        ),
+        shown=Blob(sha256="33" * 32, size_bytes=9_000, media_type="image/jpeg" if photo else "audio/mp4"),
+        width=1_280 if photo else None,
+        height=960 if photo else None,
+        duration_ms=None if photo else 3_200,
+        waveform=() if photo else (0, 50, 100),
+    )
+
+
+def refused(attachment: Attachment, number: int) -> AttachmentRefused:
+    return AttachmentRefused(
+        number=number, sha256=attachment.sha256, reason="not_a_picture", message="This is no picture."
+    )
+
+
+# One of each that people may send about talk, delivery and exceptions. Numbers are made up.
+TALK: tuple[Command, ...] = (
+    SendText(text="hello"),
+    SendPhrase(phrase="please_call"),
+    Attach(attachment=PHOTO, caption="the left corner"),
+    SharePlace(place=AT_THE_GATE),
+    Mark(delivered=3, read=2),
+)
+DELIVERY: tuple[Command, ...] = (
+    Announce(notice="arrived"),
+    Answer(number=4, choice="door"),
+    TakeAnswer(number=5),
+    RequestChange(what="person", text="My sister takes it."),
+    AnswerChange(number=6, accepted=True),
+    WithdrawChange(number=6),
+    HandOver(how="in_person"),
+    Confirm(number=7, statement="I have the parcel.", language="en"),
+    RefuseReceipt(number=7, text="The box is open."),
+)
+EXCEPTIONS: tuple[Command, ...] = (
+    ReportException(exception="damage", text="dented", attachments=(PHOTO, VOICE), place=AT_THE_GATE),
+    TakeException(number=8),
+    DecideException(number=8, decision="return_to_warehouse"),
+    AcknowledgeException(number=8, decided=9),
+    CloseException(number=8),
+)
 
 
 def frame_of(actor: Actor) -> FrameSealed:
@@ -162,14 +264,7 @@ class Log:
         online: Sequence[Actor] = (),
     ) -> list[Body | CaptureFrame]:
         """Decides, appends, evolves; returns the bodies that were appended, or the picture to take."""
-        moment = Moment(
-            now_at=self.now_at,
-            wording=WORDING,
-            traffic=counted,
-            quality=measured,
-            online=frozenset(someone.actor_id for someone in online),
-        )
-        outputs = decide(self.state, command, actor, moment)
+        outputs = decide(self.state, command, actor, self.moment(counted, measured, online))
         given: list[Body | CaptureFrame] = []
         for output in outputs:
             if isinstance(output, Append):
@@ -178,6 +273,21 @@ class Log:
             else:
                 given.append(output)
         return given
+
+    def moment(
+        self,
+        counted: Mapping[ActorId, Traffic] = NO_TRAFFIC,
+        measured: Mapping[ActorId, CallQuality] = NO_QUALITY,
+        online: Sequence[Actor] = (),
+    ) -> Moment:
+        """Now, with this counted and measured, and these pages open."""
+        return Moment(
+            now_at=self.now_at,
+            wording=WORDING,
+            traffic=counted,
+            quality=measured,
+            online=frozenset(someone.actor_id for someone in online),
+        )
 
     def append(self, output: Append) -> None:
         number = self.state.last_number + 1

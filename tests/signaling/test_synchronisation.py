@@ -15,6 +15,7 @@ from signaling.messages import (
     CaseSummary,
     EntryView,
     Hello,
+    Person,
     Pong,
     Presence,
     Resync,
@@ -67,8 +68,11 @@ def hello(after: int = 0) -> Hello:
 
 def welcome(number: int) -> Welcome:
     return Welcome(
-        case=CaseSummary(case_id=CASE_ID, waybill="SF1", language="zh", state="open"),
+        case=CaseSummary(
+            case_id=CASE_ID, waybill="SF1", language="zh", time_zone="Asia/Shanghai", state="open"
+        ),
         you=You(actor_id=COURIER.actor_id, role="courier", name="Li", session_id=COURIER.session_id),
+        people=(Person(actor_id=COURIER.actor_id, role="courier", name="Li"),),
         number=number,
     )
 
