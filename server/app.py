@@ -18,7 +18,8 @@ from server.calls import Calls
 from server.cases import Cases
 from server.custody import Custody
 from server.deadlines import Deadlines
-from server.http import health, integrator, media, openapi, pages, playback, search, wording
+from server.http import blobs as stored_blobs
+from server.http import health, integrator, media, openapi, pages, playback, search, uploads, wording
 from server.http import log as public_log
 from server.http import webhooks as webhook_routes
 from server.http.errors import answer_errors
@@ -35,7 +36,9 @@ from server.store.blobs import BlobStore
 from server.store.derived import DerivedStore
 from server.store.keys import load_or_create_secret
 from server.store.log import LogStore
+from server.store.uploads import UploadStore
 from server.tokens import Tokens
+from server.uploads import Uploads
 from server.webhooks import Webhooks
 from server.wordings import read_wording
 
@@ -88,6 +91,17 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         playbacks = Playbacks(
             log=log, blobs=blobs, derived=derived, recordings=recordings, background=background
         )
+        uploading = Uploads(
+            store=await UploadStore.prepare(settings.data_dir, log.keys, utc_now=utc_now),
+            blobs=blobs,
+            log=log,
+            cases=cases,
+            background=background,
+            utc_now=utc_now,
+            new_id=new_id,
+        )
+        parts.push_async_callback(uploading.close)
+        uploading.start()
         principals = Principals(
             api_key=settings.api_key, tokens=tokens, cases=cases, new_id=new_id, utc_now=utc_now
         )
@@ -107,6 +121,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             deadlines=deadlines,
             search=finder,
             custody=Custody(cases=cases),
+            uploads=uploading,
             webhooks=webhooks,
             background=background,
             principals=principals,
@@ -120,6 +135,8 @@ def make_app(service: Service, sockets: Sockets) -> web.Application:
     app = web.Application(middlewares=[answer_errors], client_max_size=MAX_BODY_BYTES)
     operations = (
         *integrator.OPERATIONS,
+        *stored_blobs.OPERATIONS,
+        *uploads.OPERATIONS,
         *media.OPERATIONS,
         *playback.OPERATIONS,
         *public_log.OPERATIONS,
@@ -129,6 +146,7 @@ def make_app(service: Service, sockets: Sockets) -> web.Application:
         *sockets.operations(),
         *health.operations(service, sockets),
     )
+    app.on_response_prepare.append(uploads.tell_version)
     mount(app, service, (*operations, openapi.operation_for(operations)))
     pages.mount(app)
     return app

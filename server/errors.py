@@ -7,6 +7,9 @@ ServerError
 │   ├── ForbiddenTarget    a webhook's URL leads where none may lead
 │   └── UnknownKind        no entry is of such a kind
 ├── UnsupportedType    the Content-Type is not the one asked for
+├── MalformedUpload    a header of an upload is wrong
+│   ├── MalformedLength      more or fewer bytes than were announced
+│   └── MalformedPiece       the bytes that came are not those that the checksum is of
 ├── Unauthenticated    no token, or one that is forged, expired or revoked
 ├── ForbiddenAccess    a good token for something else
 ├── UnknownThing       names a case, link, entry or blob that is not there
@@ -14,8 +17,15 @@ ServerError
 │   ├── DisabledWebhook      its receiver has said that it is gone
 │   ├── TooManyWebhooks      there are as many as there may be
 │   ├── UnfinishedRecording  it is still being recorded
+│   ├── IllegalAttachment    these bytes were never announced, or were refused
+│   ├── IllegalOffset        an upload goes on where it ended, nowhere else
+│   ├── IllegalMeanwhile     a newer request has taken the upload over
+│   ├── IllegalPause         nothing came for too long
+│   ├── IllegalCrowd         too many uploads of one person at once
+│   ├── IllegalVersion       another version of tus
 │   ├── FailedPrecondition   `If-Match` names a state that has passed
 │   └── MissingPrecondition  `If-Match` is not there
+├── FailedStorage      the disk refused; try again later
 └── InternalError      the service itself failed
 """
 
@@ -65,6 +75,26 @@ class UnsupportedType(MalformedRequest):
 
     code = "unsupported_type"
     status = 415
+
+
+class MalformedUpload(MalformedRequest):
+    """A header of an upload is wrong."""
+
+    code = "malformed_upload"
+
+
+class MalformedLength(MalformedUpload):
+    """The bytes are more or fewer than were announced."""
+
+    code = "wrong_length"
+    status = 413
+
+
+class MalformedPiece(MalformedUpload):
+    """The checksum is of other bytes than those that came."""
+
+    code = "checksum_mismatch"
+    status = 460  # tus, Checksum
 
 
 class Unauthenticated(ServerError):
@@ -124,6 +154,45 @@ class UnfinishedRecording(IllegalRequest):
     code = "unfinished_recording"
 
 
+class IllegalAttachment(IllegalRequest):
+    """This person has announced no such bytes: an entry must name them first."""
+
+    code = "unknown_attachment"
+
+
+class IllegalOffset(IllegalRequest):
+    """The upload is not there where the request goes on."""
+
+    code = "wrong_offset"
+
+
+class IllegalMeanwhile(IllegalRequest):
+    """A newer request for the same upload has taken it over."""
+
+    code = "taken_over"
+
+
+class IllegalPause(IllegalRequest):
+    """The body of the request stopped coming."""
+
+    code = "too_slow"
+    status = 408
+
+
+class IllegalCrowd(IllegalRequest):
+    """Too much of one person is under way."""
+
+    code = "too_many_uploads"
+    status = 429
+
+
+class IllegalVersion(IllegalRequest):
+    """The client speaks another version of the protocol."""
+
+    code = "unsupported_version"
+    status = 412
+
+
 class FailedPrecondition(IllegalRequest):
     """`If-Match` names another state than the present one."""
 
@@ -136,6 +205,14 @@ class MissingPrecondition(IllegalRequest):
 
     code = "precondition_required"
     status = 428
+
+
+class FailedStorage(ServerError):
+    """The disk refused: nobody's fault who asked."""
+
+    code = "not_stored"
+    status = 507
+    close_code = 1011
 
 
 class InternalError(ServerError):

@@ -17,6 +17,7 @@ from server.search import Search
 from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
+from server.uploads import Uploads
 from server.webhooks import Webhooks
 from signaling.wording import Wording
 
@@ -40,6 +41,7 @@ class Service:
     deadlines: Deadlines
     search: Search
     custody: Custody
+    uploads: Uploads
     webhooks: Webhooks
     background: Background
     principals: Principals

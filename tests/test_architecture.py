@@ -24,6 +24,7 @@ MAY_IMPORT = {
 # In which files a third-party library may be imported; a folder stands for all below it.
 LIVES_IN = {
     "OpenSSL": ("media/dtls.py",),
+    "PIL": ("media/attachment_worker.py",),
     "aiohttp": (
         "server/app.py",
         "server/main.py",
@@ -33,7 +34,7 @@ LIVES_IN = {
     ),
     "aioice": ("media/stun.py",),
     "aiortc": ("media",),
-    "av": ("media/picture_worker.py", "media/playback_worker.py"),
+    "av": ("media/attachment_worker.py", "media/picture_worker.py", "media/playback_worker.py"),
     "cryptography": ("server/evidence", "server/store", "server/self_signed.py"),
     "cv2": ("media/picture_difference.py", "media/picture_worker.py"),
     "ifaddr": (
@@ -41,7 +42,7 @@ LIVES_IN = {
         "media/transport.py",
     ),
     "jwt": ("server/tokens.py",),
-    "numpy": ("media/picture_difference.py", "media/picture_worker.py"),
+    "numpy": ("media/attachment_worker.py", "media/picture_difference.py", "media/picture_worker.py"),
     "prometheus_client": ("server/http/health.py",),
     "pydantic": ("signaling", "server"),
     "pylibsrtp": ("media/dtls.py",),
@@ -50,9 +51,11 @@ LIVES_IN = {
     "uvloop": ("server/main.py",),
 }
 
-# What drives: everything else in media, signaling and server/evidence, a stay in a call, the index of the search, and
-# the deliveries to a webhook, is pure.
+# What drives: everything else in media, signaling and server/evidence, a stay in a call, the index of the search,
+# and the deliveries to a webhook, is pure.
 DRIVERS = {
+    "media/attachment_worker.py",
+    "media/attachments.py",
     "media/dtls.py",
     "media/picture_decoder.py",
     "media/picture_difference.py",

@@ -57,6 +57,17 @@ class Figures(Collector):
         yield GaugeMetricFamily(
             "proofcall_searchable_entries", "Entries that can be found", self._service.search.size
         )
+        attachments = CounterMetricFamily(
+            "proofcall_attachments", "Attachments and their uploads by fate", labels=["fate"]
+        )
+        for fate, count in self._service.uploads.fates.items():
+            attachments.add_metric([fate], count)
+        yield attachments
+        yield GaugeMetricFamily(
+            "proofcall_uploads_unfinished",
+            "Uploads of attachments that are under way",
+            self._service.uploads.unfinished,
+        )
         refusals = CounterMetricFamily(
             "proofcall_refusals", "Attempts that were refused, by what was kept of them", labels=["fate"]
         )
