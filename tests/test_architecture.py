@@ -51,8 +51,8 @@ LIVES_IN = {
     "uvloop": ("server/main.py",),
 }
 
-# What drives: everything else in media, signaling and server/evidence, a stay in a call, the index of the search,
-# and the deliveries to a webhook, is pure.
+# What drives: everything else in media, signaling and server/evidence, a stay in a call, the index of the
+# search, and the deliveries to a webhook, is pure.
 DRIVERS = {
     "media/attachment_worker.py",
     "media/attachments.py",
