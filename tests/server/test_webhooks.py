@@ -306,6 +306,19 @@ async def test_what_is_not_there_is_unknown(caller: Caller) -> None:
         assert await refused(caller, method, path + more, **how) == (404, "unknown")
 
 
+async def test_a_replay_leaves_the_loop_to_the_calls_most_of_the_time(
+    caller: Caller, receiver: Receiver
+) -> None:
+    case_id = await caller.open_case()
+    for _ in range(60):
+        await caller.link(case_id, "customer")
+    began = time.monotonic()
+    for _ in range(2):
+        await add(caller, receiver.url, **{"from": 0})
+    await receiver.until(lambda: len(receiver.messages) == 122)
+    assert time.monotonic() - began >= 121 * webhook_runner.GAP_S
+
+
 async def test_a_deleted_endpoint_is_sent_nothing_more(caller: Caller, receiver: Receiver) -> None:
     first, second = await add(caller, receiver.url), await add(caller, f"{receiver.url}/2")
     await caller.call("DELETE", f"/api/webhooks/{first['webhook_id']}")
