@@ -13,6 +13,7 @@ ServerError
 ├── Unauthenticated    no token, or one that is forged, expired or revoked
 ├── ForbiddenAccess    a good token for something else
 ├── UnknownThing       names a case, link, entry or blob that is not there
+│   └── UnknownVoucher       the receipt is not confirmed as yet
 ├── IllegalRequest     right words, wrong moment
 │   ├── DisabledWebhook      its receiver has said that it is gone
 │   ├── TooManyWebhooks      there are as many as there may be
@@ -126,6 +127,12 @@ class UnknownThing(ServerError):
     code = "unknown"
     status = 404
     close_code = 4403
+
+
+class UnknownVoucher(UnknownThing):
+    """There is no voucher of this case as yet."""
+
+    code = "no_voucher"
 
 
 class IllegalRequest(ServerError):

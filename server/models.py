@@ -228,3 +228,16 @@ class Failure(Model):
         message: str
 
     error: Reason
+
+
+class Voucher(Model):
+    """The voucher of a confirmed receipt: addresses that need no other credential, good for ten years.
+
+    `number` is that of the entry `confirmed`; `url` is a page, for people; `qr_url` is its QR code.
+    """
+
+    number: int
+    url: str
+    pdf_url: str
+    json_url: str
+    qr_url: str

@@ -18,6 +18,7 @@ from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
 from server.uploads import Uploads
+from server.vouchers import Vouchers
 from server.webhooks import Webhooks
 from signaling.wording import Wording
 
@@ -40,6 +41,7 @@ class Service:
     playbacks: Playbacks
     deadlines: Deadlines
     search: Search
+    vouchers: Vouchers
     custody: Custody
     uploads: Uploads
     webhooks: Webhooks

@@ -68,6 +68,12 @@ SETTINGS = (
         "comma-separated; all others are public and `https`",
     ),
     Setting(
+        name="PROOFCALL_PDF_FONT",
+        default="",
+        meaning="TrueType font with Chinese characters for the PDF of vouchers; default: Debian's WenQuanYi, "
+        "if it is there",
+    ),
+    Setting(
         name="PROOFCALL_TLS_CERTIFICATE",
         default="",
         meaning="PEM certificate chain for HTTPS, if not behind a proxy",
@@ -90,6 +96,7 @@ class Settings:
     log_origin: str
     wording_dir: Path | None = None
     webhook_internal_hosts: tuple[tuple[str, int | None], ...] = ()
+    pdf_font: Path | None = None
     turn_urls: tuple[str, ...] = ()
     turn_secret: str | None = None
     tls_certificate: Path | None = None
@@ -151,6 +158,7 @@ def read_settings(environment: Mapping[str, str], *, sample_api_key: str | None 
         log_origin=value("PROOFCALL_LOG_ORIGIN", _origin),
         wording_dir=value("PROOFCALL_WORDING_DIR", _folder),
         webhook_internal_hosts=value("PROOFCALL_WEBHOOK_INTERNAL_HOSTS", _internal_hosts),
+        pdf_font=value("PROOFCALL_PDF_FONT", _path),
         turn_urls=turn_urls,
         turn_secret=turn_secret,
         tls_certificate=certificate,

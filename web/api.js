@@ -28,6 +28,7 @@ export class ApiError extends Error {
  * @typedef {{url: string, media_type: string, began_at: string, duration_ms: number, width: number, height: number,
  *   segments: readonly Piece[], lost_segments: readonly number[]}} PlaybackFile
  */
+/** @typedef {{number: number, url: string, pdf_url: string, json_url: string, qr_url: string}} VoucherAddresses */
 /** @typedef {{leaf_index: number, tree_size: number, hashes: string[], checkpoint: string, vkey: string}} Proof */
 
 export class Api {
@@ -128,6 +129,11 @@ export class Api {
   /** The bytes as sealed. @param {string} case_id @param {string} sha256 @returns {Promise<ArrayBuffer>} */
   async blob(case_id, sha256) {
     return (await this.#checked(await this.#request(`/api/cases/${case_id}/blobs/${sha256}`))).arrayBuffer();
+  }
+
+  /** Where the voucher of a confirmed receipt is. @param {string} case_id @returns {Promise<VoucherAddresses>} */
+  async voucher(case_id) {
+    return this.#json(`/api/cases/${case_id}/voucher`);
   }
 
   /** @param {string} case_id @returns {Promise<Blob>} the evidence package */

@@ -94,6 +94,12 @@ class Figures(Collector):
             "How often people were shown what is theirs though the log could not be written",
             custody.unrecorded,
         )
+        vouchers = CounterMetricFamily(
+            "proofcall_voucher_views", "Looks at vouchers by their public address", labels=["what"]
+        )
+        for what, count in self._service.vouchers.opened.items():
+            vouchers.add_metric([what], count)
+        yield vouchers
         yield CounterMetricFamily(
             "proofcall_connections_turned_away",
             "TCP connections to the media port that proved nothing",

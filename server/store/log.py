@@ -65,6 +65,7 @@ class LogStore:
         self._waiting: dict[Append, asyncio.Future[list[Entry]]] = {}
         self._checkpoint = recovered.checkpoint
         self._tree_size = recovered.frontier.tree_size
+        self._signer = recovered.signer
         self._vkey = encode_key(recovered.signer.key)
         self._growth = asyncio.Event()
         self._writer = LogWriter(
@@ -219,6 +220,10 @@ class LogStore:
         """Proofs of many leaves under one and the same checkpoint; raises UnknownLeaf, UnknownCheckpoint."""
         size = self._tree_size if tree_size is None else tree_size
         return await self._read(self._read_proofs, tuple(leaf_indices), size)
+
+    async def sign_statement(self, text: str) -> str:
+        """A text that is no checkpoint, as a note signed by the log's key; raises MalformedCheckpoint."""
+        return await self._read(self._signer.sign_statement, text)
 
     async def tile(self, tile: Tile | Bundle) -> bytes:
         """The bytes of a tile or an entry bundle; raises UnknownTile beyond the newest checkpoint."""
