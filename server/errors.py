@@ -20,7 +20,7 @@ ServerError
 │   ├── UnfinishedRecording  it is still being recorded
 │   ├── IllegalAttachment    these bytes were never announced, or were refused
 │   ├── IllegalOffset        an upload goes on where it ended, nowhere else
-│   ├── IllegalMeanwhile     a newer request has taken the upload over
+│   ├── IllegalTakenOver     a newer request has taken the upload over
 │   ├── IllegalPause         nothing came for too long
 │   ├── IllegalCrowd         too many uploads of one person at once
 │   ├── IllegalVersion       another version of tus
@@ -173,7 +173,7 @@ class IllegalOffset(IllegalRequest):
     code = "wrong_offset"
 
 
-class IllegalMeanwhile(IllegalRequest):
+class IllegalTakenOver(IllegalRequest):
     """A newer request for the same upload has taken it over."""
 
     code = "taken_over"
