@@ -33,14 +33,6 @@ class Figures(Collector):
             sum(len(case.state.in_call) for case in self._service.cases.live()),
         )
         yield CounterMetricFamily("proofcall_log_entries", "Entries of the log", self._service.log.size)
-        yield GaugeMetricFamily(
-            "proofcall_cases_waiting",
-            "Cases in which something waits for an answer",
-            self._service.deadlines.waiting,
-        )
-        yield GaugeMetricFamily(
-            "proofcall_searchable_entries", "Entries that can be found", self._service.search.size
-        )
         datagrams = CounterMetricFamily("proofcall_datagrams", "Datagrams by fate", labels=["fate"])
         for fate, count in relay.datagrams().items():
             datagrams.add_metric([fate], count)
@@ -56,6 +48,14 @@ class Figures(Collector):
             "proofcall_segments_waiting_bytes",
             "What of the journal waits for the disk",
             recordings.waiting_bytes,
+        )
+        yield GaugeMetricFamily(
+            "proofcall_cases_waiting",
+            "Cases in which something waits for an answer",
+            self._service.deadlines.waiting,
+        )
+        yield GaugeMetricFamily(
+            "proofcall_searchable_entries", "Entries that can be found", self._service.search.size
         )
         refusals = CounterMetricFamily(
             "proofcall_refusals", "Attempts that were refused, by what was kept of them", labels=["fate"]
