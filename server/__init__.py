@@ -13,11 +13,12 @@ Of a call: media/relay.py hands over what each person sends, in segments of a fe
 blob each → `segment_sealed`, or `segment_lost` where the disk would not have it; the call never waits. When
 somebody asks, recorded.py tells from the entries what there is, and playbacks.py makes a file of it.
 
-Who is shown anything, and who is refused, is an entry first: custody.py.
+Who is shown anything, and who is refused, is an entry first: custody.py. What nobody answers in time becomes
+one, too: deadlines.py. Words are found in search.py, whose index is made anew with each start.
 
 And how a call is: once a second stays.py reads the relay into each person's stay.py; calls.py tells people,
 and gaps become entries.
 
-Imports go one way: main → sample, app → http → custody, playbacks, calls → principals, recordings, stays →
-cases → store → evidence; settings, errors, tokens and models are leaves that all may read.
+Imports go one way: main → sample, app → http → custody, playbacks, deadlines, search, calls → principals,
+recordings, stays → cases → store → evidence; settings, errors, tokens and models are leaves for all to read.
 """

@@ -17,7 +17,8 @@ from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
 from server.custody import Custody
-from server.http import health, integrator, media, openapi, pages, playback, vouchers
+from server.deadlines import Deadlines
+from server.http import health, integrator, media, openapi, pages, playback, search, vouchers, wording
 from server.http import log as public_log
 from server.http.errors import answer_errors
 from server.http.operations import MAX_BODY_BYTES, mount
@@ -26,6 +27,7 @@ from server.identifiers import new_id
 from server.playbacks import Playbacks
 from server.principals import Principals
 from server.recordings import Recordings
+from server.search import Search
 from server.service import Service
 from server.settings import Settings
 from server.store.blobs import BlobStore
@@ -64,11 +66,17 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         tokens = Tokens(load_or_create_secret(settings.data_dir / "token.key", secrets.token_bytes))
         calls = Calls(relay=relay, blobs=blobs, recordings=recordings, background=background)
         parts.push_async_callback(calls.drain)
-        wording = read_wording(settings.wording_dir)
+        words = read_wording(settings.wording_dir)
         cases = Cases(
-            log=log, background=background, wording=wording, utc_now=utc_now, new_id=new_id, follower=calls
+            log=log, background=background, wording=words, utc_now=utc_now, new_id=new_id, follower=calls
         )
         await cases.end_cut_off_calls()
+        deadlines = Deadlines(log=log, cases=cases, new_id=new_id, utc_now=utc_now)
+        deadlines.start()
+        parts.push_async_callback(deadlines.close)
+        finder = Search(log=log, cases=cases)
+        finder.start()
+        parts.push_async_callback(finder.close)
         playbacks = Playbacks(
             log=log, blobs=blobs, derived=derived, recordings=recordings, background=background
         )
@@ -92,11 +100,13 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             relay=relay,
             tokens=tokens,
             cases=cases,
-            wording=wording,
+            wording=words,
             calls=calls,
             recordings=recordings,
             playbacks=playbacks,
             vouchers=made_vouchers,
+            deadlines=deadlines,
+            search=finder,
             custody=Custody(cases=cases),
             background=background,
             principals=principals,
@@ -114,6 +124,8 @@ def make_app(service: Service, sockets: Sockets) -> web.Application:
         *playback.OPERATIONS,
         *vouchers.OPERATIONS,
         *public_log.OPERATIONS,
+        *search.OPERATIONS,
+        *wording.OPERATIONS,
         *sockets.operations(),
         *health.operations(service, sockets),
     )

@@ -6,7 +6,7 @@ it: the listeners that read along, and the follower (`calls.py`) that lets the r
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, cast
@@ -69,6 +69,7 @@ class Decided:
 
 
 Listener = Callable[[Entry], None]
+Observer = Callable[["Case", Entry], None]
 
 
 class Case:
@@ -83,6 +84,7 @@ class Case:
         wording: Wording,
         utc_now: Callable[[], datetime],
         follower: Follower,
+        observers: Sequence[Observer],
     ) -> None:
         self.case_id = case_id
         self.state: CaseState = new_case(CaseId(case_id))
@@ -92,6 +94,7 @@ class Case:
         self._wording = wording
         self._utc_now = utc_now
         self._follower = follower
+        self._observers = observers
         self._lock = asyncio.Lock()
 
     @property
@@ -157,12 +160,16 @@ class Case:
 
     def _tell(self, entry: Entry) -> None:
         self._follower.observe(self, entry)
+        for observe in self._observers:
+            observe(self, entry)
         for listener in tuple(self.listeners):
             listener(entry)
 
 
 class Cases:
-    """All cases; a state is rebuilt from the log when someone asks for it."""
+    """All cases; a state is rebuilt from the log when someone asks for it. `observers` hear of every entry of
+    every case, once it is on disk.
+    """
 
     def __init__(
         self,
@@ -180,6 +187,7 @@ class Cases:
         self._utc_now = utc_now
         self._new_id = new_id
         self._follower = follower
+        self.observers: list[Observer] = []
         self._loaded: dict[str, asyncio.Future[Case]] = {}
         # A case that was let go but that a request still holds is found again: there is never a second of it.
         self._known: WeakValueDictionary[str, Case] = WeakValueDictionary()
@@ -229,6 +237,7 @@ class Cases:
             wording=self._wording,
             utc_now=self._utc_now,
             follower=self._follower,
+            observers=self.observers,
         )
 
     async def _load(self, case_id: str) -> Case:

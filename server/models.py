@@ -3,10 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
+from server.tokens import DeskRole
 from signaling.entries import WireMetadata
 from signaling.messages import EntryView
+from signaling.values import encode_time
 
 MAX_LINK_LIFETIME_S = 30 * 24 * 3600  # a month: longer than any dispute about a delivery stays open unasked
 
@@ -83,6 +85,9 @@ class NewLink(Model):
     role: Role
     name: Word
     expires_in_s: Seconds = 24 * 3600
+    colleague: bool = Field(
+        default=False, description="of a desk that asks for its own role: it is for somebody else, named here"
+    )
 
 
 class Link(Model):
@@ -97,15 +102,17 @@ class Link(Model):
 
 
 class NewDesk(Model):
-    """A QA desk to be let in."""
+    """A desk of the office to be let in."""
 
     name: Word
+    role: DeskRole = "qa"
     expires_in_s: Seconds = 12 * 3600
 
 
 class Desk(Model):
     """A desk's link."""
 
+    role: DeskRole
     url: str
     token: str
     expires_at: datetime
@@ -116,6 +123,28 @@ class LogEntries(Model):
 
     entries: list[EntryView]
     last_number: int
+
+
+class SearchHit(Model):
+    """An entry in which all words stand, and a piece of it."""
+
+    case_id: str
+    waybill: str
+    number: int
+    kind: str
+    role: Literal["customer", "courier", "qa", "dispatch", "guest", "integrator", "system"]
+    recorded_at: Annotated[datetime, PlainSerializer(encode_time)]
+    excerpt: str
+
+
+class SearchHits(Model):
+    """The newest first. `complete` is false while older entries are yet to be read after a start;
+    `next_before` asks for the following page, and is null on the last one.
+    """
+
+    hits: list[SearchHit]
+    complete: bool
+    next_before: int | None = None
 
 
 class Recording(Model):

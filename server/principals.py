@@ -22,14 +22,14 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Principal:
-    """A caller. `kind` is what routes are opened by: integrator, desk, customer, courier, qa, or anyone.
+    """A caller. `kind` is what routes are opened by: integrator, desk, a person's role, or anyone.
 
     `barred` says why a credential that was good once is so no more: nothing opens to it.
     """
 
     kind: str
     name: str
-    actor: Actor  # as entries name it; a desk acts for the integrator until it holds a qa link
+    actor: Actor  # as entries name it; a desk acts for the integrator until it holds a link
     link: LinkToken | None = None
     desk: DeskToken | None = None
     barred: Refusal | None = None

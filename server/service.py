@@ -9,9 +9,11 @@ from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
 from server.custody import Custody
+from server.deadlines import Deadlines
 from server.playbacks import Playbacks
 from server.principals import Principals
 from server.recordings import Recordings
+from server.search import Search
 from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
@@ -36,6 +38,8 @@ class Service:
     recordings: Recordings
     playbacks: Playbacks
     vouchers: Vouchers
+    deadlines: Deadlines
+    search: Search
     custody: Custody
     background: Background
     principals: Principals

@@ -1,13 +1,14 @@
 """Bearer tokens: signed JWTs (RFC 7519), HS256 alone, fixed audience, type and case.
 
-A link token opens one case in one role; a desk token lists cases and asks for qa links; a playback token is
-the address of one recording, a voucher token that of one voucher. Whether a link has been revoked is the
-log's business, not the token's.
+A link token opens one case in one role; a desk token lists cases and asks for links of its own role; a
+playback token is the address of one recording, a voucher token that of one voucher. Whether a link has been
+revoked is the log's business, not the token's.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 import jwt
 
@@ -16,6 +17,8 @@ from server.errors import Unauthenticated
 ALGORITHM = "HS256"
 AUDIENCE = "proofcall"
 LEEWAY_S = 5  # clocks of two servers behind one name
+DeskRole = Literal["qa", "dispatch"]
+DESK_ROLES: Mapping[str, DeskRole] = {"qa": "qa", "dispatch": "dispatch"}
 NOT_OURS = "this token is not one of ours: open the link again as it was sent"
 
 
@@ -30,10 +33,11 @@ class LinkToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeskToken:
-    """A QA desk: lists cases, and is given a qa link to each case it opens."""
+    """A desk of the office: lists cases, and is given a link of its role to each case it opens."""
 
     desk_id: str
     name: str
+    role: DeskRole = "qa"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +80,8 @@ class Tokens:
 
     def issue_desk(self, token: DeskToken, *, expires_at: datetime) -> str:
         """The text of a desk token."""
-        return self._encode({"typ": "desk", "sub": token.desk_id, "name": token.name}, expires_at)
+        claims = {"typ": "desk", "sub": token.desk_id, "name": token.name, "role": token.role}
+        return self._encode(claims, expires_at)
 
     def issue_playback(self, token: PlaybackToken, *, expires_at: datetime) -> str:
         """The text of a ticket. It stands in a URL, because players send no header."""
@@ -104,7 +109,11 @@ class Tokens:
                     link = LinkToken(case_id=claims["case"], link_id=claims["sub"], role=claims["role"])
                     return Granted(token=link, expired=expired)
                 case "desk":
-                    desk = DeskToken(desk_id=claims["sub"], name=claims["name"])
+                    desk = DeskToken(
+                        desk_id=claims["sub"],
+                        name=claims["name"],
+                        role=DESK_ROLES[claims.get("role", "qa")],  # older tokens name none
+                    )
                     return Granted(token=desk, expired=expired)
         except (KeyError, TypeError, ValueError):
             raise Unauthenticated(NOT_OURS) from None

@@ -115,6 +115,7 @@ from signaling.wording import Wording
 
 MAX_IN_CALL = 4  # a page offers receive slots for three others: a fifth would be there unseen
 MAX_LINKS = 64  # the participants of a call stay below the 64 KiB of a body
+MAX_GUESTS = 6  # that one person ever lets in: no party can take up the links that others need
 RING_S = 45  # as long as telephones ring before they give up
 MAX_RANGES = 64  # that one actor has read apart: of more the oldest are forgotten, and told again when read
 NO_HASH = "0" * 64  # what the first entry of a case names as the hash before it
@@ -387,6 +388,11 @@ LEGAL: Mapping[type[Command], Mapping[Role, Rule]] = {
     RecordRefusal: _rows(["open", "ended"], _people(Standing.OUTSIDE) | {"integrator": Standing.OUTSIDE}),
 }
 
+# The entries from which on a case may wait for an answer: `next_deadline` is none before the first of them.
+WAITING: frozenset[str] = frozenset(
+    {CallRung.kind, delivery.NoticeSent.kind, exceptions.ExceptionReported.kind}
+)
+
 # The commands that may make somebody leave.
 PARTING: tuple[type[Command], ...] = (Leave, Depart, RevokeLink, EndCase)
 
@@ -431,6 +437,8 @@ def decide(state: CaseState, command: Command, actor: Actor, moment: Moment) -> 
                 raise IllegalInPhase("the case has ended: only the desk may still be let in, to review it")
             if command.link_id in state.links or len(state.links) >= MAX_LINKS:
                 raise IllegalWhenFull(f"a case has at most {MAX_LINKS} links, each with an id of its own")
+            if actor.role != "integrator" and _let_in_by(state, actor.actor_id) >= MAX_GUESTS:
+                raise IllegalWhenFull(f"one person lets in at most {MAX_GUESTS} guests")
             return [
                 append(
                     LinkIssued(
@@ -829,6 +837,10 @@ def _standing(state: CaseState, actor: Actor, now_at: datetime) -> Standing:
 def _check_known(state: CaseState, of: ActorId) -> None:
     if of not in state.links:
         raise UnknownParticipant("nobody came to this case with that link")
+
+
+def _let_in_by(state: CaseState, actor_id: ActorId) -> int:
+    return sum(link.invited_by == actor_id for link in state.links.values())
 
 
 def _last_segment(state: CaseState, call_number: int, actor_id: ActorId) -> int:

@@ -45,7 +45,8 @@ LIVES_IN = {
     "uvloop": ("server/main.py",),
 }
 
-# What drives: everything else in media, signaling and server/evidence, and a stay in a call, is pure.
+# What drives: everything else in media, signaling and server/evidence, a stay in a call, and the index of the
+# search, is pure.
 DRIVERS = {
     "media/dtls.py",
     "media/picture_decoder.py",
@@ -108,7 +109,9 @@ def room_of(path: Path) -> str:
 PURE = [
     path
     for path in SOURCES
-    if name_of(path).startswith(("media/", "signaling/", "server/evidence/", "server/stay.py"))
+    if name_of(path).startswith(
+        ("media/", "signaling/", "server/evidence/", "server/stay.py", "server/search_index.py")
+    )
     and name_of(path) not in DRIVERS
 ]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from server.http import integrator, media, openapi
+from server.http import integrator, media, openapi, search, vouchers, wording
 from server.http import log as public_log
 from server.main import run
 from server.settings import SETTINGS
@@ -92,7 +92,8 @@ def test_the_version_is_the_same_everywhere() -> None:
 async def test_openapi_describes_every_route_that_is_served(caller: Caller) -> None:
     status, document = await caller.call("GET", "/api/openapi.json", bearer=None)
     assert status == 200 and document["openapi"].startswith("3.1")
-    for row in (*integrator.OPERATIONS, *media.OPERATIONS, *public_log.OPERATIONS):
+    parts = (integrator, media, public_log, search, vouchers, wording)
+    for row in (row for part in parts for row in part.OPERATIONS):
         described = document["paths"][openapi.path_of(row)][row.method.lower()]
         told = {
             parameter["name"] for parameter in described.get("parameters", []) if parameter["in"] == "path"

@@ -49,6 +49,14 @@ class Figures(Collector):
             "What of the journal waits for the disk",
             recordings.waiting_bytes,
         )
+        yield GaugeMetricFamily(
+            "proofcall_cases_waiting",
+            "Cases in which something waits for an answer",
+            self._service.deadlines.waiting,
+        )
+        yield GaugeMetricFamily(
+            "proofcall_searchable_entries", "Entries that can be found", self._service.search.size
+        )
         refusals = CounterMetricFamily(
             "proofcall_refusals", "Attempts that were refused, by what was kept of them", labels=["fate"]
         )

@@ -21,12 +21,14 @@ from server.models import (
     NewLink,
     Proof,
 )
+from server.principals import Principal
 from server.tokens import DeskToken, LinkToken
 from signaling.commands import EndCase, IssueLink, OpenCase, RecordExport, RecordRead, RecordView, RevokeLink
 from signaling.entries import BOOKKEEPING, DeclaredValue, FrameSealed, may_see, parse_body
 from signaling.values import ActorId, Place
 
 PAGES = {"customer": "/c", "courier": "/d", "guest": "/g", "qa": "/qa", "dispatch": "/qa"}
+MAX_INVITATION_S = 24 * 3600  # of a link that people and desks give out: a hand-over is done within a day
 MAX_CASES_A_PAGE = 100
 MAX_ENTRIES_A_PAGE = 100  # about 3 ms of work; media wait no longer
 
@@ -76,16 +78,13 @@ async def end_case(incoming: Incoming) -> CaseSummary:
 
 
 async def issue_link(incoming: Incoming) -> Link:
-    """Lets a person into the case. A desk may let in itself alone, as qa."""
+    """Lets somebody into the case: the integrator anybody, a desk the office and guests, people guests."""
     new: NewLink = incoming.body
-    desk = incoming.principal.desk
-    if desk is not None and new.role != "qa":
-        raise ForbiddenAccess("a desk may only ask for a qa link")
+    name = _name_let_in(incoming.principal, new)
     service = incoming.service
     case = await service.cases.get(incoming.case_id)
     link_id = service.new_id("l_")
     expires_at = service.utc_now().replace(microsecond=0) + timedelta(seconds=new.expires_in_s)
-    name = desk.name if desk is not None else new.name
     await case.handle(
         IssueLink(link_id=ActorId(link_id), role=new.role, name=name, expires_at=expires_at),
         incoming.principal.actor,
@@ -104,22 +103,30 @@ async def issue_link(incoming: Incoming) -> Link:
 
 
 async def revoke_link(incoming: Incoming) -> web.Response:
-    """Takes a link back, at once: its sockets close and its media stops."""
+    """Takes a link back, at once: its sockets close and its media stops. People: of who they let in alone."""
     case = await incoming.service.cases.get(incoming.case_id)
-    await case.handle(
-        RevokeLink(link_id=ActorId(incoming.request.match_info["link_id"])), incoming.principal.actor
-    )
+    link_id = ActorId(incoming.request.match_info["link_id"])
+    link = case.state.links.get(link_id)
+    if incoming.principal.desk is not None and link is not None and link.role in ("customer", "courier"):
+        raise ForbiddenAccess("a desk takes back links of guests and of the office; this one is a party's")
+    await case.handle(RevokeLink(link_id=link_id), incoming.principal.actor)
     return web.Response(status=204)
 
 
 async def issue_desk(incoming: Incoming) -> Desk:
-    """Lets a QA desk in: it lists cases and asks for a qa link to each that it opens."""
+    """Lets a desk in: it lists cases and asks for a link of its own role to each that it opens."""
     service = incoming.service
-    expires_at = service.utc_now().replace(microsecond=0) + timedelta(seconds=incoming.body.expires_in_s)
+    new: NewDesk = incoming.body
+    expires_at = service.utc_now().replace(microsecond=0) + timedelta(seconds=new.expires_in_s)
     token = service.tokens.issue_desk(
-        DeskToken(desk_id=service.new_id("d_"), name=incoming.body.name), expires_at=expires_at
+        DeskToken(desk_id=service.new_id("d_"), name=new.name, role=new.role), expires_at=expires_at
     )
-    return Desk(url=f"{service.public_url}{PAGES['qa']}#{token}", token=token, expires_at=expires_at)
+    return Desk(
+        role=new.role,
+        url=f"{service.public_url}{PAGES[new.role]}#{token}",
+        token=token,
+        expires_at=expires_at,
+    )
 
 
 async def list_entries(incoming: Incoming) -> LogEntries:
@@ -209,6 +216,24 @@ async def export_case(incoming: Incoming) -> web.StreamResponse:
     return response
 
 
+def _name_let_in(principal: Principal, new: NewLink) -> str:
+    """The name for a new link, if this caller may give it out. Raises `ForbiddenAccess`."""
+    if principal.kind == "integrator":
+        return new.name
+    if new.expires_in_s > MAX_INVITATION_S:
+        raise ForbiddenAccess("a link that you give out is good for 24 hours at most")
+    desk = principal.desk
+    if desk is None:
+        if new.role != "guest":
+            raise ForbiddenAccess("you may let in a guest; other links come from the order system")
+        return new.name
+    if new.role in ("customer", "courier"):
+        raise ForbiddenAccess(
+            "a desk lets in guests and the office; a party's link comes from the order system"
+        )
+    return desk.name if new.role == desk.role and not new.colleague else new.name
+
+
 def _time_zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -243,6 +268,7 @@ def _summary(case: Case) -> CaseSummary:
 
 
 READERS = INTEGRATOR | PEOPLE
+HOSTS = (READERS | {"desk"}) - {"guest"}
 CASE = "/api/cases/{case_id}"
 
 OPERATIONS = (
@@ -250,10 +276,8 @@ OPERATIONS = (
     operation("GET", "/api/cases", list_cases, READERS | {"desk"}, gives=CaseList, query=("limit", "before")),
     operation("GET", CASE, show_case, READERS, gives=CaseSummary),
     operation("POST", f"{CASE}/end", end_case, INTEGRATOR | {"qa"}, gives=CaseSummary),
-    operation(
-        "POST", f"{CASE}/links", issue_link, INTEGRATOR | {"desk"}, takes=NewLink, gives=Link, status=201
-    ),
-    operation("DELETE", CASE + "/links/{link_id}", revoke_link, INTEGRATOR, status=204),
+    operation("POST", f"{CASE}/links", issue_link, HOSTS, takes=NewLink, gives=Link, status=201),
+    operation("DELETE", CASE + "/links/{link_id}", revoke_link, HOSTS, status=204),
     operation("GET", f"{CASE}/entries", list_entries, READERS, gives=LogEntries, query=("after",)),
     operation("GET", CASE + "/entries/{number}/proof", prove_entry, READERS, gives=Proof),
     operation("GET", CASE + "/blobs/{sha256}", get_blob, READERS, gives="application/octet-stream"),

@@ -6,16 +6,18 @@ resolves an append only after the checkpoint that covers it was published.
 
 import asyncio
 import fcntl
+import json
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
+from server.evidence.canonical import JsonObject
 from server.evidence.checkpoint import encode_key, parse_checkpoint
-from server.evidence.entry import Draft, Entry, encode_body, open_entry
+from server.evidence.entry import Draft, Entry, encode_body, open_entry, parse_envelope
 from server.evidence.errors import EvidenceError
 from server.evidence.merkle import inclusion_hashes
 from server.evidence.proof import InclusionProof
@@ -26,6 +28,7 @@ from server.store.errors import (
     IllegalAppend,
     IllegalOpen,
     MalformedSeal,
+    StoreError,
     UnknownCaseKey,
     UnknownCheckpoint,
     UnknownLeaf,
@@ -171,6 +174,24 @@ class LogStore:
         """Cases whose newest call has no end."""
         return await self._read(self._read_cases_in_call)
 
+    async def first_within(self, span: timedelta) -> int:
+        """The first leaf that was recorded within `span` of the newest. Found by halves: if the clock was set
+        back meanwhile, some before it may be younger.
+        """
+        return await self._read(self._read_first_within, span)
+
+    async def cases_with(self, kinds: frozenset[str], *, first: int, end: int) -> list[str]:
+        """Cases with an entry of one of these kinds among the leaves from `first` to before `end`."""
+        return await self._read(self._read_cases_with, kinds, first, end)
+
+    async def bodies(
+        self, kinds: frozenset[str], *, first: int, end: int
+    ) -> list[tuple[int, str, int, str, JsonObject]]:
+        """Leaf, case, number, kind and body of the entries of these kinds among the leaves from `first` to
+        before `end`. What does not open is left out: its case was erased, or the audit will name it.
+        """
+        return await self._read(self._read_bodies, kinds, first, end)
+
     async def find_command(self, case_id: str, actor_id: str, command_id: str) -> list[int] | None:
         """Numbers of the entries that a command made, or None if it made none."""
         return await self._read(self._read_command, case_id, actor_id, command_id)
@@ -267,6 +288,55 @@ class LogStore:
             f" WHERE {CALL_KINDS} GROUP BY case_id) WHERE kind = 'call_started'"
         )
         return [row[0] for row in rows]
+
+    def _read_first_within(self, span: timedelta) -> int:
+        (last,) = self._connection.execute("SELECT max(leaf_index) FROM entries").fetchone()
+        if last is None:
+            return 0
+        since_at = self._recorded_at(last) - span
+        first, end = 0, last  # the newest is within the span, however short that is
+        while first < end:
+            middle = (first + end) // 2
+            if self._recorded_at(middle) < since_at:
+                first = middle + 1
+            else:
+                end = middle
+        return first
+
+    def _recorded_at(self, leaf_index: int) -> datetime:
+        row = self._connection.execute("SELECT envelope FROM entries WHERE leaf_index = ?", (leaf_index,))
+        try:
+            return parse_envelope(row.fetchone()[0]).recorded_at
+        except (EvidenceError, TypeError) as error:
+            raise CorruptLog(f"leaf {leaf_index} is damaged: {error}") from None
+
+    def _read_cases_with(self, kinds: frozenset[str], first: int, end: int) -> list[str]:
+        places = ",".join("?" * len(kinds))
+        rows = self._connection.execute(
+            "SELECT DISTINCT case_id FROM entries WHERE leaf_index >= ? AND leaf_index < ?"
+            f" AND kind IN ({places})",
+            (first, end, *kinds),
+        )
+        return [row[0] for row in rows]
+
+    def _read_bodies(
+        self, kinds: frozenset[str], first: int, end: int
+    ) -> list[tuple[int, str, int, str, JsonObject]]:
+        places = ",".join("?" * len(kinds))
+        rows = self._connection.execute(
+            "SELECT leaf_index, case_id, number, kind, sealed, ordinal, command_id FROM entries"
+            f" WHERE leaf_index >= ? AND leaf_index < ? AND kind IN ({places}) ORDER BY leaf_index",
+            (first, end, *kinds),
+        )
+        bodies = []
+        for leaf_index, case_id, number, kind, sealed, ordinal, command_id in rows:
+            try:
+                seal = self._keys.get(case_id)
+                _, body_bytes = seal.open_entry(number, ordinal, command_id, sealed)
+                bodies.append((leaf_index, case_id, number, kind, json.loads(body_bytes)))
+            except StoreError:
+                continue
+        return bodies
 
     def _read_case_ids(self, limit: int, before: str | None) -> list[str]:
         if before is None:

@@ -23,6 +23,7 @@ from tests.bench.measure_log import measure_log
 from tests.bench.measure_memory import measure_memory
 from tests.bench.measure_playback import measure_playback
 from tests.bench.measure_roam import measure_roam
+from tests.bench.measure_talk import measure_search, measure_talk
 from tests.bench.media_source import encode_media_source
 from tests.bench.processes import scratch_directory
 from tests.bench.table import Row, render
@@ -38,6 +39,8 @@ PARTS: dict[str, Callable[[Workshop], Awaitable[list[Row]]]] = {
     "log": measure_log,
     "journal": measure_journal,
     "playback": measure_playback,
+    "talk": measure_talk,
+    "search": measure_search,
 }
 ROWS = (*measure_join.ROWS, *measure_loss.ROWS)
 

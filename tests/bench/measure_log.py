@@ -19,6 +19,7 @@ from server.export import export_package
 from server.identifiers import new_id
 from server.store.blobs import BlobStore
 from server.store.log import LogStore
+from server.wordings import read_wording
 from signaling.entries import CallQuality, Traffic
 from signaling.values import ActorId
 from tests.bench.bot import BotFailed
@@ -50,6 +51,9 @@ class Nobody:
 
     def quality(self, case: Case) -> Mapping[ActorId, CallQuality]:
         return {}
+
+    def online(self, case_id: str) -> frozenset[ActorId]:
+        return frozenset()
 
     def observe(self, case: Case, entry: Entry) -> None:
         return
@@ -92,7 +96,7 @@ async def _measure_writing(log: LogStore, folder: Path, *, writers: int, reach: 
             *(_write(log, f"{prefix}{writer}", started + TURN_S) for writer in range(writers))
         )
         rates.append(sum(counts) / (time.monotonic() - started))
-        bare.append(await asyncio.to_thread(_commit_bare, folder / f"bare{writers}-{turn}.sqlite"))
+        bare.append(await asyncio.to_thread(commit_bare, folder / f"bare{writers}-{turn}.sqlite"))
     rate, bare_rate = sum(rates) / TURNS, sum(bare) / TURNS
     return Row(
         part="log",
@@ -113,7 +117,7 @@ async def _write(log: LogStore, case_id: str, until: float) -> int:
     return number
 
 
-def _commit_bare(path: Path) -> float:
+def commit_bare(path: Path) -> float:
     """Commits a second of one row each, WAL and `synchronous=FULL` like the log's."""
     connection = sqlite3.connect(path, isolation_level=None)
     try:
@@ -172,6 +176,7 @@ async def _measure_opening(log: LogStore) -> Row:
         cases = Cases(
             log=log,
             background=background,
+            wording=read_wording(),
             utc_now=lambda: datetime.now(UTC),
             new_id=new_id,
             follower=Nobody(),

@@ -5,16 +5,20 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType
 
-from server.http import integrator, media, playback
+from server.http import integrator, media, playback, search, vouchers
 from server.http.operations import ANYONE, Operation
+from signaling.case import MAX_GUESTS
 from tests.conftest import API_KEY, Caller
 
 ROUTES = [
-    row for row in (*integrator.OPERATIONS, *media.OPERATIONS, *playback.OPERATIONS) if row.allowed != ANYONE
+    row
+    for part in (integrator, media, playback, search, vouchers)
+    for row in part.OPERATIONS
+    if row.allowed != ANYONE
 ]
-ROLES = ("customer", "courier", "qa")
+ROLES = ("customer", "courier", "qa", "dispatch", "guest")
 BODIES: dict[str, dict[str, Any]] = {
-    "issue_link": {"json": {"role": "qa", "name": "x"}},
+    "issue_link": {"json": {"role": "guest", "name": "x"}},
     "open_case": {"json": {"waybill": "x"}},
     "issue_desk": {"json": {"name": "x"}},
     "play_back": {"json": {"actor_id": "l_x"}},
@@ -85,19 +89,115 @@ async def test_a_list_shows_a_person_their_own_case_and_a_desk_all(caller: Calle
     assert [case["case_id"] for case in page["cases"]] == [own]
 
 
-async def test_a_desk_gets_qa_links_alone(caller: Caller) -> None:
-    case_id = await caller.open_case()
-    _, desk = await caller.call("POST", "/api/desk", json={"name": "desk 7"})
+DESKS = ("qa", "dispatch")
+
+
+async def desk_token(caller: Caller, role: str, name: str = "desk 7") -> str:
+    status, desk = await caller.call("POST", "/api/desk", json={"name": name, "role": role})
+    assert (status, desk["role"]) == (201, role)
+    return str(desk["token"])
+
+
+@pytest.mark.parametrize("role", DESKS)
+async def test_a_desk_gets_a_link_of_its_own_role_under_its_own_name(caller: Caller, role: str) -> None:
+    case_id, desk = await caller.open_case(), await desk_token(caller, role)
     path = f"/api/cases/{case_id}/links"
-    status, link = await caller.call("POST", path, bearer=desk["token"], json={"role": "qa", "name": "x"})
-    assert (status, link["role"], link["name"]) == (201, "qa", "desk 7")
-    status, _ = await caller.call("POST", path, bearer=desk["token"], json={"role": "courier", "name": "x"})
-    assert status == 403
+    status, link = await caller.call("POST", path, bearer=desk, json={"role": role, "name": "x"})
+    assert (status, link["role"], link["name"]) == (201, role, "desk 7")
+    assert link["url"].partition("#")[0].endswith("/qa")
+    _, seen = await caller.call("GET", "/api/cases", bearer=desk)
+    assert [case["case_id"] for case in seen["cases"]] == [case_id]
 
 
-async def test_a_revoked_link_opens_nothing_and_its_socket_closes_at_once(caller: Caller) -> None:
+@pytest.mark.parametrize("role", DESKS)
+async def test_a_desk_brings_in_guests_and_colleagues_and_no_party(caller: Caller, role: str) -> None:
+    case_id, desk = await caller.open_case(), await desk_token(caller, role)
+    path = f"/api/cases/{case_id}/links"
+    for wanted, colleague in (("guest", False), ("qa", True), ("dispatch", True)):
+        body = {"role": wanted, "name": "Wu", "colleague": colleague}
+        status, link = await caller.call("POST", path, bearer=desk, json=body)
+        assert (status, link["role"], link["name"]) == (201, wanted, "Wu")
+        status, _ = await caller.call("DELETE", f"{path}/{link['link_id']}", bearer=desk)
+        assert status == 204
+    for party in ("customer", "courier"):
+        status, _ = await caller.call("POST", path, bearer=desk, json={"role": party, "name": "x"})
+        assert status == 403
+        theirs = (await caller.link(case_id, party))["link_id"]
+        status, _ = await caller.call("DELETE", f"{path}/{theirs}", bearer=desk)
+        assert status == 403
+
+
+async def test_a_desk_of_before_there_was_dispatch_is_a_qa_desk(caller: Caller) -> None:
+    status, desk = await caller.call("POST", "/api/desk", json={"name": "desk"})
+    assert (status, desk["role"]) == (201, "qa")
+    status, body = await caller.call("POST", "/api/desk", json={"name": "desk", "role": "customer"})
+    assert (status, body["error"]["code"]) == (400, "malformed_request")
+
+
+HOSTS = ("customer", "courier", "qa", "dispatch")
+
+
+@pytest.mark.parametrize("role", HOSTS)
+async def test_a_person_lets_in_a_guest_for_a_day_and_takes_them_back(caller: Caller, role: str) -> None:
     case_id = await caller.open_case()
-    link = await caller.link(case_id, "courier")
+    host, other = await caller.link(case_id, role), await caller.link(case_id, role)
+    path = f"/api/cases/{case_id}/links"
+    status, guest = await caller.call(
+        "POST", path, bearer=host["token"], json={"role": "guest", "name": "guard"}
+    )
+    assert (status, guest["role"], guest["name"]) == (201, "guest", "guard")
+    assert guest["url"].partition("#")[0].endswith("/g")
+    assert (await caller.call("GET", f"/api/cases/{case_id}", bearer=guest["token"]))[0] == 200
+    status, body = await caller.call("DELETE", f"{path}/{guest['link_id']}", bearer=other["token"])
+    assert (status, body["error"]["code"]) == (403, "not_for_role")
+    status, _ = await caller.call("DELETE", f"{path}/{guest['link_id']}", bearer=host["token"])
+    assert status == 204
+    status, body = await caller.call("GET", f"/api/cases/{case_id}", bearer=guest["token"])
+    assert (status, body["error"]["code"]) == (401, "revoked")
+
+
+@pytest.mark.parametrize("role", HOSTS)
+async def test_a_person_lets_in_nobody_but_guests_and_nobody_for_longer(caller: Caller, role: str) -> None:
+    case_id = await caller.open_case()
+    host = await caller.link(case_id, role)
+    path = f"/api/cases/{case_id}/links"
+    for wanted in HOSTS:
+        status, body = await caller.call(
+            "POST", path, bearer=host["token"], json={"role": wanted, "name": "x"}
+        )
+        assert status == 403 and "guest" in body["error"]["message"]
+    status, body = await caller.call(
+        "POST",
+        path,
+        bearer=host["token"],
+        json={"role": "guest", "name": "x", "expires_in_s": 24 * 3600 + 1},
+    )
+    assert status == 403 and "24 hours" in body["error"]["message"]
+    guest = await caller.link(case_id, "guest")
+    status, _ = await caller.call("POST", path, bearer=guest["token"], json={"role": "guest", "name": "x"})
+    assert status == 403, "a guest lets nobody in"
+    assert len((await caller.service.cases.get(case_id)).state.links) == 2
+
+
+async def test_no_party_takes_up_the_links_that_others_need(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    host = await caller.link(case_id, "customer")
+    path = f"/api/cases/{case_id}/links"
+    for number in range(MAX_GUESTS + 1):
+        status, guest = await caller.call(
+            "POST", path, bearer=host["token"], json={"role": "guest", "name": f"guest {number}"}
+        )
+        if number < MAX_GUESTS:
+            assert status == 201
+            await caller.call("DELETE", f"{path}/{guest['link_id']}", bearer=host["token"])
+    assert (status, guest["error"]["code"]) == (409, "full")
+    await caller.link(case_id, "courier")
+
+
+@pytest.mark.parametrize("role", ["courier", "guest"])
+async def test_a_revoked_link_opens_nothing_and_its_socket_closes_at_once(caller: Caller, role: str) -> None:
+    case_id = await caller.open_case()
+    link = await caller.link(case_id, role)
     socket = await caller.socket(case_id)
     await socket.send_json({"type": "hello", "version": 1, "token": link["token"], "after": 0, "hash": None})
     while (await socket.receive_json())["type"] != "synced":

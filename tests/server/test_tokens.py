@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import Unauthenticated
-from server.tokens import DeskToken, Granted, LinkToken, PlaybackToken, Tokens
+from server.tokens import DeskToken, Granted, LinkToken, PlaybackToken, Tokens, VoucherToken
 
 SECRET = b"s" * 64
 NOW_AT = datetime(2026, 11, 22, 14, 3, tzinfo=UTC)
@@ -19,7 +19,7 @@ CLAIMS = {"aud": "proofcall", "typ": "link", "case": LINK.case_id, "sub": LINK.l
 
 def test_a_token_says_again_what_was_put_into_it() -> None:
     tokens = Tokens(SECRET)
-    desk = DeskToken(desk_id="d_1", name="QA")
+    desk = DeskToken(desk_id="d_1", name="QA", role="dispatch")
     playback = PlaybackToken(
         case_id=LINK.case_id, actor_id=LINK.link_id, call_number=1, part=2, name="ab" * 32
     )
@@ -44,6 +44,21 @@ def test_an_address_of_a_recording_opens_nothing_else_and_nothing_else_opens_a_r
         tokens.read_playback(tokens.issue_playback(playback, expires_at=NOW_AT), now_at=LATER)
 
 
+def test_an_address_of_a_voucher_opens_nothing_else_and_nothing_else_opens_a_voucher() -> None:
+    tokens = Tokens(SECRET)
+    voucher = VoucherToken(case_id=LINK.case_id, number=19)
+    text = tokens.issue_voucher(voucher, expires_at=LATER)
+    assert tokens.read_voucher(text, now_at=NOW_AT) == voucher
+    assert text == tokens.issue_voucher(voucher, expires_at=LATER), "one address, whoever asks"
+    for read in (tokens.read, tokens.read_playback):
+        with pytest.raises(Unauthenticated, match="another type"):
+            read(text, now_at=NOW_AT)
+    with pytest.raises(Unauthenticated, match="another type"):
+        tokens.read_voucher(tokens.issue_link(LINK, expires_at=LATER), now_at=NOW_AT)
+    with pytest.raises(Unauthenticated, match="ten years"):
+        tokens.read_voucher(tokens.issue_voucher(voucher, expires_at=NOW_AT), now_at=LATER)
+
+
 @pytest.mark.parametrize(
     ("claims", "key", "algorithm"),
     [
@@ -62,6 +77,15 @@ def test_any_other_token_is_refused(claims: dict[str, object], key: bytes | None
         Tokens(SECRET).read(jwt.encode(claims, key or "", algorithm=algorithm), now_at=NOW_AT)
 
 
+def test_a_desk_token_of_before_there_was_dispatch_is_one_of_qa() -> None:
+    claims = {"aud": "proofcall", "typ": "desk", "sub": "d_1", "name": "QA", "exp": LATER}
+    granted = Tokens(SECRET).read(jwt.encode(claims, SECRET, algorithm="HS256"), now_at=NOW_AT)
+    assert granted.token == DeskToken(desk_id="d_1", name="QA", role="qa")
+    for role in ("customer", "", 7, None, ["qa"]):
+        with pytest.raises(Unauthenticated):
+            Tokens(SECRET).read(jwt.encode(claims | {"role": role}, SECRET, algorithm="HS256"), now_at=NOW_AT)
+
+
 def test_an_expired_token_says_so_and_who_came_with_it() -> None:
     token = Tokens(SECRET).issue_link(LINK, expires_at=NOW_AT - timedelta(minutes=1))
     assert Tokens(SECRET).read(token, now_at=NOW_AT) == Granted(token=LINK, expired=True)
@@ -69,6 +93,6 @@ def test_an_expired_token_says_so_and_who_came_with_it() -> None:
 
 @given(st.text(max_size=300))
 def test_no_text_does_anything_but_be_refused(text: str) -> None:
-    for read in (Tokens(SECRET).read, Tokens(SECRET).read_playback):
+    for read in (Tokens(SECRET).read, Tokens(SECRET).read_playback, Tokens(SECRET).read_voucher):
         with pytest.raises(Unauthenticated):
             read(text, now_at=NOW_AT)
