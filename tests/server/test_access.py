@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType
 
-from server.http import blobs, integrator, media, playback, search, uploads, webhooks
+from server.http import blobs, integrator, media, playback, search, uploads, vouchers, webhooks
 from server.http.operations import ANYONE, Operation
 from signaling.case import MAX_GUESTS
 from tests.conftest import API_KEY, Caller
 
 ROUTES = [
     row
-    for part in (integrator, blobs, uploads, media, playback, search, webhooks)
+    for part in (integrator, blobs, uploads, media, playback, search, vouchers, webhooks)
     for row in part.OPERATIONS
     if row.allowed != ANYONE
 ]
