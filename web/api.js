@@ -28,6 +28,13 @@ export class ApiError extends Error {
  * @typedef {{url: string, media_type: string, began_at: string, duration_ms: number, width: number, height: number,
  *   segments: readonly Piece[], lost_segments: readonly number[]}} PlaybackFile
  */
+/**
+ * An entry in which what was looked for is said.
+ * @typedef {{case_id: string, waybill: string, number: number, kind: string, role: import("./protocol.js").Role,
+ *   recorded_at: string, excerpt: string}} SearchHit
+ */
+/** @typedef {{hits: readonly SearchHit[], complete: boolean, next_before?: string | number | null}} SearchAnswer */
+/** @typedef {{link_id: string, name: string, url: string, token: string, expires_at: string}} IssuedLink */
 /** @typedef {{number: number, url: string, pdf_url: string, json_url: string, qr_url: string}} VoucherAddresses */
 /** @typedef {{leaf_index: number, tree_size: number, hashes: string[], checkpoint: string, vkey: string}} Proof */
 
@@ -96,6 +103,31 @@ export class Api {
     });
   }
 
+  /**
+   * Entries of a case in which these words are said, the newest first.
+   * @param {string} case_id
+   * @param {string} words
+   * @param {string | number | null} before
+   * @returns {Promise<SearchAnswer>}
+   */
+  async searchCase(case_id, words, before) {
+    return this.#json(`/api/cases/${case_id}/search?${searchOf(words, before)}`);
+  }
+
+  /**
+   * A link into a case, for somebody whom the person of this token brings in.
+   * @param {string} case_id
+   * @param {{role: string, name: string, expires_in_s: number}} person
+   * @returns {Promise<IssuedLink>}
+   */
+  async issueLink(case_id, person) {
+    return this.#json(`/api/cases/${case_id}/links`, {
+      method: "POST",
+      headers: { "Content-Type": "application/json" },
+      body: JSON.stringify(person),
+    });
+  }
+
   /** @param {string} case_id @param {number} number @returns {Promise<Proof>} */
   async proof(case_id, number) {
     return this.#json(`/api/cases/${case_id}/entries/${number}/proof`);
@@ -146,11 +178,12 @@ export class Api {
    * RFC 9725: one offer, one answer.
    * @param {string} case_id
    * @param {string} sdp
+   * @param {Record<string, string>} conditions headers that spare the connection of another device
    */
-  async postOffer(case_id, sdp) {
+  async postOffer(case_id, sdp, conditions) {
     const response = await this.#request(`/api/cases/${case_id}/media`, {
       method: "POST",
-      headers: { "Content-Type": "application/sdp" },
+      headers: { "Content-Type": "application/sdp", ...conditions },
       body: sdp,
     });
     if (response.status !== 201) return { status: response.status, answer: null, location: null, relays: [] };
@@ -189,4 +222,11 @@ export class Api {
       // unreachable: the server will notice the silence
     }
   }
+}
+
+/** @param {string} words @param {string | number | null} before */
+function searchOf(words, before) {
+  const query = new URLSearchParams({ q: words });
+  if (before !== null) query.set("before", String(before));
+  return query;
 }

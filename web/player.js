@@ -30,7 +30,7 @@ const FILE_GOOD_FOR_MS = 50 * 60_000; // its address is, for an hour
 const UNFINISHED = "unfinished_recording"; // more of it is to come; the service makes files of what is whole
 const SKIP_S = 5;
 const RATES = [0.5, 0.75, 1, 1.25, 1.5, 2];
-const WEIGHT = { courier: 0, customer: 1, qa: 2, integrator: 3, system: 3 };
+const WEIGHT = { courier: 0, customer: 1, guest: 2, qa: 3, dispatch: 3, integrator: 4, system: 4 };
 
 export class Player {
   #api;
