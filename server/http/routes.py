@@ -4,6 +4,7 @@ from aiohttp import web
 
 from server.http import (
     blobs,
+    exceptions,
     health,
     integrator,
     log,
@@ -33,6 +34,7 @@ def make_app(service: Service, sockets: Sockets) -> web.Application:
         *media.OPERATIONS,
         *playback.OPERATIONS,
         *vouchers.OPERATIONS,
+        *exceptions.OPERATIONS,
         *search.OPERATIONS,
         *wording.OPERATIONS,
         *webhooks.OPERATIONS,
@@ -43,4 +45,5 @@ def make_app(service: Service, sockets: Sockets) -> web.Application:
     app.on_response_prepare.append(uploads.tell_version)
     mount(app, service, (*operations, openapi.operation_for(operations)))
     pages.mount(app)
+    app.on_shutdown.append(exceptions.end_feeds(service.orders))
     return app
