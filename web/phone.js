@@ -189,7 +189,7 @@ let shown = "";
 function update() {
   const { words } = page;
   text(languageSwitch, words.other_language);
-  set(languageSwitch, "aria-label", words.switch_language);
+  set(languageSwitch, "aria-label", `${words.other_language}: ${words.switch_language}`);
   if (!app) {
     set(root, "data-screen", "notice");
     show(loading, false);

@@ -15,10 +15,6 @@ from tests.udp_proxy import UdpProxy, udp_proxy
 
 PAGES = {"customer": "/c", "courier": "/d", "guest": "/g", "qa": "/qa", "dispatch": "/qa"}
 CALLED = ("customer", "courier", "guest")  # their pages begin with the conversation by themselves
-    "customer",
-    "courier",
-    "guest",
-)  # their page begins with the conversation, unless it is told otherwise
 
 
 @pytest.fixture(scope="session")
