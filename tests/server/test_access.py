@@ -5,7 +5,6 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType
 
-from server.http import exceptions
 from server.http.operations import ANYONE, Operation
 from server.http.routes import OPERATIONS
 from signaling.case import MAX_GUESTS
@@ -29,12 +28,6 @@ BODIES: dict[str, dict[str, Any]] = {
     "remove_upload": {"headers": {"Tus-Resumable": "1.0.0"}},
     "restart_media": {"data": "a=x", "headers": {"Content-Type": "application/trickle-ice-sdpfrag"}},
 }
-
-
-@pytest.fixture(autouse=True)
-def short_feeds(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A feed is asked for like the rest, and not waited for."""
-    monkeypatch.setattr(exceptions, "LASTS_S", 0.0)
 
 
 def path_of(row: Operation, case_id: str) -> str:
