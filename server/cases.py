@@ -17,6 +17,7 @@ from pydantic import JsonValue
 from server.background import Background
 from server.errors import UnknownThing
 from server.evidence.entry import Draft, Entry
+from server.store.errors import IllegalRepeat
 from server.store.log import LogStore
 from signaling.case import (
     NO_QUALITY,
@@ -32,11 +33,15 @@ from signaling.case import (
 )
 from signaling.commands import Command, OpenCase
 from signaling.entries import CallQuality, Traffic, encode_body, may_see, parse_body, parse_envelope
+from signaling.errors import SignalingError
 from signaling.messages import EntryView
+from signaling.talk import Attach, SendPhrase, SendText, SharePlace
 from signaling.values import Actor, ActorId, CaseId, Role, SessionId
 from signaling.wording import Wording
 
 ENTRIES_A_TURN = 25  # replayed at about 30 us each, before media and sockets have their turn
+# Each makes an entry of its actor whenever it is allowed, with the command's own id.
+SPOKEN = (SendText, SendPhrase, Attach, SharePlace)
 MAX_IDLE_CASES = 500  # states kept for the next reader; a state is a few KiB
 logger = logging.getLogger(__name__)
 
@@ -111,10 +116,10 @@ class Case:
 
     async def _handle(self, command: Command, actor: Actor, command_id: str | None) -> Decided:
         async with self._lock:
-            if command_id is not None:
-                known = await self._log.find_command(self.case_id, actor.actor_id, command_id)
-                if known:
-                    return Decided(number=known[-1])
+            # Whether a text was said before, its append finds out: of these an hour offline leaves hundreds.
+            is_spoken = isinstance(command, SPOKEN)
+            if not is_spoken and (known := await self._find(actor, command_id)) is not None:
+                return known
             moment = Moment(
                 now_at=self._utc_now(),
                 wording=self._wording,
@@ -122,7 +127,13 @@ class Case:
                 quality=self._follower.quality(self) if isinstance(command, PARTING) else NO_QUALITY,
                 online=self._follower.online(self.case_id),
             )
-            outputs = decide(self.state, command, actor, moment)
+            try:
+                outputs = decide(self.state, command, actor, moment)
+            except SignalingError:
+                # Said before the case ended, it is answered as it was then.
+                if is_spoken and (known := await self._find(actor, command_id)) is not None:
+                    return known
+                raise
             capture = next((output for output in outputs if isinstance(output, CaptureFrame)), None)
             drafts = [
                 Draft(
@@ -140,12 +151,25 @@ class Case:
             ]
             if not drafts:
                 return Decided(number=None, capture=capture)
-            entries = await self._log.append(drafts, expect_number=self.state.last_number)
+            try:
+                entries = await self._log.append(drafts, expect_number=self.state.last_number)
+            except IllegalRepeat:
+                known = await self._find(actor, command_id)
+                if known is None:
+                    raise
+                return known
             for entry in entries:
                 self.take_in(entry)
             for entry in entries:
                 self._tell(entry)
         return Decided(number=entries[-1].envelope.number, capture=capture)
+
+    async def _find(self, actor: Actor, command_id: str | None) -> Decided | None:
+        """What came of a command that had taken effect, None if it had not."""
+        if command_id is None:
+            return None
+        known = await self._log.find_command(self.case_id, actor.actor_id, command_id)
+        return Decided(number=known[-1]) if known else None
 
     def take_in(self, entry: Entry) -> None:
         """Evolves the state by an entry that is on disk."""

@@ -10,8 +10,7 @@ import { INITIAL, reduce } from "./state.js";
 import { Synchronisation } from "./synchronisation.js";
 import { Uploads } from "./uploads.js";
 
-const HISTORY_SHOWN_EVERY_MS = 50; // a long log fills in steps; the page need not draw each of its entries
-const FRAME_MS = 16; // of a burst each frame of the screen is drawn once
+const SHOWN_EVERY_MS = 50; // a long log, or a burst, fills in steps; the page need not draw each of its entries
 const MOMENT_MS = 60_000; // as long as the service waits for who was in a call
 
 /** Those that have a field `captured_at`. @type {readonly string[]} */
@@ -107,10 +106,9 @@ export class Session {
     this.#state = reduce(this.#state, event);
     const came =
       event.type === "received" && (event.message.type === "entry" || event.message.type === "ack");
-    const soon = performance.now() - this.#told_at < FRAME_MS;
+    const soon = performance.now() - this.#told_at < SHOWN_EVERY_MS;
     if (came && (!this.#state.synced || soon)) {
-      const wait_ms = this.#state.synced ? FRAME_MS : HISTORY_SHOWN_EVERY_MS;
-      this.#telling ??= setTimeout(() => this.#tell(), wait_ms);
+      this.#telling ??= setTimeout(() => this.#tell(), SHOWN_EVERY_MS);
     } else this.#tell();
   }
 

@@ -78,6 +78,16 @@ async def test_a_command_sent_twice_takes_effect_once(caller: Caller) -> None:
     assert [entry["envelope"]["kind"] for entry in log["entries"]].count("text") == 1
 
 
+async def test_a_text_sent_again_after_the_end_is_answered_as_it_was_then(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    link = await caller.link(case_id, "courier")
+    socket = await greet(caller, case_id, link["token"])
+    first = await say(socket, "t1", kind="text", text="once")
+    await caller.call("POST", f"/api/cases/{case_id}/end")
+    assert await say(socket, "t1", kind="text", text="once") == first
+    assert (await say(socket, "t2", kind="text", text="too late"))["code"] == "case_not_open"
+
+
 async def test_two_people_may_use_the_same_command_ids(caller: Caller) -> None:
     case_id = await caller.open_case()
     people = [
