@@ -12,14 +12,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from playwright.async_api import Browser, Playwright
+from playwright.async_api import Browser, Geolocation, Playwright
 
 from tests.conftest import Caller
 from tests.end_to_end import axe
 from tests.end_to_end.conftest import Scene
 from tests.end_to_end.people import PHONE, Somebody, chromium, until
 
-HERE = {"latitude": 31.2304, "longitude": 121.4737, "accuracy": 12.0}
+HERE: Geolocation = {"latitude": 31.2304, "longitude": 121.4737, "accuracy": 12.0}
 ADDRESS = "Nanjing West Road 1, 301"
 TARGET_PX = 48  # what a thumb hits
 MAX_TABS = 60  # from anywhere on the page to anything on it
