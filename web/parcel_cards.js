@@ -183,6 +183,7 @@ export class ParcelCards {
     const mine = refusal !== null && isOfParcel(refusal.command);
     show(this.refusal, mine);
     if (!mine) return;
+    for (const sheet of this.sheets) if (refusal.command) sheet.handleRefused(refusal.command);
     set(this.refusal, "data-code", refusal.code);
     text(this.refusal, refusalOf(refusal, this.#page));
   }
