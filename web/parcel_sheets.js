@@ -129,7 +129,8 @@ class Sheet {
 
   /** The service did not take this: if it is from here, it stands in the fields again. @param {Command} command */
   handleRefused(command) {
-    if (this.#sent?.command !== command) return;
+    // It may come back from the browser's database: the same, and another object.
+    if (this.#sent === null || JSON.stringify(this.#sent.command) !== JSON.stringify(command)) return;
     this.#sent.giveBack();
     this.#sent = null;
     this.update();
