@@ -470,7 +470,7 @@ _WORDS: Mapping[str, Mapping[str, Any]] = {
         "claimed": "手机时间",
         "remark": "快递员留言",
         "place": "位置",
-        "place_text": "{:.6f},{:.6f}(±{} 米），由手机提供",
+        "place_text": "{:.6f}, {:.6f}（±{} 米），由手机提供",
         "photos": "照片与语音",
         "files": "共 {} 件，以 SHA-256 标识：",
         "right": "已告知客户",

@@ -226,7 +226,7 @@ function update() {
   set(connectionState, "data-state", word);
   text(connectionWord, words.connection[word]);
   text(waybill, state.case?.waybill ?? "");
-  document.title = state.case ? `${state.case.waybill} · Proofcall` : "Proofcall";
+  document.title = state.case ? `$state.case.waybill· Proofcall` : "Proofcall";
   show(alarm, state.alarm);
   text(alarm, words.alarm);
   const inThisCall = state.wants_call && inCall(state);

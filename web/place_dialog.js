@@ -22,13 +22,13 @@ export class PlaceDialog {
     this.share = h("button", {
       class: "button is-accent",
       type: "button",
-      testid: "place-share",
+      testid: "place-agree",
       on: { click: () => this.#share() },
     });
     this.not = h("button", {
       class: "button",
       type: "button",
-      testid: "place-not",
+      testid: "place-decline",
       on: { click: () => this.element.close() },
     });
     this.element = h(

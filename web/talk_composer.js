@@ -117,7 +117,7 @@ export class Composer {
     this.complaint = h("p", { class: "refusal", role: "alert", testid: "talk-complaint", hidden: true });
     this.element = h(
       "div",
-      { class: "talk-composer" },
+      { class: "talk-composer", testid: "talk-composer" },
       camera.input,
       album.input,
       this.complaint,

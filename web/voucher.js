@@ -169,7 +169,8 @@ function draw() {
   const notice = noticeOf(words);
   document.title = view === "checked" ? `${notice.title} · Proofcall` : `${words.title} · Proofcall`;
   text(languageSwitch, page.words.other_language);
-  set(languageSwitch, "aria-label", page.words.switch_language);
+  set(languageSwitch, "title", page.words.switch_language);
+  set(languageSwitch, "lang", page.language === "zh" ? "en" : "zh-Hans");
   text(verdict, notice.title);
   text(verdictText, notice.text);
   const state = view === "checked" ? (checked?.verdict ?? "unknown") : view;

@@ -5,17 +5,12 @@ from typing import Any
 import pytest
 from aiohttp import WSMsgType
 
-from server.http import blobs, integrator, media, playback, search, uploads, webhooks
 from server.http.operations import ANYONE, Operation
+from server.http.routes import OPERATIONS
 from signaling.case import MAX_GUESTS
 from tests.conftest import API_KEY, Caller
 
-ROUTES = [
-    row
-    for part in (integrator, blobs, uploads, media, playback, search, webhooks)
-    for row in part.OPERATIONS
-    if row.allowed != ANYONE
-]
+ROUTES = [row for row in OPERATIONS if row.allowed != ANYONE]
 ROLES = ("customer", "courier", "qa", "dispatch", "guest")
 BODIES: dict[str, dict[str, Any]] = {
     "issue_link": {"json": {"role": "guest", "name": "x"}},

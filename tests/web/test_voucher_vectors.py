@@ -21,7 +21,7 @@ FILE = Path(__file__).parent / "voucher_vectors.json"
 
 def vectors() -> dict[str, Any]:
     pdf = render_voucher(sample_voucher(), url="https://proofcall.example/v#token", language="zh", font=None)
-    damages = []
+    damages: list[dict[str, Any]] = []
     for damaged in TABLE:
         report = verify_voucher(damaged.data, vkey=VKEY)
         damages.append(
