@@ -64,7 +64,7 @@ export class TalkScreen {
   /** The one conversation of the page stands here now. */
   enter() {
     this.#talk.slot.append(this.#cards.element);
-    this.element.append(this.#talk.element);
+    this.#talk.moveTo(this.element);
   }
 
   /** @param {State} state */

@@ -78,6 +78,7 @@ export class TalkView {
       onFound: (numbers) => {
         this.list.showOnly(numbers);
         show(this.composer.element, numbers === null && this.#state?.case?.state !== "ended");
+        show(this.slot, numbers === null);
       },
       onClose: () => {
         this.search.set(false);
@@ -105,6 +106,12 @@ export class TalkView {
       this.#state = state;
       this.#tellMarks();
     });
+  }
+
+  /** @param {HTMLElement} parent where the conversation stands from now on */
+  moveTo(parent) {
+    if (this.element.parentElement === parent) return;
+    this.list.keepPlace(() => parent.append(this.element));
   }
 
   /** Where the focus goes then. */

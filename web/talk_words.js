@@ -70,11 +70,11 @@ const en = {
   from_camera: "Taken just then",
   from_album: "From the album",
 
+  place_mine: "Your place",
   place_of: (/** @type {string} */ name) => `Place of ${name}`,
   place_distance: (/** @type {string} */ distance) => `${distance} from the address`,
   place_accuracy: (/** @type {string} */ distance) => `within ${distance}`,
   place_map: "Open in the map",
-  place_map_of: (/** @type {string} */ name) => `Open the place of ${name} in the map`,
   metres: (/** @type {number} */ metres) =>
     metres < 1000 ? `${metres} m` : `${(metres / 1000).toFixed(metres < 10_000 ? 1 : 0)} km`,
 
@@ -228,11 +228,11 @@ const zh = {
   from_camera: "当场拍摄",
   from_album: "来自相册",
 
+  place_mine: "您的位置",
   place_of: (name) => `${name}的位置`,
   place_distance: (distance) => `距收货地址 ${distance}`,
-  place_accuracy: (distance) => `误差 ${distance} 以内`,
+  place_accuracy: (distance) => `误差 ${distance}以内`,
   place_map: "在地图中查看",
-  place_map_of: (name) => `在地图中查看${name}的位置`,
   metres: (metres) =>
     metres < 1000 ? `${metres} 米` : `${(metres / 1000).toFixed(metres < 10_000 ? 1 : 0)} 公里`,
 
