@@ -41,15 +41,17 @@ $(WEB_READY): web/package-lock.json
 	touch $@
 
 # Browser tests drive Debian's own browsers, with Debian's fonts for Chinese, and its coturn; strace lets system
-# calls fail, ffprobe judges playback. Debian starts the service of a package as it installs it, and at every boot:
+# calls fail, ffprobe judges playback. Vouchers want a font that PDF can embed (fonts-wqy-microhei), and poppler
+# reads what became of them. Debian starts the service of a package as it installs it, and at every boot:
 # policy-rc.d, for as long as that takes, says no.
-DEBIAN := chromium firefox-esr fonts-noto-cjk coturn strace ffmpeg
+DEBIAN := chromium firefox-esr fonts-noto-cjk fonts-wqy-microhei coturn strace ffmpeg poppler-utils
 POLICY := /usr/sbin/policy-rc.d
 
 .PHONY: debian
 debian:
 	@command -v chromium >/dev/null && command -v firefox-esr >/dev/null && fc-list | grep -q CJK \
-	  && command -v turnserver >/dev/null && command -v strace >/dev/null && command -v ffprobe >/dev/null || { \
+	  && command -v turnserver >/dev/null && command -v strace >/dev/null && command -v ffprobe >/dev/null \
+	  && command -v pdftotext >/dev/null && fc-list | grep -q wqy || { \
 	  if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 	    command -v turnserver >/dev/null || new=1; \
 	    if [ ! -e $(POLICY) ]; then trap 'rm -f $(POLICY)' EXIT; \

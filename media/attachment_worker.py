@@ -26,7 +26,7 @@ from av.audio.frame import AudioFrame
 from av.audio.stream import AudioStream
 from av.container import InputContainer
 from av.error import FFmpegError
-from PIL import Image, ImageCms, ImageOps
+from PIL import Image, ImageCms
 
 from media.attachment_protocol import (
     JPEG,
@@ -49,6 +49,16 @@ MAX_OPEN_FILES = 32
 MAX_PIXELS = 60_000_000  # phones have 50 megapixels
 MAX_SHOWN_PX = 2560  # of the longest side: more than screens have, and a label is still read
 JPEG_QUALITY = 85  # where the losses begin to be seen, at a third of the size of 95
+# How what is stored is turned to be upright, by its orientation (CIPA DC-008 section 4.6.4, tag 274).
+TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 MAX_VOICE_S = 600
 SAMPLE_RATE = 48_000
@@ -126,8 +136,9 @@ def _look_at_photo(data: bytes, media_type: str) -> tuple[AttachmentFacts, bytes
         raise
     except Exception as error:  # Pillow's readers raise whatever a broken file leads them into
         raise Refused("broken", "the picture is damaged or cut off") from error
-    shown.info.clear()  # what Pillow would write again: comments, colour profile, XMP
-    shown = _upright(shown, orientation)
+    if orientation in TURNS:
+        shown = shown.transpose(TURNS[orientation])
+    shown.info.clear()  # what Pillow would write again: comments, XMP
     file = io.BytesIO()
     shown.save(file, "JPEG", quality=JPEG_QUALITY)
     facts = AttachmentFacts(
@@ -137,22 +148,12 @@ def _look_at_photo(data: bytes, media_type: str) -> tuple[AttachmentFacts, bytes
 
 
 def _orientation(image: Image.Image) -> int:
-    """The EXIF orientation (CIPA DC-008 section 4.6.4, tag 274); 1, upright, if it cannot be read."""
+    """The EXIF orientation; 1, upright, if it cannot be read."""
     try:
         orientation = image.getexif().get(0x0112, 1)
     except Exception:  # EXIF that is broken is of no use, and no reason to lose the photo
         return 1
     return orientation if isinstance(orientation, int) else 1
-
-
-def _upright(image: Image.Image, orientation: int) -> Image.Image:
-    exif = image.getexif()
-    exif.clear()
-    exif[0x0112] = orientation
-    upright = ImageOps.exif_transpose(image)
-    upright.info.clear()
-    upright.getexif().clear()
-    return upright
 
 
 def _smaller(image: Image.Image) -> Image.Image:

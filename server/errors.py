@@ -3,6 +3,9 @@
 ServerError
 ├── MalformedSetting   a variable of the environment is wrong        (refuses to start)
 ├── MalformedRequest   the body, its type or a parameter is wrong
+│   ├── MalformedTarget    a webhook's URL is none that can be called
+│   ├── ForbiddenTarget    a webhook's URL leads where none may lead
+│   └── UnknownKind        no entry is of such a kind
 ├── UnsupportedType    the Content-Type is not the one asked for
 ├── MalformedUpload    a header of an upload is wrong
 │   ├── MalformedLength      more or fewer bytes than were announced
@@ -10,11 +13,14 @@ ServerError
 ├── Unauthenticated    no token, or one that is forged, expired or revoked
 ├── ForbiddenAccess    a good token for something else
 ├── UnknownThing       names a case, link, entry or blob that is not there
+│   └── UnknownVoucher       the receipt is not confirmed as yet
 ├── IllegalRequest     right words, wrong moment
+│   ├── DisabledWebhook      its receiver has said that it is gone
+│   ├── TooManyWebhooks      there are as many as there may be
 │   ├── UnfinishedRecording  it is still being recorded
 │   ├── IllegalAttachment    these bytes were never announced, or were refused
 │   ├── IllegalOffset        an upload goes on where it ended, nowhere else
-│   ├── IllegalMeanwhile     a newer request has taken the upload over
+│   ├── IllegalTakenOver     a newer request has taken the upload over
 │   ├── IllegalPause         nothing came for too long
 │   ├── IllegalCrowd         too many uploads of one person at once
 │   ├── IllegalVersion       another version of tus
@@ -45,6 +51,24 @@ class MalformedRequest(ServerError):
     code = "malformed_request"
     status = 400
     close_code = 4400
+
+
+class MalformedTarget(MalformedRequest):
+    """A webhook's URL is none that can be called."""
+
+    code = "malformed_url"
+
+
+class ForbiddenTarget(MalformedRequest):
+    """A webhook's URL leads, or leads now, where no webhook may lead."""
+
+    code = "forbidden_url"
+
+
+class UnknownKind(MalformedRequest):
+    """No entry is of such a kind."""
+
+    code = "unknown_kind"
 
 
 class UnsupportedType(MalformedRequest):
@@ -105,12 +129,30 @@ class UnknownThing(ServerError):
     close_code = 4403
 
 
+class UnknownVoucher(UnknownThing):
+    """There is no voucher of this case as yet."""
+
+    code = "no_voucher"
+
+
 class IllegalRequest(ServerError):
     """Right words, wrong moment."""
 
     code = "illegal"
     status = 409
     close_code = 4409
+
+
+class DisabledWebhook(IllegalRequest):
+    """The receiver has answered 410: nothing is sent to it before somebody opens it again."""
+
+    code = "webhook_disabled"
+
+
+class TooManyWebhooks(IllegalRequest):
+    """As many as there may be are there."""
+
+    code = "too_many_webhooks"
 
 
 class UnfinishedRecording(IllegalRequest):
@@ -131,7 +173,7 @@ class IllegalOffset(IllegalRequest):
     code = "wrong_offset"
 
 
-class IllegalMeanwhile(IllegalRequest):
+class IllegalTakenOver(IllegalRequest):
     """A newer request for the same upload has taken it over."""
 
     code = "taken_over"

@@ -3,11 +3,12 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
 
 from server.tokens import DeskRole
 from signaling.entries import WireMetadata
 from signaling.messages import EntryView
+from signaling.values import encode_time
 
 MAX_LINK_LIFETIME_S = 30 * 24 * 3600  # a month: longer than any dispute about a delivery stays open unasked
 
@@ -117,6 +118,37 @@ class Desk(Model):
     expires_at: datetime
 
 
+class ExceptionRow(Model):
+    """A work order that is open: entry `number` of its case reported it. `label` is its kind in words, by
+    language; `taken_by` the person of the desk who works on it.
+    """
+
+    case_id: str
+    waybill: str
+    time_zone: str
+    number: int
+    leaf_index: int
+    exception: str
+    label: dict[str, str]
+    state: Literal["open", "taken", "decided", "acknowledged"]
+    due_at: datetime
+    overdue: bool
+    taken_by: str | None
+    taken_by_name: str | None
+    reported_by: Role
+    reported_at: datetime
+
+
+class ExceptionList(Model):
+    """Work orders in the order of their reports. `complete` is false while the service, just started, still
+    looks for older ones. `next_after` asks for the following page; it is absent on the last one.
+    """
+
+    exceptions: list[ExceptionRow]
+    complete: bool
+    next_after: int | None = None
+
+
 class LogEntries(Model):
     """Entries in order. More follow while `last_number` is beyond the last of them."""
 
@@ -132,7 +164,7 @@ class SearchHit(Model):
     number: int
     kind: str
     role: Literal["customer", "courier", "qa", "dispatch", "guest", "integrator", "system"]
-    recorded_at: datetime
+    recorded_at: Annotated[datetime, PlainSerializer(encode_time)]
     excerpt: str
 
 
@@ -227,3 +259,16 @@ class Failure(Model):
         message: str
 
     error: Reason
+
+
+class Voucher(Model):
+    """The voucher of a confirmed receipt: addresses that need no other credential, good for ten years.
+
+    `number` is that of the entry `confirmed`; `url` is a page, for people; `qr_url` is its QR code.
+    """
+
+    number: int
+    url: str
+    pdf_url: str
+    json_url: str
+    qr_url: str

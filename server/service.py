@@ -10,6 +10,7 @@ from server.calls import Calls
 from server.cases import Cases
 from server.custody import Custody
 from server.deadlines import Deadlines
+from server.orders import Orders
 from server.playbacks import Playbacks
 from server.principals import Principals
 from server.recordings import Recordings
@@ -18,6 +19,8 @@ from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
 from server.uploads import Uploads
+from server.vouchers import Vouchers
+from server.webhooks import Webhooks
 from signaling.wording import Wording
 
 
@@ -39,8 +42,11 @@ class Service:
     playbacks: Playbacks
     deadlines: Deadlines
     search: Search
+    vouchers: Vouchers
     custody: Custody
     uploads: Uploads
+    webhooks: Webhooks
+    orders: Orders
     background: Background
     principals: Principals
     new_id: Callable[[str], str]

@@ -1,8 +1,8 @@
 """Bearer tokens: signed JWTs (RFC 7519), HS256 alone, fixed audience, type and case.
 
 A link token opens one case in one role; a desk token lists cases and asks for links of its own role; a
-playback token is the address of one recording. Whether a link has been revoked is the log's business, not the
-token's.
+playback token is the address of one recording, a voucher token that of one voucher. Whether a link has been
+revoked is the log's business, not the token's.
 """
 
 from collections.abc import Mapping
@@ -52,6 +52,14 @@ class PlaybackToken:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class VoucherToken:
+    """Opens the voucher of the receipt that entry `number` of the case confirms, to whoever holds it."""
+
+    case_id: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
     """An authentic token; one that has expired says no more than who comes with it."""
 
@@ -86,6 +94,10 @@ class Tokens:
             "name": token.name,
         }
         return self._encode(claims, expires_at)
+
+    def issue_voucher(self, token: VoucherToken, *, expires_at: datetime) -> str:
+        """The text of a voucher token. It stands in a URL, because a QR code is one."""
+        return self._encode({"typ": "voucher", "case": token.case_id, "sub": str(token.number)}, expires_at)
 
     def read(self, text: str, *, now_at: datetime) -> Granted:
         """What a token of a link or a desk grants, or granted. Raises `Unauthenticated` unless it is ours."""
@@ -122,6 +134,18 @@ class Tokens:
                 part=claims["part"],
                 name=claims["name"],
             )
+        except (KeyError, TypeError, ValueError):
+            raise Unauthenticated(NOT_OURS) from None
+
+    def read_voucher(self, text: str, *, now_at: datetime) -> VoucherToken:
+        """Which voucher a token opens. Raises `Unauthenticated` unless it is one of ours and still good."""
+        claims = self._decode(text)
+        try:
+            if claims["typ"] != "voucher":
+                raise Unauthenticated("this token is of another type")
+            if int(claims["exp"]) + LEEWAY_S < now_at.timestamp():
+                raise Unauthenticated("this address was good for ten years: check the file that was saved")
+            return VoucherToken(case_id=claims["case"], number=int(claims["sub"]))
         except (KeyError, TypeError, ValueError):
             raise Unauthenticated(NOT_OURS) from None
 

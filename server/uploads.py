@@ -28,10 +28,10 @@ from server.errors import (
     FailedStorage,
     IllegalAttachment,
     IllegalCrowd,
-    IllegalMeanwhile,
     IllegalOffset,
     IllegalPause,
     IllegalRequest,
+    IllegalTakenOver,
     MalformedLength,
     MalformedPiece,
     ServerError,
@@ -82,13 +82,13 @@ class Body:
         self._ended = False
 
     def end(self) -> None:
-        """Whoever reads gets IllegalMeanwhile, now or with the next chunk."""
+        """Whoever reads gets IllegalTakenOver, now or with the next chunk."""
         if not self._ended and self._timeout is not None:
             self._timeout.reschedule(asyncio.get_running_loop().time())
         self._ended = True
 
     async def read(self) -> bytes:
-        """The next bytes, none at the end. Raises IllegalMeanwhile, IllegalPause, what the chunks raise."""
+        """The next bytes, none at the end. Raises IllegalTakenOver, IllegalPause, what the chunks raise."""
         try:
             if not self._ended:
                 async with asyncio.timeout(PAUSE_S) as self._timeout:
@@ -98,7 +98,7 @@ class Body:
                 raise IllegalPause(f"nothing came for {PAUSE_S:g} s: ask for the offset and go on") from None
         finally:
             self._timeout = None
-        raise IllegalMeanwhile("a newer request goes on with this upload: ask for the offset")
+        raise IllegalTakenOver("a newer request goes on with this upload: ask for the offset")
 
 
 class _Turn:
@@ -215,7 +215,7 @@ class Uploads:
         """Goes on with an upload at its offset. What came is kept, whatever ends the body, if no checksum
         says what all of it must be. `length_bytes` is what the request says of its body.
 
-        Raises UnknownThing, IllegalOffset, MalformedLength, MalformedPiece, IllegalMeanwhile, IllegalPause,
+        Raises UnknownThing, IllegalOffset, MalformedLength, MalformedPiece, IllegalTakenOver, IllegalPause,
         FailedStorage, and what the chunks raise.
         """
         key = UploadKey(case_id=case.case_id, actor_id=actor.actor_id, sha256=sha256)
@@ -288,16 +288,17 @@ class Uploads:
     async def _take(self, upload: Upload, body: Body, room: int, checksum: Checksum | None) -> None:
         keep = self._store.append if checksum is None else self._store.append_unchecked
         digest = None if checksum is None else hashlib.new(checksum.algorithm, usedforsecurity=False)
+        await self._write(upload, self._store.forget_unchecked(upload))  # of a request that the disk failed
         waiting = bytearray()
-        failure: Exception | None = None
+        failure: BaseException | None = None
         while True:
             try:
                 chunk = await body.read()
                 room -= len(chunk)
                 if room < 0:
                     raise MalformedLength("more bytes came than were announced")
-            except (ServerError, ConnectionError) as error:
-                failure, chunk = error, b""
+            except (ServerError, ConnectionError, asyncio.CancelledError) as error:
+                failure, chunk = error, b""  # also when the service stops
             if digest is not None:
                 digest.update(chunk)
             waiting += chunk

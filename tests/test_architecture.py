@@ -25,7 +25,12 @@ MAY_IMPORT = {
 LIVES_IN = {
     "OpenSSL": ("media/dtls.py",),
     "PIL": ("media/attachment_worker.py",),
-    "aiohttp": ("server/app.py", "server/main.py", "server/http"),
+    "aiohttp": (
+        "server/main.py",
+        "server/http",
+        "server/webhook_guard.py",
+        "server/webhook_runner.py",
+    ),
     "aioice": ("media/stun.py",),
     "aiortc": ("media",),
     "av": ("media/attachment_worker.py", "media/picture_worker.py", "media/playback_worker.py"),
@@ -40,13 +45,19 @@ LIVES_IN = {
     "prometheus_client": ("server/http/health.py",),
     "pydantic": ("signaling", "server"),
     "pylibsrtp": ("media/dtls.py",),
+    "reportlab": ("server/voucher_pdf.py",),
     "rfc8785": ("server/evidence/canonical.py",),
-    "segno": ("server/sample.py",),
+    "segno": ("server/sample.py", "server/voucher_pdf.py", "server/vouchers.py"),
     "uvloop": ("server/main.py",),
 }
 
-# What drives: everything else in media, signaling and server/evidence, a stay in a call, and the index of the
-# search, is pure.
+# What drives: everything else in media, signaling and server/evidence is pure, and so are these of server.
+PURE_OF_SERVER = (
+    "server/search_index.py",
+    "server/stay.py",
+    "server/webhook_delivery.py",
+    "server/webhook_payload.py",
+)
 DRIVERS = {
     "media/attachment_worker.py",
     "media/attachments.py",
@@ -111,9 +122,7 @@ def room_of(path: Path) -> str:
 PURE = [
     path
     for path in SOURCES
-    if name_of(path).startswith(
-        ("media/", "signaling/", "server/evidence/", "server/stay.py", "server/search_index.py")
-    )
+    if name_of(path).startswith(("media/", "signaling/", "server/evidence/", *PURE_OF_SERVER))
     and name_of(path) not in DRIVERS
 ]
 

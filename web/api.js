@@ -14,7 +14,7 @@ export class ApiError extends Error {
 }
 
 /**
- * @typedef {{case_id: string, waybill: string, language: string, state: string, opened_at: string,
+ * @typedef {{case_id: string, waybill: string, language: string, time_zone: string, state: string, opened_at: string,
  *   last_number: number, in_call: readonly string[], frames: number}} CaseRow
  */
 /**
@@ -35,6 +35,7 @@ export class ApiError extends Error {
  */
 /** @typedef {{hits: readonly SearchHit[], complete: boolean, next_before?: string | number | null}} SearchAnswer */
 /** @typedef {{link_id: string, name: string, url: string, token: string, expires_at: string}} IssuedLink */
+/** @typedef {{number: number, url: string, pdf_url: string, json_url: string, qr_url: string}} VoucherAddresses */
 /** @typedef {{leaf_index: number, tree_size: number, hashes: string[], checkpoint: string, vkey: string}} Proof */
 
 export class Api {
@@ -88,22 +89,30 @@ export class Api {
   }
 
   /**
-   * A QA link for one case, for the desk that asks.
-   * @param {string} case_id
-   * @param {string} name
-   * @param {number} expires_in_s
-   * @returns {Promise<{link_id: string, token: string, expires_at: string}>}
+   * The desk's feed, from after the event with this id; "" from the beginning.
+   * @param {string} last_event_id
+   * @param {AbortSignal} signal
+   * @returns {Promise<ReadableStream<Uint8Array<ArrayBuffer>>>}
    */
-  async issueQaLink(case_id, name, expires_in_s) {
-    return this.#json(`/api/cases/${case_id}/links`, {
-      method: "POST",
-      headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ role: "qa", name, expires_in_s }),
-    });
+  async follow(last_event_id, signal) {
+    /** @type {Record<string, string>} */
+    const headers = last_event_id === "" ? {} : { "Last-Event-ID": last_event_id };
+    const response = await this.#checked(await this.#request("/api/desk/events", { headers, signal }));
+    return response.body ?? new ReadableStream();
   }
 
   /**
-   * Entries of a case in which these words are said, the newest first.
+   * Entries of all cases in which these words are said, the newest first.
+   * @param {string} words
+   * @param {string | number | null} before
+   * @returns {Promise<SearchAnswer>}
+   */
+  async search(words, before) {
+    return this.#json(`/api/search?${searchOf(words, before)}`);
+  }
+
+  /**
+   * The same in one case.
    * @param {string} case_id
    * @param {string} words
    * @param {string | number | null} before
@@ -113,10 +122,16 @@ export class Api {
     return this.#json(`/api/cases/${case_id}/search?${searchOf(words, before)}`);
   }
 
+  /** @param {string} case_id @returns {Promise<{url: string, pdf_url: string, number: number}>} */
+  async voucherOf(case_id) {
+    return this.#json(`/api/cases/${case_id}/voucher`);
+  }
+
   /**
-   * A link into a case, for somebody whom the person of this token brings in.
+   * A link into a case: for the desk that asks itself, or for somebody whom it brings in.
    * @param {string} case_id
-   * @param {{role: string, name: string, expires_in_s: number}} person
+   * @param {{role: string, name: string, expires_in_s: number, colleague?: boolean}} person colleague: of the desk's own
+   *   role, and yet somebody else
    * @returns {Promise<IssuedLink>}
    */
   async issueLink(case_id, person) {
@@ -160,6 +175,11 @@ export class Api {
   /** The bytes as sealed. @param {string} case_id @param {string} sha256 @returns {Promise<ArrayBuffer>} */
   async blob(case_id, sha256) {
     return (await this.#checked(await this.#request(`/api/cases/${case_id}/blobs/${sha256}`))).arrayBuffer();
+  }
+
+  /** Where the voucher of a confirmed receipt is. @param {string} case_id @returns {Promise<VoucherAddresses>} */
+  async voucher(case_id) {
+    return this.#json(`/api/cases/${case_id}/voucher`);
   }
 
   /** @param {string} case_id @returns {Promise<Blob>} the evidence package */

@@ -67,7 +67,7 @@ export function canonicalBytes(value) {
 }
 
 /** @param {...(Uint8Array<ArrayBuffer>)} parts @returns {Promise<Uint8Array<ArrayBuffer>>} */
-async function sha256(...parts) {
+export async function sha256(...parts) {
   const whole = new Uint8Array(parts.reduce((size, part) => size + part.length, 0));
   let at = 0;
   for (const part of parts) {
@@ -90,15 +90,19 @@ export function fromHex(hex) {
 
 /** @param {string} text @returns {Uint8Array<ArrayBuffer>} */
 function fromBase64(text) {
+  let decoded;
   try {
-    return Uint8Array.from(atob(text), (character) => character.charCodeAt(0));
+    decoded = atob(text);
   } catch {
     throw new MalformedEvidence("not base64");
   }
+  // Strict: one value has one spelling, or a changed character could go unnoticed.
+  if (btoa(decoded) !== text) throw new MalformedEvidence("not the base64 of its value");
+  return Uint8Array.from(decoded, (character) => character.charCodeAt(0));
 }
 
 /** @param {Uint8Array} a @param {Uint8Array} b */
-function same(a, b) {
+export function same(a, b) {
   return a.length === b.length && a.every((byte, index) => byte === b[index]);
 }
 
@@ -155,24 +159,36 @@ export async function leafHash(envelope) {
  *   signatures: {name: string, key_hash: Uint8Array<ArrayBuffer>, signature: Uint8Array<ArrayBuffer>}[]}} Checkpoint
  */
 
-/** @param {string} note @returns {Checkpoint} */
-export function parseCheckpoint(note) {
+/**
+ * C2SP signed note: the text with its last line end, and who signed it.
+ * @typedef {{text: string,
+ *   signatures: {name: string, key_hash: Uint8Array<ArrayBuffer>, signature: Uint8Array<ArrayBuffer>}[]}} Note
+ */
+
+/** @param {string} note @returns {Note} */
+export function parseNote(note) {
   const split = note.lastIndexOf("\n\n");
   if (split < 0 || !note.endsWith("\n")) throw new MalformedEvidence("not a signed note");
-  const text = note.slice(0, split + 1);
-  const [origin = "", size = "", root = "", ...rest] = text.slice(0, -1).split("\n");
-  if (origin === "" || !/^(0|[1-9][0-9]{0,15})$/.test(size) || rest.length > 0) {
-    throw new MalformedEvidence("not a checkpoint of three lines");
-  }
   const signatures = note
     .slice(split + 2, -1)
     .split("\n")
     .map((line) => {
-      const match = /^— (\S+) (\S+)$/.exec(line);
+      const match = /^— ([^\s+]+) (\S+)$/.exec(line);
       if (!match) throw new MalformedEvidence("not a signature line");
       const bytes = fromBase64(match[2] ?? "");
+      if (bytes.length <= 4) throw new MalformedEvidence("a signature is too short");
       return { name: match[1] ?? "", key_hash: bytes.slice(0, 4), signature: bytes.slice(4) };
     });
+  return { text: note.slice(0, split + 1), signatures };
+}
+
+/** @param {string} note @returns {Checkpoint} */
+export function parseCheckpoint(note) {
+  const { text, signatures } = parseNote(note);
+  const [origin = "", size = "", root = "", ...rest] = text.slice(0, -1).split("\n");
+  if (origin === "" || !/^(0|[1-9][0-9]{0,15})$/.test(size) || rest.length > 0) {
+    throw new MalformedEvidence("not a checkpoint of three lines");
+  }
   const root_bytes = fromBase64(root);
   if (root_bytes.length !== 32) throw new MalformedEvidence("a root has 32 bytes");
   return { origin, tree_size: Number(size), root: root_bytes, text, signatures };
@@ -201,16 +217,30 @@ export function parseVkey(vkey) {
  * @returns {Promise<boolean | null>} null when this browser knows no Ed25519
  */
 export async function signatureHolds(checkpoint, vkey) {
+  return parseVkey(vkey).name === checkpoint.origin ? noteHolds(checkpoint, vkey) : false;
+}
+
+/** Whether the hash in a verifier key is that of its name and key. @param {string} vkey */
+export async function keyFits(vkey) {
   const key = parseVkey(vkey);
-  const newline = new Uint8Array([10]);
   const named = /** @type {Uint8Array<ArrayBuffer>} */ (utf8.encode(key.name));
-  const expected = (await sha256(named, newline, key.typed_key)).slice(0, 4);
-  if (!same(expected, key.key_hash) || key.name !== checkpoint.origin) return false;
-  const found = checkpoint.signatures.find(
+  const expected = (await sha256(named, new Uint8Array([10]), key.typed_key)).slice(0, 4);
+  return same(expected, key.key_hash);
+}
+
+/**
+ * Whether the key signed the note: each signature under its name has to hold, others are passed over.
+ * @param {Note} note
+ * @param {string} vkey
+ * @returns {Promise<boolean | null>} null when this browser knows no Ed25519
+ */
+export async function noteHolds(note, vkey) {
+  const key = parseVkey(vkey);
+  if (!(await keyFits(vkey))) return false;
+  const own = note.signatures.filter(
     ({ name, key_hash }) => name === key.name && same(key_hash, key.key_hash),
   );
-  if (!found) return false;
-  const text = /** @type {Uint8Array<ArrayBuffer>} */ (utf8.encode(checkpoint.text));
+  const text = /** @type {Uint8Array<ArrayBuffer>} */ (utf8.encode(note.text));
   let public_key;
   try {
     public_key = await crypto.subtle.importKey("raw", key.public_key, { name: "Ed25519" }, false, ["verify"]);
@@ -218,7 +248,10 @@ export async function signatureHolds(checkpoint, vkey) {
     if (error instanceof DOMException && error.name === "NotSupportedError") return null;
     throw new MalformedEvidence("not a public key of Ed25519");
   }
-  return crypto.subtle.verify({ name: "Ed25519" }, public_key, found.signature, text);
+  for (const { signature } of own) {
+    if (!(await crypto.subtle.verify({ name: "Ed25519" }, public_key, signature, text))) return false;
+  }
+  return own.length > 0;
 }
 
 /** The blob that a body refers to, if it does. @param {import("./protocol.js").Body | null} body */

@@ -67,7 +67,7 @@ export class Lightbox {
     const { number, recorded_at } = entry.envelope;
     this.#number = number;
     set(this.close, "aria-label", words.close);
-    text(this.title, words.sealed(clockTime(recorded_at), number));
+    text(this.title, words.sealed(clockTime(recorded_at, state.case?.time_zone), number));
     this.hash.dataset.whole = blob.sha256;
     text(this.hash, shortHash(blob.sha256));
     set(this.hash, "title", words.desk.hash_hint);

@@ -4,7 +4,7 @@
 import { h, icon, set, show, text } from "./dom.js";
 import { watchLevel } from "./microphone_level.js";
 import { updateRefusal } from "./refusal.js";
-import { inCall } from "./state.js";
+import { inCall, isElsewhere } from "./state.js";
 import { TALK_WORDS } from "./talk_words.js";
 
 /** @typedef {import("./state.js").State} State */
@@ -115,13 +115,20 @@ export class LobbyScreen {
     const role = this.#role;
     const back = inCall(state);
     text(this.back, TALK_WORDS[this.#page.language].to_conversation);
-    text(this.title, back ? words.lobby_title_again : words[`lobby_title_${role}`]);
+    const elsewhere = isElsewhere(state);
+    set(this.element, "data-elsewhere", elsewhere);
+    const again = elsewhere ? words.notice.replaced.title : words.lobby_title_again;
+    text(this.title, back ? again : words[`lobby_title_${role}`]);
     const waiting = state.people.filter((person) => person.online && person.actor_id !== state.you?.actor_id);
     text(
       this.here,
-      waiting.length > 0
-        ? words.here_now(waiting.map((person) => `${words.role[person.role]} ${person.name}`).join(words.and))
-        : words[`here_nobody_${role}`],
+      elsewhere
+        ? words.notice.replaced.text
+        : waiting.length > 0
+          ? words.here_now(
+              waiting.map((person) => `${words.role[person.role]} ${person.name}`).join(words.and),
+            )
+          : words[`here_nobody_${role}`],
     );
     show(this.asking, state.camera === "asking");
     text(this.asking, words.own_preview_asking);
@@ -131,9 +138,9 @@ export class LobbyScreen {
       set(this.problem, "data-code", state.camera_problem);
       text(this.problemTitle, words.camera[state.camera_problem].title);
       text(this.problemText, words.camera[state.camera_problem].text);
-      const elsewhere = state.camera_problem === "insecure" || state.camera_problem === "web_view";
-      show(this.copyLink, elsewhere);
-      show(this.tryAgain, !elsewhere);
+      const other_browser = state.camera_problem === "insecure" || state.camera_problem === "web_view";
+      show(this.copyLink, other_browser);
+      show(this.tryAgain, !other_browser);
       text(this.tryAgain, words.try_again);
       text(this.copyLink, words.copy_link);
     }
@@ -142,7 +149,13 @@ export class LobbyScreen {
     text(/** @type {Element} */ (this.why.lastElementChild), words.why_text);
     text(
       this.start,
-      back ? words.continue_here : state.camera_problem ? words.start_without_camera : words.start,
+      elsewhere
+        ? words.use_here
+        : back
+          ? words.continue_here
+          : state.camera_problem
+            ? words.start_without_camera
+            : words.start,
     );
     updateRefusal(this.refusal, state, words);
   }

@@ -10,8 +10,8 @@
  * connection is made and replaces the old one. While the server cannot be reached the old one is kept: it may mend
  * itself, and nothing else could be made either.
  *
- * A person has one connection. Once it is on another device of theirs this one rests ("elsewhere"): until the person
- * wants it here, or nobody has it any more.
+ * A person has one connection. Once it is on another device of theirs this one rests ("elsewhere") until the person
+ * wants it here.
  */
 
 import { Backoff } from "./backoff.js";
@@ -187,11 +187,6 @@ export class MediaLife {
     if (connection !== "none") this.#unknown_since = Infinity;
     else if (this.#phase === "connected" && this.#unknown_since === Infinity) this.#unknown_since = now;
     return connection === "silent" && before !== "silent" ? this.handleSilence(now) : [];
-  }
-
-  /** Nobody of this person is in the call. @param {number} now @returns {Output[]} */
-  handleFree(now) {
-    return this.#phase === "elsewhere" ? this.#open(now) : [];
   }
 
   /** The page came to the front. @param {number} now @returns {Output[]} */

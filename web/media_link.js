@@ -122,8 +122,7 @@ export class MediaLink {
   }
 
   /** What the server says of this person's connection. @param {import("./protocol.js").Person} me */
-  handleServerView({ connection, media_session = null, in_call }) {
-    if (media_session === null && !in_call) this.#do(this.#life.handleFree(now()));
+  handleServerView({ connection, media_session = null }) {
     this.#do(this.#life.handleServerView(connection, this.#whose(media_session), now()));
   }
 

@@ -59,43 +59,32 @@ export class Outbox {
    */
   async open(onLeft) {
     const database = await this.#opening;
-    if (database === null) {
-      this.#volatile = readStored(this.#box);
-      onLeft({ commands: [...this.#volatile], files: [] });
-      this.#becomeVolatile();
-      return;
-    }
+    this.#volatile = readStored(this.#box);
     /** @type {Left} */
-    const left = { commands: [], files: [] };
-    let lives;
-    try {
-      lives = await this.#lives(database);
-    } catch {
-      onLeft(left);
-      this.#becomeVolatile();
-      return;
-    }
+    const left = { commands: [...this.#volatile], files: [] };
     /** @type {string[]} */
     const alive = [];
-    for (const life of lives) {
-      const free = await this.#isFree(life);
-      if (free) {
-        const rest = await this.#adopt(database, life);
-        left.commands.push(...rest.commands);
-        left.files.push(...rest.files);
-      } else alive.push(life);
+    try {
+      if (database === null) throw new Error("there is no database");
+      for (const life of await this.#lives(database)) {
+        if (await this.#isFree(life)) {
+          const rest = await this.#adopt(database, life);
+          left.commands.push(...rest.commands);
+          left.files.push(...rest.files);
+        } else alive.push(life);
+      }
+    } catch {
+      this.#becomeVolatile();
     }
     left.commands.sort((one, other) => one.at - other.at);
     onLeft(left);
+    if (database === null) return;
     for (const life of alive) {
-      this.#hold(
-        lockOf(this.#box, life),
-        async () => {
-          onLeft(await this.#adopt(database, life));
-          await new Promise(() => {});
-        },
-        {},
-      );
+      const adopt = async () => {
+        onLeft(await this.#adopt(database, life));
+        await new Promise(() => {}); // its lock is ours from now on
+      };
+      this.#hold(lockOf(this.#box, life), adopt, {});
     }
   }
 
@@ -367,7 +356,8 @@ function promised(request) {
 function readStored(box) {
   try {
     const stored = JSON.parse(remembered(box) ?? "[]");
-    return Array.isArray(stored) ? stored : [];
+    if (!Array.isArray(stored)) return [];
+    return stored.map(({ id, command, at }) => ({ id, command, at: at ?? Date.now(), files: [] }));
   } catch {
     return [];
   }

@@ -12,7 +12,8 @@ import { sayTime } from "./parcel_times.js";
 import { PARCEL_WORDS } from "./parcel_words.js";
 import { answerWords, callerName, said, wishWords } from "./sentences.js";
 import { Sounds } from "./sounds.js";
-import { announceable, reportable, WordingSource, wordOf } from "./wording.js";
+import { VoucherCard } from "./voucher_card.js";
+import { announceable, choiceMeant, reportable, WordingSource, wordOf } from "./wording.js";
 
 /** @typedef {import("./parcel_next.js").Next} Next */
 /** @typedef {import("./protocol.js").Command} Command */
@@ -29,7 +30,7 @@ export class ParcelCards {
   #page;
   #role;
   #onCall;
-  #sounds = new Sounds();
+  #sounds;
   #changing = false;
   /** The newest entry that has been heard, or was there before: older ones make no sound. @type {number | null} */
   #heard = null;
@@ -39,15 +40,16 @@ export class ParcelCards {
   /**
    * @param {{
    *   session: Speaker, page: import("./language.js").PageLanguage, role: Role,
-   *   api?: import("./api.js").Api, case_id?: string, onCall: () => void,
-   * }} options onCall: the person wants to be in the call
+   *   api: import("./api.js").Api, case_id: string, onCall: () => void, wording?: WordingSource, sounds?: Sounds,
+   * }} options onCall: the person wants to be in the call; `wording` and `sounds` of the page, if it has them
    */
-  constructor({ session, page, role, onCall }) {
+  constructor({ session, page, role, api, case_id, onCall, wording, sounds = new Sounds() }) {
     this.#session = session;
     this.#page = page;
     this.#role = role;
     this.#onCall = onCall;
-    this.wording = new WordingSource(() => this.update(session.state));
+    this.#sounds = sounds;
+    this.wording = wording ?? new WordingSource(() => this.update(session.state));
     const desk = {
       page,
       role,
@@ -63,6 +65,7 @@ export class ParcelCards {
     this.report = new ReportSheet(desk);
     this.handOver = new HandOverSheet(desk);
     this.receipt = new ReceiptSheet(desk);
+    this.voucher = new VoucherCard({ api, case_id, page, role });
     this.sheets = [this.answer, this.change, this.report, this.handOver, this.receipt];
 
     this.ring = h("section", { class: "ring-card", testid: "ring-card", hidden: true });
@@ -87,19 +90,25 @@ export class ParcelCards {
   update(state) {
     set(this.element, "aria-label", this.#words.label);
     const open = state.case !== null && state.case.state !== "ended";
-    show(this.element, state.synced || state.entries.length > 0);
     if (state.parcel.notice?.answer?.taken || !state.parcel.notice?.answer) this.#changing = false;
     this.#updateRing(state);
     this.#updateRefusal(state);
     const next = nextCard(state, this.#role, { changing: this.#changing });
     this.#rebuild(this.card, [next, this.#told(state)], () => this.#cardOf(state, next));
+    const settled = next?.card === "confirmed" ? next.handed_over.settled : null;
+    this.voucher.update((settled && state.entries[settled.number - 1]) ?? null);
     this.#rebuild(this.lines, open && this.#linesShown(state), () => this.#linesOf(state));
     this.#rebuild(this.actions, [open, next?.card, this.#announced(state)], () =>
       open ? this.#actionsOf(state, next) : [],
     );
     for (const sheet of this.sheets) if (sheet.element.open) sheet.update();
     if (!open) for (const sheet of this.sheets) if (sheet.element.open) sheet.element.close();
-    this.#sound(state, next);
+    this.#notice(state, next);
+    const parts = [this.ring, this.refusal, this.card, this.lines, this.actions];
+    show(
+      this.element,
+      parts.some((part) => !part.hidden),
+    );
   }
 
   get #words() {
@@ -143,8 +152,9 @@ export class ParcelCards {
   /** @param {State} state */
   #updateRing(state) {
     // Where the person looks at something else, it is that which says that somebody calls.
-    const ring = this.element.checkVisibility() ? ringing(state, this.#now()) : null;
+    const ring = this.element.parentElement?.checkVisibility() ? ringing(state, this.#now()) : null;
     this.#sounds.ring(ring !== null);
+    if (ring !== null) show(this.element, true);
     const words = this.#words.ring;
     this.#rebuild(this.ring, [ring?.call_number, ring && callerOf(state, ring.call_number)], () =>
       ring === null
@@ -226,10 +236,11 @@ export class ParcelCards {
         const { reservation } = next.handed_over.settled ?? {};
         const mine = this.#role === "customer";
         const whose = mine ? words.confirmed.with_reservation : words.confirmed.their_reservation;
-        return card("voucher-card", "confirmed", [
+        return card("confirmed-card", "confirmed", [
           title(words.confirmed.title),
           h("p", { class: "quiet" }, mine ? words.confirmed.sealed : words.confirmed.courier),
           reservation ? h("p", {}, whose(reservation)) : null,
+          this.voucher.element,
         ]);
       }
       case "refused":
@@ -308,7 +319,7 @@ export class ParcelCards {
         const time = this.#time(notice.sent_at);
         return card("awaiting-card", "awaiting", [
           title(words.awaiting.title),
-          h("p", {}, said(notice.text, general)),
+          h("p", { class: "quiet" }, said(notice.text, general)),
           h(
             "p",
             { class: "quiet" },
@@ -681,15 +692,16 @@ export class ParcelCards {
     );
   }
 
-  // Sounds
+  // What is new
 
-  /** What is new, and wants somebody's eyes now. @param {State} state @param {Next | null} next */
-  #sound(state, next) {
+  /** What wants somebody's eyes now. @param {State} state @param {Next | null} next */
+  #notice(state, next) {
     if (!state.synced) return;
     const first = this.#heard === null;
     const since = this.#heard ?? 0;
     this.#heard = Math.max(since, state.entries.length);
     if (first || this.#heard === since) return;
+    this.#askMore(state, since);
     const { decision } = next?.card === "decision" ? next.order : { decision: null };
     if (decision && decision.number > since) this.#call("decision", this.#words.decision.title);
     else if (next?.card === "answer" && next.answer.number > since) {
@@ -703,6 +715,24 @@ export class ParcelCards {
       this.#call("notice", this.#words.change.request[next.what]);
     } else if (next?.card === "receipt" && next.handed_over.number > since) {
       this.#call("notice", this.#words.receipt.title);
+    }
+  }
+
+  /**
+   * Who writes "2" or "later" means a choice that needs a time: they are asked for it, where they wrote.
+   * @param {State} state
+   * @param {number} since
+   */
+  #askMore(state, since) {
+    const { notice } = state.parcel;
+    if (this.#role !== "customer" || notice?.to !== "customer" || notice.answer?.taken) return;
+    if (!document.hasFocus() || document.querySelector("dialog[open]")) return;
+    const codes = notice.choices.map(({ choice }) => choice);
+    for (const { envelope, body } of state.entries.slice(since)) {
+      if (envelope.kind !== "text" || envelope.actor_id !== state.you?.actor_id || !body) continue;
+      const meant = choiceMeant(this.wording.current, codes, body.text);
+      const choice = notice.choices.find((one) => one.choice === meant);
+      if (choice?.wants === "time") return this.answer.ask(notice, choice);
     }
   }
 

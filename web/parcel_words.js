@@ -78,7 +78,6 @@ const en = {
     their_reservation: (/** @type {string} */ reservation) => `With a reservation: ${reservation}`,
     sealed: "It is sealed. Thank you.",
     courier: "The customer has confirmed. This delivery is done.",
-    voucher: "Keep the voucher",
   },
   refused_parcel: {
     customer_title: "You did not take the parcel",
@@ -282,7 +281,6 @@ const zh = {
     their_reservation: (reservation) => `客户的保留意见：${reservation}`,
     sealed: "已封存，谢谢您。",
     courier: "客户已确认，本单派送完成。",
-    voucher: "保存凭证",
   },
   refused_parcel: {
     customer_title: "您已拒收包裹",

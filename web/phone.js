@@ -165,7 +165,16 @@ function open({ case_id, actor_id, token }) {
     },
     onBack: () => look("talk"),
   });
-  const cards = new ParcelCards({ session, page, role, api, case_id, onCall: () => look("call") });
+  const cards = new ParcelCards({
+    session,
+    page,
+    role,
+    api,
+    case_id,
+    wording,
+    sounds,
+    onCall: () => look("call"),
+  });
   const screen = new TalkScreen({
     page,
     role,
@@ -189,7 +198,7 @@ let shown = "";
 function update() {
   const { words } = page;
   text(languageSwitch, words.other_language);
-  set(languageSwitch, "aria-label", `${words.other_language}: ${words.switch_language}`);
+  set(languageSwitch, "title", words.switch_language);
   if (!app) {
     set(root, "data-screen", "notice");
     show(loading, false);

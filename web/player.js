@@ -271,7 +271,7 @@ export class Player {
     const span = this.#clock
       ? { began_ms: call.began_ms, ended_ms: call.began_ms + this.#clock.ended_s * 1000 }
       : spanOf(call);
-    this.seek.update(call, span, people, words);
+    this.seek.update(call, span, people, words, this.#state?.case?.time_zone);
     return this.#draw();
   }
 
@@ -559,7 +559,11 @@ export class Player {
     const nothing = this.#list === "there" && this.#recordings.length === 0;
     this.play.disabled = nothing;
     this.back.disabled = this.on.disabled = state === "idle";
-    const told = player.clock(clockTime(at_ms), fineClock(at_s), callClock(Math.round(whole_s)));
+    const told = player.clock(
+      clockTime(at_ms, this.#state?.case?.time_zone),
+      fineClock(at_s),
+      callClock(Math.round(whole_s)),
+    );
     text(this.time, told);
     this.seek.move(at_ms, told);
     const note = nothing

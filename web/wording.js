@@ -43,6 +43,34 @@ export function announceable(wording, role) {
   return codes(wording?.rules.notices, ({ senders }) => senders.includes(role));
 }
 
+/** A text without what does not change its meaning: case, width, punctuation, space at its ends. @param {string} text */
+function plainWords(text) {
+  const folded = text.normalize("NFKC").toLowerCase();
+  return folded
+    .replaceAll(/[\p{P}\p{Z}\p{S}\p{C}]/gu, " ")
+    .trim()
+    .replaceAll(/ +/g, " ");
+}
+
+/**
+ * The choice that a text plainly means: its number from 1, or one of its words, as signaling/wording.py reads it.
+ * @param {Wording | null} wording
+ * @param {readonly string[]} choices
+ * @param {string} text
+ * @returns {string | null}
+ */
+export function choiceMeant(wording, choices, text) {
+  const plain = plainWords(text);
+  if (/^\d{1,2}$/.test(plain)) return choices[Number(plain) - 1] ?? null;
+  const means = (/** @type {string} */ choice) =>
+    Object.values(wording?.texts ?? {}).some((texts) =>
+      [texts[`choice.${choice}`] ?? [], texts[`choice.${choice}.words`] ?? []]
+        .flat()
+        .some((word) => plainWords(word) === plain),
+    );
+  return choices.find(means) ?? null;
+}
+
 /** @template T @param {Record<string, T> | undefined} rules @param {(rule: T) => boolean} fits */
 function codes(rules, fits) {
   return Object.entries(rules ?? {})

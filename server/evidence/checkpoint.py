@@ -72,7 +72,21 @@ class CheckpointSigner:
 
     def sign(self, tree_size: int, root_hash: bytes) -> str:
         """The signed note for this size and root."""
-        text = encode_checkpoint(Checkpoint(origin=self.key.name, tree_size=tree_size, root_hash=root_hash))
+        return self._sign(
+            encode_checkpoint(Checkpoint(origin=self.key.name, tree_size=tree_size, root_hash=root_hash))
+        )
+
+    def sign_statement(self, text: str) -> str:
+        """The signed note of a text that is no checkpoint; raises MalformedCheckpoint for one that could be.
+
+        A checkpoint's first line is the origin, so no reader takes one for the other. `text` ends with a line
+        end and holds no empty line.
+        """
+        if text.partition("\n")[0] == self.key.name or not text.endswith("\n") or "\n\n" in text:
+            raise MalformedCheckpoint("this text cannot be signed beside the checkpoints of the log")
+        return self._sign(text)
+
+    def _sign(self, text: str) -> str:
         signature = self.key.key_hash + self._signer.sign(text.encode())
         return f"{text}\n— {self.key.name} {base64.b64encode(signature).decode()}\n"
 
@@ -100,8 +114,16 @@ def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
 
     Signatures of keys that are not known here (witnesses) are passed over, as signed-note asks.
     """
+    checkpoint = parse_checkpoint(note)
+    open_note(note, key)
+    if checkpoint.origin != key.name:
+        raise MalformedCheckpoint(f"the checkpoint is of {checkpoint.origin}, the key of {key.name}")
+    return checkpoint
+
+
+def open_note(note: str, key: VerifierKey) -> str:
+    """The text of a signed note, once the key is found to have signed it; raises MalformedCheckpoint."""
     text, signatures = _split(note)
-    checkpoint = _parse_text(text)
     public_key = Ed25519PublicKey.from_public_bytes(key.public_key)
     signed = False
     for name, signature in signatures:
@@ -114,9 +136,7 @@ def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
         signed = True
     if not signed:
         raise MalformedCheckpoint(f"the checkpoint is not signed by the key {encode_key(key)}")
-    if checkpoint.origin != key.name:
-        raise MalformedCheckpoint(f"the checkpoint is of {checkpoint.origin}, the key of {key.name}")
-    return checkpoint
+    return text
 
 
 def encode_key(key: VerifierKey) -> str:

@@ -7,7 +7,8 @@ EvidenceError
 ├── MalformedTile         a path that names no tile, or a bundle of entries that is not one
 ├── MalformedKey          a verifier key that is not one
 ├── MalformedCheckpoint   a signed note that is not one, or that the key did not sign
-└── MalformedPackage      a file that is not a package
+├── MalformedPackage      a file that is not a package
+└── MalformedVoucher      a file that is not a voucher
 """
 
 from typing import ClassVar
@@ -45,3 +46,7 @@ class MalformedCheckpoint(EvidenceError):
 
 class MalformedPackage(EvidenceError):
     code = "malformed_package"
+
+
+class MalformedVoucher(EvidenceError):
+    code = "malformed_voucher"

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Literal
 
 FRAMES_STEP = 9
 LAST_INNER_STEP = 8  # the steps after it need more than the package: a decoder, or the world outside
@@ -45,8 +46,10 @@ class Report:
     case_id: str | None
     entries: int
     tree_size: int | None
-    vkey: str | None  # as the package carries it
+    vkey: str | None  # as the file carries it
     steps: tuple[Step, ...]
+    subject: Literal["package", "voucher"] = "package"
+    says: tuple[str, ...] = ()  # what a voucher that holds says, a line a fact
 
     @property
     def passed(self) -> bool:

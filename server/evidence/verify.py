@@ -58,6 +58,8 @@ from server.evidence.report import (
     Report,
     Step,
 )
+from server.evidence.verify_voucher import voucher_history
+from server.evidence.voucher import is_voucher
 
 T = TypeVar("T")
 
@@ -467,7 +469,7 @@ def _check_history(package: _Package, against: File | None) -> Result:
         )
     if isinstance(package.key, str) or isinstance(package.checkpoint, str):
         raise CannotBeMade("the package's own checkpoint or key cannot be read (step 3)")
-    other, tree = _read_other(against)
+    other, tree = read_other(against)
     try:
         checkpoint = open_checkpoint(other, package.key)
     except EvidenceError as error:
@@ -489,8 +491,13 @@ def _check_history(package: _Package, against: File | None) -> Result:
     return compared.shown, []
 
 
-def _read_other(data: File) -> tuple[str, KnownTree | None]:
-    """The checkpoint in another file; and if it is a package, what its entries show of the log."""
+def read_other(data: File) -> tuple[str, KnownTree | None]:
+    """The checkpoint in another file; and of a package or a voucher, what its entries show of the log."""
+    if is_voucher(data):
+        try:
+            return voucher_history(data)
+        except EvidenceError as error:
+            raise CannotBeMade(f"the other file cannot be read: {error}") from None
     if bytes(data[: len(ZIP_SIGNATURE)]) != ZIP_SIGNATURE:
         return bytes(data[: MAX_NOTE_SIZE_BYTES + 1]).decode(errors="replace"), None
     other = _Package(_choose_members(read_container(data)))

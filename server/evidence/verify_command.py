@@ -1,4 +1,6 @@
-"""`proofcall verify PACKAGE`: the numbered steps of `verify`, for people (or, with --json, for programs).
+"""`proofcall verify FILE`: the numbered steps of `verify`, for people (or, with --json, for programs).
+
+The file is a package, or a voucher, JSON or PDF: its content tells which.
 
 The one driver of this package: it reads the file that a person names and writes to the terminal. Exit
 status 0: the package holds. 1: it does not. 2: the file cannot be read, or the command was misspelt.
@@ -9,6 +11,7 @@ import json
 import sys
 import textwrap
 from collections.abc import Sequence
+from functools import partial
 from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
@@ -16,7 +19,9 @@ from server.evidence.container import File
 from server.evidence.errors import MalformedKey
 from server.evidence.frames import Redecoder
 from server.evidence.report import FRAMES_STEP, LAST_INNER_STEP, Finding, Outcome, Report, Step
-from server.evidence.verify import verify_package
+from server.evidence.verify import read_other, verify_package
+from server.evidence.verify_voucher import verify_voucher
+from server.evidence.voucher import is_voucher
 
 EXIT_PASSED = 0
 EXIT_FAILED = 1
@@ -25,23 +30,28 @@ EXIT_UNREADABLE = 2  # also what argparse exits with
 WIDTH = 100  # columns of the printed report
 MAX_SHOWN = 10  # findings of one step on the terminal; --json has them all
 
+_SUBJECTS = {"package": "Evidence package", "voucher": "Voucher"}
 _WORDS = {Outcome.PASSED: "passed", Outcome.FAILED: "FAILED", Outcome.CANNOT_BE_MADE: "cannot be made"}
 
 
 def run(argv: Sequence[str], redecoder: Redecoder | None = None) -> int:
     """Verify as the arguments say, print the report, return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="proofcall verify", description="Check an evidence package, step by step, without a network."
+        prog="proofcall verify",
+        description="Check an evidence package or a voucher, step by step, without a network.",
     )
-    parser.add_argument("package", type=Path, metavar="PACKAGE", help="the package, a .zip file")
     parser.add_argument(
-        "--key", metavar="VKEY", help="the log's verifier key, from another source than this package"
+        "file", type=Path, metavar="FILE", help="the package, a .zip file, or the voucher, .json or .pdf"
+    )
+    parser.add_argument(
+        "--key", metavar="VKEY", help="the log's verifier key, from another source than this file"
     )
     parser.add_argument(
         "--against",
         type=Path,
         metavar="FILE",
-        help="a checkpoint or another package of the same log, from somebody else: is it one history?",
+        help="a checkpoint, another package or a voucher of the same log, from somebody else: is it one "
+        "history?",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     try:
@@ -49,13 +59,21 @@ def run(argv: Sequence[str], redecoder: Redecoder | None = None) -> int:
     except SystemExit as request:  # --help, or a misspelt command; argparse has said what is wrong
         return int(request.code or 0)
     try:
-        package = _read(arguments.package)
+        file = _read(arguments.file)
         against = None if arguments.against is None else _read(arguments.against)
     except OSError as error:
         sys.stderr.write(f"proofcall verify: {error.filename}: {error.strerror}\n")
         return EXIT_UNREADABLE
     try:
-        report = verify_package(package, vkey=arguments.key, redecoder=redecoder, against=against)
+        report = (
+            verify_voucher(
+                file,
+                vkey=arguments.key,
+                read_other=None if against is None else partial(read_other, against),
+            )
+            if is_voucher(file)
+            else verify_package(file, vkey=arguments.key, redecoder=redecoder, against=against)
+        )
     except MalformedKey as error:
         sys.stderr.write(f"proofcall verify: --key: {error}\n")
         return EXIT_UNREADABLE
@@ -78,12 +96,14 @@ def _read(path: Path) -> File:
 def as_json(report: Report) -> str:
     """The report for programs."""
     document = {
+        "subject": report.subject,
         "passed": report.passed,
         "case_id": report.case_id,
         "entries": report.entries,
         "tree_size": report.tree_size,
         "vkey": report.vkey,
         "unshown_pictures": list(report.unshown_pictures),
+        "says": list(report.says),
         "steps": [
             {
                 "number": step.number,
@@ -108,12 +128,17 @@ def _as_objects(findings: Sequence[Finding]) -> list[dict[str, str | int | None]
 def as_text(report: Report) -> str:
     """The report for people: what it is about, the steps, the verdict."""
     lines = [
-        f"Evidence package of case {report.case_id or '(unknown)'}: {report.entries} entries",
+        f"{_SUBJECTS[report.subject]} of case {_printable(report.case_id or '(unknown)')}: "
+        f"{report.entries} entries",
         f"Key of the log: {report.vkey or '(unreadable)'}",
         "",
     ]
     for step in report.steps:
         lines += _step_lines(step)
+    if report.says:
+        lines.append("")
+    for fact in report.says:
+        lines += textwrap.wrap(_printable(fact), WIDTH)
     return "\n".join([*lines, "", *_verdict(report), ""])
 
 
@@ -135,14 +160,15 @@ def _step_lines(step: Step) -> list[str]:
 
 
 def _printable(text: str) -> str:
-    """A package is a stranger's: none of its characters may command the terminal."""
+    """The file is a stranger's: none of its characters may command the terminal."""
     return "".join(one if one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def _verdict(report: Report) -> list[str]:
+    subject = report.subject
     if report.passed:
         unmade = [step.number for step in report.steps if step.outcome is Outcome.CANNOT_BE_MADE]
-        lines = ["THE PACKAGE HOLDS. Nothing in it was changed since its log was signed."]
+        lines = [f"THE {subject.upper()} HOLDS. Nothing in it was changed since its log was signed."]
         if report.unshown_pictures:
             pictures = ", ".join(map(str, report.unshown_pictures))
             lines += textwrap.wrap(
@@ -150,7 +176,7 @@ def _verdict(report: Report) -> list[str]:
                 f"{pictures}.",
                 WIDTH,
             )
-        return [*lines, f"What a package alone cannot show stands in steps {', '.join(map(str, unmade))}."]
+        return [*lines, f"What a {subject} alone cannot show stands in steps {', '.join(map(str, unmade))}."]
     failed = [step for step in report.steps if step.outcome is Outcome.FAILED]
     findings = [finding for step in failed for finding in step.findings]
     entries = sorted({finding.entry for finding in findings if finding.entry is not None})
@@ -159,7 +185,7 @@ def _verdict(report: Report) -> list[str]:
         or f"not all of the first {LAST_INNER_STEP} were completed"
     )
     where = "entry " + ", ".join(map(str, entries)) if entries else _outside_entries(findings)
-    return [f"THE PACKAGE DOES NOT HOLD. Failed steps: {steps}. Concerned: {where}."]
+    return [f"THE {subject.upper()} DOES NOT HOLD. Failed steps: {steps}. Concerned: {where}."]
 
 
 def _outside_entries(findings: Sequence[Finding]) -> str:

@@ -49,6 +49,14 @@ class Figures(Collector):
             "What of the journal waits for the disk",
             recordings.waiting_bytes,
         )
+        yield GaugeMetricFamily(
+            "proofcall_cases_waiting",
+            "Cases in which something waits for an answer",
+            self._service.deadlines.waiting,
+        )
+        yield GaugeMetricFamily(
+            "proofcall_searchable_entries", "Entries that can be found", self._service.search.size
+        )
         attachments = CounterMetricFamily(
             "proofcall_attachments", "Attachments and their uploads by fate", labels=["fate"]
         )
@@ -66,11 +74,32 @@ class Figures(Collector):
         for refused, count in custody.refusals.items():
             refusals.add_metric([refused], count)
         yield refusals
+        webhooks = self._service.webhooks
+        attempts = CounterMetricFamily(
+            "proofcall_webhook_attempts", "Attempts to deliver an entry, by fate", labels=["fate"]
+        )
+        for fate, count in webhooks.fates.items():
+            attempts.add_metric([fate], count)
+        yield attempts
+        letters = GaugeMetricFamily(
+            "proofcall_webhook_letters",
+            "Entries that could not be delivered yet, or at all",
+            labels=["state"],
+        )
+        letters.add_metric(["waiting"], webhooks.letters.waiting)
+        letters.add_metric(["dead"], webhooks.letters.dead)
+        yield letters
         yield CounterMetricFamily(
             "proofcall_views_unrecorded",
             "How often people were shown what is theirs though the log could not be written",
             custody.unrecorded,
         )
+        vouchers = CounterMetricFamily(
+            "proofcall_voucher_views", "Looks at vouchers by their public address", labels=["what"]
+        )
+        for what, count in self._service.vouchers.opened.items():
+            vouchers.add_metric([what], count)
+        yield vouchers
         yield CounterMetricFamily(
             "proofcall_connections_turned_away",
             "TCP connections to the media port that proved nothing",

@@ -83,6 +83,22 @@ def voice(
     return file.getvalue()
 
 
+def jpeg(width: int, height: int) -> bytes:
+    """A small JPEG that claims any size in its frame header (ITU-T T.81 section B.2.2)."""
+    data = bytearray(plain(Image.new("RGB", (64, 64)), "JPEG"))
+    place = data.index(b"\xff\xc0") + 5
+    data[place : place + 4] = struct.pack("!HH", height, width)
+    return bytes(data)
+
+
+def webp(width: int, height: int) -> bytes:
+    """A small WebP that claims any size (RFC 9649 section 3.4)."""
+    data = bytearray(plain(Image.new("RGBA", (64, 64), (1, 2, 3, 4)), "WEBP", lossless=True))
+    place = data.index(b"VP8L") + 9
+    data[place : place + 4] = struct.pack("<I", (width - 1) | (height - 1) << 14 | 1 << 28)
+    return bytes(data)
+
+
 def png(width: int, height: int) -> bytes:
     """A PNG of some bytes that claims any size."""
 

@@ -24,11 +24,13 @@ from tests.media.attachment_files import (
     RATE,
     SOFTWARE,
     exif,
+    jpeg,
     photo,
     picture,
     plain,
     png,
     voice,
+    webp,
 )
 
 
@@ -136,18 +138,21 @@ async def test_every_way_to_store_colours_is_shown_in_colours(
 
 
 async def test_colours_of_another_space_are_brought_into_the_one_that_screens_take() -> None:
-    swapped = ImageCms.createProfile("XYZ")
-    for profile in (
-        ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes(),
-        ImageCms.ImageCmsProfile(swapped).tobytes(),
-        b"no profile at all",
-    ):
-        looked = await look(plain(picture(), "JPEG", icc_profile=profile), "photo")
-        assert "icc_profile" not in shown_picture(looked.shown).info
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    # Red and blue change places (ICC.1 section 9.2: the tags that say what the primaries are).
+    swapped = srgb.replace(b"rXYZ", b"....").replace(b"bXYZ", b"rXYZ").replace(b"....", b"bXYZ")
+    for profile, seen in ((srgb, "red"), (swapped, "blue"), (b"no profile at all", "red")):
+        looked = await look(plain(Image.new("RGB", (32, 32), "red"), "JPEG", icc_profile=profile), "photo")
+        shown = shown_picture(looked.shown)
+        assert "icc_profile" not in shown.info
+        red, _, blue = shown.getpixel((16, 16))  # type: ignore[misc]
+        assert (red > blue) == (seen == "red"), (red, blue)
 
 
 HOSTILE_PHOTOS: dict[str, tuple[Callable[[], bytes], str]] = {
     "a tiny PNG that claims to be huge": (lambda: png(60_000, 60_000), "too_many_pixels"),
+    "a tiny JPEG that claims to be huge": (lambda: jpeg(65_500, 65_500), "too_many_pixels"),
+    "a tiny WebP that claims to be huge": (lambda: webp(16_383, 16_383), "broken"),
     "a pixel row more than allowed": (lambda: png(60_001, 1_000), "too_many_pixels"),
     "a PNG without most of its picture": (lambda: png(4_000, 4_000), "broken"),
     "a JPEG cut off": (lambda: photo("JPEG")[:-5_000], "broken"),
@@ -196,8 +201,18 @@ async def test_broken_exif_loses_no_photo() -> None:
     assert shown_picture(looked.shown).size == (640, 480)
 
 
-async def test_the_largest_photo_fits_into_the_memory_that_a_worker_has() -> None:
-    largest = plain(Image.new("RGBA", (7_745, 7_745), (1, 2, 3, 200)), "PNG", compress_level=1)
+@pytest.mark.parametrize(
+    ("kind", "mode", "how"),
+    [
+        ("PNG", "RGBA", {"compress_level": 1}),
+        ("WEBP", "RGBA", {"method": 0}),
+        ("JPEG", "RGB", {"progressive": True}),
+    ],
+)
+async def test_the_largest_photo_fits_into_the_memory_that_a_worker_has(
+    kind: str, mode: str, how: dict[str, int]
+) -> None:
+    largest = plain(Image.new(mode, (7_745, 7_745), "teal"), kind, **how)
     looked = await look(largest, "photo")
     assert (looked.facts.width, looked.facts.height) == (2560, 2560)
 

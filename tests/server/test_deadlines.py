@@ -155,6 +155,8 @@ async def test_what_was_answered_settled_or_ended_waits_for_nothing(
         await give(caller, handed, receiver, Confirm(number=number, statement="mine", language="en"))
         ended, _, _ = await announced(caller)
         await caller.call("POST", f"/api/cases/{ended}/end")
+        _, metrics = await caller.call("GET", "/metrics", bearer=None)
+        assert b"proofcall_cases_waiting 0.0" in metrics
         before = [await kinds(caller, case_id) for case_id in (answered, handed, ended)]
         await passes(caller, clock)
         await passes(caller, clock)

@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from server import search
-from server.search_index import SEARCHABLE, Document, Query
+from server.search_index import SEARCHABLE, Document, Hit, Query
 from server.store.errors import FailedAppend, UnknownCaseKey
 from server.store.sealing import CaseSeal
 from signaling.commands import Command
@@ -17,7 +17,7 @@ from signaling.delivery import Announce, Answer, Confirm, HandOver, RequestChang
 from signaling.entries import may_see
 from signaling.exceptions import DecideException, ReportException
 from signaling.talk import Attach, Attachment, SendText
-from signaling.values import Actor, ActorId, PersonRole, SessionId
+from signaling.values import Actor, ActorId, PersonRole, SessionId, encode_time
 from tests.conftest import API_KEY, Caller, calling
 from tests.server.test_custody import entries
 from tests.server.test_socket import greet, up_to
@@ -90,8 +90,11 @@ async def test_a_word_is_found_with_all_that_tells_where_it_stands(caller: Calle
         "excerpt": "The seal was broken",
     }
     (entry,) = await caller.service.log.entries(one.case_id, after=number - 1, limit=1)
-    assert recorded_at.startswith(entry.envelope.recorded_at.strftime("%Y-%m-%dT%H:%M:%S"))
+    assert recorded_at == encode_time(entry.envelope.recorded_at)
     assert numbers(await search_for(caller, "seal unbroken")) == []
+    _, metrics = await caller.call("GET", "/metrics", bearer=None)
+    # The waybill, five names, two texts.
+    assert b"proofcall_searchable_entries 8.0" in metrics
 
 
 async def test_all_kinds_of_words_are_found(caller: Caller) -> None:
@@ -292,6 +295,23 @@ async def test_after_a_start_the_log_is_read_newest_first_and_answers_say_how_fa
         assert numbers(await search_for(caller, "needle")) == [live, new, old]
 
 
+async def test_what_is_read_while_a_search_runs_does_not_make_its_answer_complete(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = caller.service.search
+    monkeypatch.setattr(driver, "_unread", 7)
+    find = driver.find
+
+    async def find_and_finish(query: Query, limit: int) -> tuple[list[Hit], bool]:
+        found = await find(query, limit)
+        driver._unread = 0
+        return found
+
+    monkeypatch.setattr(driver, "find", find_and_finish)
+    complete = [(await caller.call("GET", "/api/search?q=x"))[1]["complete"] for _ in range(2)]
+    assert complete == [False, True]
+
+
 async def test_a_case_that_is_forgotten_is_found_no_more(caller: Caller) -> None:
     one, other = await parcel(caller), await parcel(caller)
     await one.say("needle")
@@ -325,11 +345,17 @@ async def test_a_search_of_much_lets_others_have_their_turn(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     index = caller.service.search._index
-    text = "请把包裹翻过来 " * 8
+    text, sides = "请把包裹翻过来 " * 8, ("左边", "右边")
     for leaf_index in range(1000, 41_000, 500):
         index.add(
             [
-                Document(leaf_index=leaf, case_id="c_other", number=leaf, kind="text", text=f"{text}{leaf}")
+                Document(
+                    leaf_index=leaf,
+                    case_id="c_other",
+                    number=leaf,
+                    kind="text",
+                    text=f"{text}{sides[leaf % 2]}",
+                )
                 for leaf in range(leaf_index, leaf_index + 500)
             ]
         )
@@ -343,9 +369,7 @@ async def test_a_search_of_much_lets_others_have_their_turn(
 
     counting = asyncio.create_task(count_turns())
     began = time.monotonic()
-    query = Query(
-        words=("请把包裹翻过来", "没有"), kinds=frozenset(SEARCHABLE), case_id=None, before=2**53 - 1
-    )
+    query = Query(words=sides, kinds=frozenset(SEARCHABLE), case_id=None, before=2**53 - 1)
     assert await caller.service.search.find(query, 20) == ([], False)
     took_s = time.monotonic() - began
     counting.cancel()

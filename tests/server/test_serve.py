@@ -87,6 +87,15 @@ async def test_a_stop_ends_calls_in_the_log_and_tells_everyone(tmp_path: Path) -
     assert kinds.count("read") == 2, "the page's beginning and its end"
 
 
+async def test_the_sample_prints_a_link_for_every_party_and_every_desk(tmp_path: Path) -> None:
+    async with serving(tmp_path, "--sample") as (_, printed), ClientSession() as http:
+        pages = dict(re.findall(r"(\w+)\s+http\S+/(\w+)#\S+", printed))
+        assert pages == {"customer": "c", "courier": "d", "qa": "qa", "dispatch": "qa"}
+        url, token = re.findall(r"dispatch\s+(http\S+)/qa#(\S+)", printed)[0]
+        async with http.get(f"{url}/api/cases", headers={"Authorization": f"Bearer {token}"}) as answer:
+            assert len((await answer.json())["cases"]) == 1
+
+
 async def test_what_was_acknowledged_survives_a_kill_and_the_cut_call_is_ended(tmp_path: Path) -> None:
     async with serving(tmp_path, "--sample") as (process, printed), ClientSession() as http:
         customer, _, case_id = await in_call(http, printed)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import Unauthenticated
-from server.tokens import DeskToken, Granted, LinkToken, PlaybackToken, Tokens
+from server.tokens import DeskToken, Granted, LinkToken, PlaybackToken, Tokens, VoucherToken
 
 SECRET = b"s" * 64
 NOW_AT = datetime(2026, 11, 22, 14, 3, tzinfo=UTC)
@@ -42,6 +42,21 @@ def test_an_address_of_a_recording_opens_nothing_else_and_nothing_else_opens_a_r
         tokens.read_playback(tokens.issue_link(LINK, expires_at=LATER), now_at=NOW_AT)
     with pytest.raises(Unauthenticated, match="an hour"):
         tokens.read_playback(tokens.issue_playback(playback, expires_at=NOW_AT), now_at=LATER)
+
+
+def test_an_address_of_a_voucher_opens_nothing_else_and_nothing_else_opens_a_voucher() -> None:
+    tokens = Tokens(SECRET)
+    voucher = VoucherToken(case_id=LINK.case_id, number=19)
+    text = tokens.issue_voucher(voucher, expires_at=LATER)
+    assert tokens.read_voucher(text, now_at=NOW_AT) == voucher
+    assert text == tokens.issue_voucher(voucher, expires_at=LATER), "one address, whoever asks"
+    for read in (tokens.read, tokens.read_playback):
+        with pytest.raises(Unauthenticated, match="another type"):
+            read(text, now_at=NOW_AT)
+    with pytest.raises(Unauthenticated, match="another type"):
+        tokens.read_voucher(tokens.issue_link(LINK, expires_at=LATER), now_at=NOW_AT)
+    with pytest.raises(Unauthenticated, match="ten years"):
+        tokens.read_voucher(tokens.issue_voucher(voucher, expires_at=NOW_AT), now_at=LATER)
 
 
 @pytest.mark.parametrize(
@@ -78,6 +93,6 @@ def test_an_expired_token_says_so_and_who_came_with_it() -> None:
 
 @given(st.text(max_size=300))
 def test_no_text_does_anything_but_be_refused(text: str) -> None:
-    for read in (Tokens(SECRET).read, Tokens(SECRET).read_playback):
+    for read in (Tokens(SECRET).read, Tokens(SECRET).read_playback, Tokens(SECRET).read_voucher):
         with pytest.raises(Unauthenticated):
             read(text, now_at=NOW_AT)

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import io
 import os
+import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
@@ -307,6 +308,21 @@ async def test_what_came_of_a_body_that_stops_coming_is_kept(
     writer.close()
 
 
+async def test_what_came_before_the_service_stops_is_kept(tmp_path: Path) -> None:
+    data = photo()
+    async with calling(tmp_path) as caller:
+        courier = await Person.come(caller, await caller.open_case())
+        await courier.announce(data)
+        await courier.begin(data)
+        writer = await broken_patch(courier, data, sent=5_000)
+        turns = caller.service.uploads._turns
+        await until(lambda: any(turn.body is not None for turn in turns.values()))
+    writer.close()
+    async with calling(tmp_path) as caller:
+        courier = await Person.come(caller, courier.case_id, link=courier.link)
+        assert await courier.offset(data) == 5_000
+
+
 async def test_the_same_upload_begun_again_is_found_where_it_was(courier: Person, tmp_path: Path) -> None:
     data = photo()
     await courier.announce(data)
@@ -449,6 +465,29 @@ async def test_a_disk_that_refuses_is_told_and_the_upload_goes_on_later(
     assert answer.status == 507
     assert await courier.offset(data) == 0
     await courier.send(data)
+    assert (await courier.settled())[0] == "attachment_stored"
+
+
+async def test_what_was_laid_aside_when_the_disk_refused_is_not_taken_for_the_next_body(
+    courier: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = noise(3 << 20)
+    await courier.announce(data)
+    await courier.begin(data)
+    checksum = {"Upload-Checksum": f"sha256 {base64_of(hashlib.sha256(data).digest())}"}
+    make_file, made = tempfile.mkstemp, list[object]()
+
+    def refuse_the_third(**how: Any) -> tuple[int, str]:
+        made.append(how)
+        if len(made) == 3:
+            raise OSError(28, "No space left on device")
+        return make_file(**how)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(tempfile, "mkstemp", refuse_the_third)
+        assert (await courier.patch(data, 0, data, **checksum)).status == 507
+    assert await courier.offset(data) == 0
+    assert (await courier.patch(data, 0, data, **checksum)).status == 204
     assert (await courier.settled())[0] == "attachment_stored"
 
 

@@ -5,13 +5,14 @@ very same state; and a state put aside anywhere on the way, with the entries tha
 """
 
 import pickle
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from signaling.case import CaseEntry, CaseState, evolve, new_case, read_entry
+from signaling.case import WAITING, CaseEntry, CaseState, evolve, new_case, read_entry
 from signaling.commands import Command, DeclineCall, Elapse, EndCase, Join, Leave, RevokeLink
 from signaling.delivery import (
     Announce,
@@ -51,6 +52,7 @@ from signaling.talk import (
     StoreAttachment,
 )
 from signaling.values import Actor
+from signaling.wording import MAX_WAIT_S
 from tests.signaling.builders import (
     API,
     AT_THE_GATE,
@@ -250,6 +252,10 @@ class CaseMachine(RuleBasedStateMachine):
             assert notice.answer.choice in [choice.choice for choice in notice.choices]
         assert set(state.call.ringing if state.call else ()).isdisjoint(state.in_call)
         assert state.phase == "open" or state.next_deadline is None
+        if state.next_deadline is not None:
+            # A service that starts looks for what waits among these kinds alone, and no further back.
+            waiting = [entry.recorded_at for entry in self.log.entries if entry.kind in WAITING]
+            assert waiting and state.next_deadline - waiting[-1] <= timedelta(seconds=2 * MAX_WAIT_S)
 
     @invariant()
     def the_log_tells_a_legal_story(self) -> None:

@@ -161,7 +161,7 @@ test("stopped, nothing happens any more", () => {
   assert.deepEqual(media.handleStart(6), [OPEN, STATE("connecting")]);
 });
 
-test("a connection that another device has taken rests, and is made anew only when it is wanted or free", () => {
+test("a connection that another device has taken rests, and is made anew only when it is wanted", () => {
   const media = connected();
   assert.deepEqual(media.handleServerView("connecting", "other", 5), []);
   assert.equal(media.nextDeadline, 5.6);
@@ -172,8 +172,7 @@ test("a connection that another device has taken rests, and is made anew only wh
   assert.deepEqual(media.handleWake(6), []);
   assert.deepEqual(media.handleNetworkChange(6), []);
   assert.deepEqual(media.handleServerView("none", "nobody", 6), []);
-  assert.deepEqual(media.handleFree(7), [OPEN, STATE("connecting")]);
-  assert.deepEqual(media.handleFree(7), []);
+  assert.deepEqual(media.handleStart(7), [OPEN, STATE("connecting")]);
 });
 
 test("the server's view may be older than the connection: a moment's other name is nothing", () => {

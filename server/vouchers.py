@@ -1,0 +1,187 @@
+"""Vouchers of confirmed receipts: made when somebody first asks, the same bytes from then on.
+
+    entries handed_over, confirmed ─┐
+    proofs under one checkpoint ────┼─▶ sealed by the log's key ─▶ derived/<case>/voucher-<number>.json
+    waybill, time zone ─────────────┘                          └─▶ derived/<case>/voucher-<hash>.pdf
+
+Both files are derived ones, sealed with the key of the case: they may vanish, and go with the case when its
+key is destroyed. One that is made again has a newer checkpoint and so other bytes; it proves the same.
+
+Whoever holds the address sees what the customer confirmed: it stands on their paper. Such a look is counted,
+and is no entry, because a bearer of a QR code is nobody that the log could name. That somebody who is known
+was given the address is an entry, as is every reading of those bodies.
+"""
+
+import asyncio
+import hashlib
+import io
+import json
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+import segno
+
+from server.background import Background
+from server.cases import Case
+from server.errors import UnknownVoucher
+from server.evidence.entry import Entry
+from server.evidence.proof import InclusionProof
+from server.evidence.voucher import (
+    Voucher,
+    VoucherEntry,
+    encode_voucher,
+    parse_voucher,
+    seal_text,
+)
+from server.models import Voucher as Addresses
+from server.store.derived import DerivedStore
+from server.store.errors import CorruptBlob
+from server.store.log import LogStore
+from server.tokens import Tokens, VoucherToken
+from server.voucher_pdf import LAYOUT_VERSION, PdfLanguage, render_voucher
+
+# Ten years and their leap days, longer than anybody argues about a delivery. They count from the
+# confirmation, so that the address, the QR code and the PDF are always the same.
+ADDRESS_LIFETIME = timedelta(days=3653)
+
+Opened = Literal["json", "pdf", "qr"]
+
+
+class Vouchers:
+    """Finds, makes and keeps vouchers."""
+
+    def __init__(
+        self,
+        *,
+        log: LogStore,
+        derived: DerivedStore,
+        background: Background,
+        tokens: Tokens,
+        public_url: str,
+        font: Path | None,
+    ) -> None:
+        self._log = log
+        self._derived = derived
+        self._background = background
+        self._tokens = tokens
+        self._public_url = public_url
+        self._font = font
+        self._making: dict[tuple[str, str], asyncio.Task[bytes]] = {}
+        self._rendering = asyncio.Lock()  # one at a time: fonts keep a state of their own, and calls go on
+        self._opened: Counter[Opened] = Counter({"json": 0, "pdf": 0, "qr": 0})
+
+    @property
+    def opened(self) -> Mapping[Opened, int]:
+        """How often vouchers were looked at by their address."""
+        return self._opened
+
+    def number_of(self, case: Case) -> int:
+        """The entry that confirmed the receipt. Raises `UnknownVoucher`."""
+        handed_over = case.state.delivery.handed_over
+        if handed_over is None or not handed_over.confirmed or handed_over.settled is None:
+            raise UnknownVoucher(
+                "there is no voucher yet: it is made when the customer has confirmed the receipt"
+            )
+        return handed_over.settled
+
+    async def addresses(self, case: Case) -> Addresses:
+        """Where the voucher of a case is. Raises `UnknownVoucher`."""
+        number = self.number_of(case)
+        confirmed = await self._entry(case.case_id, number)
+        token = self._tokens.issue_voucher(
+            VoucherToken(case_id=case.case_id, number=number),
+            expires_at=confirmed.envelope.recorded_at + ADDRESS_LIFETIME,
+        )
+        api = f"{self._public_url}/api/vouchers/{token}"
+        return Addresses(
+            number=number,
+            url=f"{self._public_url}/v#{token}",
+            pdf_url=f"{api}/pdf?language={case.state.language}",
+            json_url=api,
+            qr_url=f"{api}/qr",
+        )
+
+    async def document(self, case: Case) -> bytes:
+        """The voucher itself. Raises `UnknownVoucher`."""
+        number = self.number_of(case)
+        return await self._kept(case, f"voucher-{number}.json", lambda: self._make(case, number))
+
+    async def pdf(self, case: Case, language: PdfLanguage) -> bytes:
+        """The same on paper. Raises likewise."""
+        data = await self.document(case)
+        url = (await self.addresses(case)).url
+        made_of = [LAYOUT_VERSION, data.decode(), url, language, str(self._font)]
+        name = f"voucher-{hashlib.sha256(json.dumps(made_of).encode()).hexdigest()}.pdf"
+
+        async def render() -> bytes:
+            async with self._rendering:
+                return await asyncio.to_thread(
+                    render_voucher, parse_voucher(data), url=url, language=language, font=self._font
+                )
+
+        return await self._kept(case, name, render)
+
+    async def qr(self, case: Case) -> bytes:
+        """The QR code of the public page, as SVG. Raises likewise."""
+        return await asyncio.to_thread(_draw, (await self.addresses(case)).url)
+
+    def count(self, what: Opened) -> None:
+        """Somebody looked at a voucher by its address."""
+        self._opened[what] += 1
+
+    async def _make(self, case: Case, number: int) -> bytes:
+        confirmed = await self._entry(case.case_id, number)
+        handed_over = await self._entry(case.case_id, int(str(confirmed.body["number"])))
+        proofs = await self._log.inclusion_proofs([handed_over.leaf_index, confirmed.leaf_index])
+        unsealed = Voucher(
+            waybill=case.state.waybill,
+            case_id=case.case_id,
+            time_zone=case.state.time_zone,
+            handed_over=_with_proof(handed_over, proofs[0]),
+            confirmed=_with_proof(confirmed, proofs[1]),
+            checkpoint=proofs[0].checkpoint,
+            vkey=self._log.vkey,
+        )
+        return encode_voucher(replace(unsealed, seal=await self._log.sign_statement(seal_text(unsealed))))
+
+    async def _entry(self, case_id: str, number: int) -> Entry:
+        (entry,) = await self._log.entries(case_id, after=number - 1, limit=1)
+        return entry
+
+    async def _kept(self, case: Case, name: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        """The derived file of this name, made if need be; who asks meanwhile waits for the same one."""
+        key = (case.case_id, name)
+        if key not in self._making:
+            self._making[key] = self._background.start(self._find_or_make(case.case_id, name, make))
+            self._making[key].add_done_callback(lambda _: self._making.pop(key))
+        return await asyncio.shield(self._making[key])
+
+    async def _find_or_make(self, case_id: str, name: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
+        reader = await self._derived.open(case_id, name)
+        if reader is not None:
+            try:
+                return await reader.read(0, reader.size_bytes)
+            except CorruptBlob:
+                await self._derived.discard(case_id, name)
+            finally:
+                reader.close()
+        data = await make()
+        (await self._derived.put(case_id, name, io.BytesIO(data))).close()
+        return data
+
+
+def _with_proof(entry: Entry, proof: InclusionProof) -> VoucherEntry:
+    return VoucherEntry(envelope=entry.envelope, body=entry.body, salt=entry.salt, proof=proof)
+
+
+def _draw(url: str) -> bytes:
+    """Dark on white with its quiet zone, whatever the colours of the page around it."""
+    file = io.BytesIO()
+    segno.make(url, error="m", micro=False).save(
+        file, kind="svg", border=4, dark="#1b1d21", light="#ffffff", xmldecl=False, omitsize=True
+    )
+    return file.getvalue()

@@ -1,0 +1,391 @@
+// @ts-check
+/**
+ * A voucher, checked here and not asked from the server: the numbered steps of `proofcall verify`, one by one.
+ *
+ *     bytes (JSON, or a PDF that carries it) ─► 1 document ─► 2 checkpoint ─► 3 seal ─► 4 … 8 the two entries
+ *     ─► 9 photos, 10 key, 11 history, 12 time, 13 witnesses: what a voucher alone cannot show is named
+ *
+ * Steps 1 to 8 make it genuine; none of the others may fail. Pure: the one thing that comes from outside is the
+ * key to compare with.
+ */
+
+import {
+  canonicalBytes,
+  canonicalJson,
+  fromHex,
+  keyFits,
+  MalformedEvidence,
+  noteHolds,
+  parseCheckpoint,
+  parseNote,
+  parseVkey,
+  rootFromInclusionProof,
+  same,
+  sha256,
+  signatureHolds,
+  toHex,
+} from "./evidence.js";
+
+/** In the order of their numbers, from 1. */
+export const STEPS = /** @type {const} */ ([
+  "document",
+  "checkpoint",
+  "seal",
+  "entries",
+  "inclusion",
+  "bodies",
+  "receipt",
+  "order",
+  "attachments",
+  "key",
+  "history",
+  "time",
+  "witnesses",
+]);
+export const INNER_STEPS = 8;
+const MAX_VOUCHER_BYTES = 512 * 1024; // as the service: two bodies of 64 KiB, a checkpoint, and room
+const MAX_PDF_BYTES = 16 * 1024 * 1024;
+const MAX_HASHES = 64; // of a proof: a log of 2^64 leaves
+
+/** @typedef {(typeof STEPS)[number]} StepName */
+/** @typedef {"passed" | "failed" | "unavailable"} StepState */
+/** @typedef {{number: number, name: StepName, state: StepState, why: string}} Step `why`: a code for the words */
+/** @typedef {"genuine" | "wrong" | "unknown"} Verdict */
+/** @typedef {{[name: string]: any}} Json */
+/** @typedef {{envelope: import("./protocol.js").Envelope, body: Json, salt: string, proof: Json}} VoucherEntry */
+/**
+ * @typedef {{waybill: string, case_id: string, time_zone: string, checkpoint: string, vkey: string, seal: string,
+ *   handed_over: VoucherEntry, confirmed: VoucherEntry}} Voucher
+ */
+/** @typedef {{steps: Step[], verdict: Verdict, voucher: Voucher | null, between: number, from_pdf: boolean}} Check
+ *   `voucher` only if it is genuine: what is not proven is not shown */
+
+/** A step that failed; the code says why. */
+class Failed extends Error {}
+/** A step that lacks what it needs. */
+class Unavailable extends Error {}
+
+const ID = /^[A-Za-z0-9_-]{1,64}$/;
+const HASH = /^[0-9a-f]{64}$/;
+/** @type {Record<string, (value: unknown) => boolean>} */
+const ENVELOPE = {
+  actor_id: matches(ID),
+  case_id: matches(ID),
+  commitment: matches(HASH),
+  kind: matches(/^[a-z][a-z0-9_]{0,63}$/),
+  number: (value) => isCount(value) && value !== 0,
+  previous_hash: matches(HASH),
+  recorded_at: (value) =>
+    matches(/^(?!0000)[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z$/)(value) &&
+    isMoment(String(value)),
+  role: matches(/^[a-z][a-z0-9_]{0,31}$/),
+  session_id: matches(/^[A-Za-z0-9_-]{0,64}$/),
+  version: (value) => value === 1,
+};
+const TEXTS = ["case_id", "checkpoint", "format", "seal", "time_zone", "vkey", "waybill"];
+const FIELDS = [...TEXTS, "confirmed", "handed_over", "version"].sort();
+const ENTRY_FIELDS = ["body", "envelope", "proof", "salt"];
+
+/** @param {RegExp} pattern @returns {(value: unknown) => boolean} */
+function matches(pattern) {
+  return (value) => typeof value === "string" && pattern.test(value);
+}
+
+/** @param {unknown} value */
+function isCount(value) {
+  return Number.isSafeInteger(value) && Number(value) >= 0 && Number(value) < 1e15;
+}
+
+/** @param {string} text */
+function isMoment(text) {
+  const at = new Date(text);
+  return !Number.isNaN(at.getTime()) && at.toISOString() === text;
+}
+
+/** @param {unknown} value @returns {value is Json} */
+function isObject(value) {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** @param {Json} object @param {readonly string[]} names sorted */
+function hasExactly(object, names) {
+  return Object.keys(object).sort().join() === names.join();
+}
+
+/** @param {Uint8Array} bytes */
+function isPdf(bytes) {
+  return String.fromCharCode(...bytes.slice(0, 5)) === "%PDF-";
+}
+
+/**
+ * The document in a file: all of it, or what a PDF has attached.
+ * @param {Uint8Array<ArrayBuffer>} bytes
+ * @returns {Uint8Array<ArrayBuffer>}
+ */
+export function findDocument(bytes) {
+  if (!isPdf(bytes)) return bytes;
+  if (bytes.length > MAX_PDF_BYTES) throw new Failed("too_long");
+  // One character a byte, so that places in the text are places in the file.
+  const text = new TextDecoder("latin1").decode(bytes);
+  const found = [
+    ...text.matchAll(
+      /\/ProofcallVoucher [\s\S]{0,400}?>>\s*stream\r?\n(?<document>[^\r\n]*)\r?\nendstream/dg,
+    ),
+  ];
+  const [begin, end] = found[0]?.indices?.groups?.document ?? [];
+  if (found.length !== 1 || begin === undefined || end === undefined) {
+    throw new Failed(found.length > 1 ? "many_in_pdf" : "none_in_pdf");
+  }
+  return bytes.slice(begin, end);
+}
+
+/** @param {Uint8Array<ArrayBuffer>} bytes @returns {Json} the outer form alone */
+function parseDocument(bytes) {
+  if (bytes.length > MAX_VOUCHER_BYTES) throw new Failed("too_long");
+  let value;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
+  } catch {
+    throw new Failed("no_json");
+  }
+  try {
+    if (!same(canonicalBytes(value), bytes)) throw new Failed("spelling");
+  } catch (error) {
+    throw error instanceof MalformedEvidence ? new Failed("spelling") : error;
+  }
+  if (!isObject(value) || value.format !== "proofcall-voucher") throw new Failed("no_voucher");
+  if (value.version !== 1) throw new Failed("version");
+  if (!hasExactly(value, FIELDS)) throw new Failed("fields");
+  if (TEXTS.some((name) => typeof value[name] !== "string")) throw new Failed("fields");
+  return value;
+}
+
+/** One of the two entries, as far as it can be read; null stands for what cannot. */
+class Part {
+  /** @param {string} kind @param {Json} fields */
+  constructor(kind, fields) {
+    this.kind = kind;
+    this.raw = fields;
+    const { envelope, body, salt } = fields;
+    const whole = isObject(envelope) && hasExactly(envelope, Object.keys(ENVELOPE));
+    const right = whole && Object.entries(ENVELOPE).every(([name, fits]) => fits(envelope[name]));
+    /** @type {import("./protocol.js").Envelope | null} */
+    this.envelope = right ? /** @type {any} */ (envelope) : null;
+    /** @type {Json | null} */
+    this.body = isObject(body) ? body : null;
+    /** @type {string | null} */
+    this.salt = matches(HASH)(salt) ? salt : null;
+    /** @type {number | null} its leaf index, once it is shown to be that leaf */
+    this.place = null;
+  }
+}
+
+/** @param {Json} fields @param {number} tree_size @param {Uint8Array} root @returns {Promise<number | null>} */
+async function placeOf({ envelope, proof }, tree_size, root) {
+  if (!isObject(proof) || !hasExactly(proof, ["hashes", "leaf_index", "tree_size"])) return null;
+  const { hashes, leaf_index } = proof;
+  if (!isCount(leaf_index) || proof.tree_size !== tree_size || !Array.isArray(hashes)) return null;
+  if (hashes.length > MAX_HASHES || !hashes.every(matches(HASH))) return null;
+  try {
+    const leaf_hash = await sha256(new Uint8Array([0]), canonicalBytes(envelope));
+    const way = { leaf_hash, leaf_index, tree_size, hashes: hashes.map(fromHex) };
+    return same(await rootFromInclusionProof(way), root) ? leaf_index : null;
+  } catch (error) {
+    if (error instanceof MalformedEvidence) return null;
+    throw error;
+  }
+}
+
+/** @template T @param {() => T} read @returns {T | null} null for what is malformed */
+function orNull(read) {
+  try {
+    return read();
+  } catch (error) {
+    if (error instanceof MalformedEvidence) return null;
+    throw error;
+  }
+}
+
+/** @param {boolean} holds @param {string} why */
+function claim(holds, why) {
+  if (!holds) throw new Failed(why);
+}
+
+/**
+ * @param {Uint8Array<ArrayBuffer>} bytes a voucher, JSON or PDF
+ * @param {{vkey: string | null}} expected the log's key from elsewhere
+ * @returns {Promise<Check>}
+ */
+export async function checkVoucher(bytes, { vkey }) {
+  /** @type {Json | null} */
+  let document = null;
+  /** @type {Part[]} */
+  const parts = [];
+  /** @type {string | null} */
+  let key = null;
+  /** @type {import("./evidence.js").Checkpoint | null} */
+  let checkpoint = null;
+
+  const whole = () => {
+    if (!document) throw new Unavailable("no_document");
+    return document;
+  };
+  /** @returns {[Part, Part]} */
+  const pair = () => {
+    whole();
+    const [handed_over, confirmed] = parts;
+    if (parts.length !== 2 || !handed_over || !confirmed) throw new Unavailable("no_entry");
+    return [handed_over, confirmed];
+  };
+
+  /** @type {Record<StepName, () => Promise<void>>} */
+  const checks = {
+    document: async () => {
+      document = parseDocument(findDocument(bytes));
+      const { waybill, time_zone } = document;
+      for (const kind of ["handed_over", "confirmed"]) {
+        const fields = document[kind];
+        if (isObject(fields) && hasExactly(fields, ENTRY_FIELDS)) parts.push(new Part(kind, fields));
+      }
+      checkpoint = orNull(() => parseCheckpoint(document?.checkpoint));
+      key = orNull(() => (parseVkey(document?.vkey) ? document?.vkey : null));
+      if (key !== null && !(await keyFits(key))) key = null;
+      if (checkpoint) {
+        for (const part of parts) {
+          part.place = await placeOf(part.raw, checkpoint.tree_size, checkpoint.root);
+        }
+      }
+      claim(parts.length === 2, "fields");
+      claim(waybill.length > 0 && [...waybill].length <= 64, "waybill");
+      claim(/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(time_zone), "time_zone");
+    },
+    checkpoint: async () => {
+      whole();
+      if (key === null || !checkpoint) throw new Failed("form");
+      const holds = await signatureHolds(checkpoint, key);
+      if (holds === null) throw new Unavailable("no_ed25519");
+      claim(holds, "signature");
+    },
+    seal: async () => {
+      const { seal, ...rest } = whole();
+      if (key === null) throw new Unavailable("no_key");
+      const note = orNull(() => parseNote(seal));
+      if (!note) throw new Failed("signature");
+      const holds = await noteHolds(note, key);
+      if (holds === null) throw new Unavailable("no_ed25519");
+      claim(holds, "signature");
+      const hash = toHex(await sha256(canonicalBytes(rest)));
+      claim(note.text === `proofcall-voucher/1\n${hash}\n`, "another");
+    },
+    entries: async () => {
+      const { case_id } = whole();
+      for (const { kind, envelope } of pair()) {
+        if (!envelope) throw new Failed("form");
+        claim(envelope.case_id === case_id, "another_case");
+        claim(envelope.kind === kind, "kind");
+      }
+    },
+    inclusion: async () => {
+      const both = pair();
+      if (!checkpoint) throw new Unavailable("no_checkpoint");
+      claim(
+        both.every(({ place }) => place !== null),
+        "proof",
+      );
+    },
+    bodies: async () => {
+      for (const { envelope, body, salt } of pair()) {
+        if (!envelope || !body || salt === null) throw new Failed("form");
+        const commitment = toHex(await sha256(fromHex(salt), canonicalBytes(body)));
+        claim(commitment === envelope.commitment, "commitment");
+      }
+    },
+    receipt: async () => {
+      const [handed_over, confirmed] = pair();
+      if (!handed_over.envelope || !handed_over.body) throw new Failed("form");
+      if (!confirmed.envelope || !confirmed.body) throw new Failed("form");
+      claim(handed_over.envelope.role === "courier" && confirmed.envelope.role === "customer", "role");
+      const { number, statement, reservation } = confirmed.body;
+      claim(typeof number === "number" && number === handed_over.envelope.number, "another_hand_over");
+      claim(typeof statement === "string" && statement.trim() !== "", "statement");
+      claim(reservation === null || reservation === undefined || typeof reservation === "string", "form");
+    },
+    order: async () => {
+      const [handed_over, confirmed] = pair();
+      const first = handed_over.envelope;
+      const second = confirmed.envelope;
+      if (!first || !second) throw new Unavailable("no_entry");
+      if (handed_over.place === null || confirmed.place === null) throw new Unavailable("no_place");
+      claim(second.number > first.number, "order");
+      claim(confirmed.place - handed_over.place >= second.number - first.number, "room");
+      claim(handed_over.place >= first.number - 1, "room");
+      claim(second.recorded_at >= first.recorded_at, "time");
+      const follows = second.number === first.number + 1;
+      const hash = toHex(await sha256(canonicalBytes(first)));
+      claim(!follows || second.previous_hash === hash, "chain");
+    },
+    attachments: async () => {
+      const named = pair().reduce(
+        (sum, { body }) => sum + (Array.isArray(body?.attachments) ? body.attachments.length : 0),
+        0,
+      );
+      if (named > 0) throw new Unavailable("in_package");
+    },
+    key: async () => {
+      const { vkey: carried } = whole();
+      if (vkey === null) throw new Unavailable("no_other_key");
+      if (key === null) throw new Unavailable("no_key");
+      claim(carried === vkey.trim(), "another_key");
+    },
+    history: async () => {
+      throw new Unavailable("no_other_checkpoint");
+    },
+    time: async () => {
+      throw new Unavailable("own_clock");
+    },
+    witnesses: async () => {
+      throw new Unavailable("no_witness");
+    },
+  };
+
+  /** @type {Step[]} */
+  const steps = [];
+  const insecure = globalThis.crypto?.subtle === undefined;
+  for (const [index, name] of STEPS.entries()) {
+    /** @type {Step} */
+    const step = { number: index + 1, name, state: "passed", why: "" };
+    try {
+      if (insecure) throw new Unavailable("insecure_page");
+      await checks[name]();
+    } catch (error) {
+      if (!(error instanceof Failed || error instanceof Unavailable)) throw error;
+      step.state = error instanceof Failed ? "failed" : "unavailable";
+      step.why = error.message;
+    }
+    steps.push(step);
+  }
+  const verdict = verdictOf(steps);
+  const [first, second] = parts;
+  const between = (second?.envelope?.number ?? 0) - (first?.envelope?.number ?? 0) - 1;
+  const voucher = verdict === "genuine" ? /** @type {Voucher} */ (/** @type {unknown} */ (document)) : null;
+  return { steps, verdict, voucher, between: Math.max(0, between), from_pdf: isPdf(bytes) };
+}
+
+/** @param {readonly Step[]} steps @returns {Verdict} */
+export function verdictOf(steps) {
+  if (steps.some(({ state }) => state === "failed")) return "wrong";
+  const inner = steps.slice(0, INNER_STEPS);
+  return inner.length === INNER_STEPS && inner.every(({ state }) => state === "passed")
+    ? "genuine"
+    : "unknown";
+}
+
+/** What the next entry of the case would carry as `previous_hash`. @param {VoucherEntry} entry */
+export async function hashOf({ envelope }) {
+  return toHex(await sha256(canonicalBytes(envelope)));
+}
+
+/** The document anew, as the file had it. @param {Voucher} voucher */
+export function spelled(voucher) {
+  return canonicalJson(voucher);
+}
