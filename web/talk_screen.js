@@ -83,7 +83,6 @@ export class TalkScreen {
     text(this.sound.label, this.#sounds.on ? words.sound_on : words.sound_off);
     set(this.sound.button, "aria-pressed", String(this.#sounds.on));
     this.dialog.update();
-    this.#cards.update(state);
     this.#talk.update(state);
   }
 }
