@@ -47,7 +47,7 @@ export class Conversation {
   /** @param {boolean} open @param {import("./talk_view.js").TalkView} talk the one list and composer of the page */
   set(open, talk) {
     show(this.element, open);
-    if (open) this.element.append(talk.element);
+    if (open) talk.moveTo(this.element);
   }
 
   /** @param {Words} words */

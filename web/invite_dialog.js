@@ -140,7 +140,9 @@ export class InviteDialog {
     this.update();
     try {
       const person = { role: "guest", name, expires_in_s: Number(this.hours.value) * 3600 };
-      this.#link = await this.#api.issueLink(this.#case_id, person);
+      const link = await this.#api.issueLink(this.#case_id, person);
+      // A service that was not told its public address names the page alone.
+      this.#link = { ...link, url: new URL(link.url, location.href).href };
     } catch (error) {
       const refused = error instanceof ApiError && error.status >= 400 && error.status < 500;
       this.#problem = refused ? words.invite_refused : words.invite_failed;

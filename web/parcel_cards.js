@@ -94,7 +94,8 @@ export class ParcelCards {
     this.#updateRing(state);
     this.#updateRefusal(state);
     const next = nextCard(state, this.#role, { changing: this.#changing });
-    this.#rebuild(this.card, [next, this.#told(state)], () => this.#cardOf(state, next));
+    const beside = [this.#told(state), missedCall(state)?.envelope.number];
+    this.#rebuild(this.card, [next, ...beside], () => this.#cardOf(state, next));
     const settled = next?.card === "confirmed" ? next.handed_over.settled : null;
     this.voucher.update((settled && state.entries[settled.number - 1]) ?? null);
     this.#rebuild(this.lines, open && this.#linesShown(state), () => this.#linesOf(state));
@@ -183,6 +184,7 @@ export class ParcelCards {
     const mine = refusal !== null && isOfParcel(refusal.command);
     show(this.refusal, mine);
     if (!mine) return;
+    for (const sheet of this.sheets) if (refusal.command) sheet.handleRefused(refusal.command);
     set(this.refusal, "data-code", refusal.code);
     text(this.refusal, refusalOf(refusal, this.#page));
   }
@@ -205,7 +207,7 @@ export class ParcelCards {
         icon("alert"),
         h("span", {}, said(told.body.text, this.#page.words)),
       );
-    return [news ?? null, next && this.#cardFor(state, next)];
+    return [this.#missedLine(state), news ?? null, next && this.#cardFor(state, next)];
   }
 
   /** @param {State} state @param {Next} next @returns {HTMLElement} */
@@ -464,7 +466,6 @@ export class ParcelCards {
       this.#ordersBeside(state),
       changes,
       agreed,
-      missedCall(state)?.envelope.number,
       state.waiting.filter(({ command }) =>
         ["report_exception", "request_change", "withdraw_change"].includes(command.kind),
       ),
@@ -474,27 +475,24 @@ export class ParcelCards {
   /** @param {State} state @returns {HTMLElement[]} */
   #linesOf(state) {
     return [
-      ...this.#missedLine(state),
       ...this.#orderLines(state),
       ...(this.#role === "customer" ? this.#changeLines(state) : []),
       ...this.#agreedLines(state),
     ];
   }
 
-  /** @param {State} state @returns {HTMLElement[]} */
+  /** @param {State} state */
   #missedLine(state) {
     const missed = missedCall(state);
-    if (!missed?.body) return [];
+    if (!missed?.body) return null;
     const words = this.#words.ring;
     const name = callerName(state, missed.body.call_number, this.#page.words);
-    return [
-      h(
-        "li",
-        { class: "parcel-line", testid: "missed-call", "data-number": missed.envelope.number },
-        h("span", {}, words.missed(name, this.#time(missed.envelope.recorded_at))),
-        button("button", words.call_back, "call-back", this.#onCall),
-      ),
-    ];
+    return h(
+      "p",
+      { class: "parcel-line is-missed", testid: "missed-call", "data-number": missed.envelope.number },
+      h("span", {}, words.missed(name, this.#time(missed.envelope.recorded_at))),
+      button("button", words.call_back, "call-back", this.#onCall),
+    );
   }
 
   /** Work orders that go on, save the one on the card. @param {State} state */

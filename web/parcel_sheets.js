@@ -32,6 +32,10 @@ const MAX_ATTACHMENTS = 12; // of one entry, PROTOCOL.md
 
 /** A dialog from below: a title, fields, and one button that sends. */
 class Sheet {
+  /** What was sent last, and how to put it back into the fields. @type {{command: Command, giveBack: () => void} | null} */
+  #sent = null;
+  #giveBack = () => {};
+
   /** @param {Desk} desk @param {{testid: string, send: string}} ids */
   constructor(desk, { testid, send }) {
     this.desk = desk;
@@ -109,13 +113,34 @@ class Sheet {
     return "";
   }
 
-  /** Sends; the sheet is empty afterwards. */
+  /** Sends, by `say`; the sheet is empty afterwards. */
   send() {}
+
+  /** How to put what is in the fields now back into them. @returns {() => void} */
+  keep() {
+    return () => {};
+  }
+
+  /** @param {Command} command @param {File[]} [files] */
+  say(command, files = []) {
+    this.#sent = { command, giveBack: this.#giveBack };
+    this.desk.send(command, files);
+  }
+
+  /** The service did not take this: if it is from here, it stands in the fields again. @param {Command} command */
+  handleRefused(command) {
+    // It may come back from the browser's database: the same, and another object.
+    if (this.#sent === null || JSON.stringify(this.#sent.command) !== JSON.stringify(command)) return;
+    this.#sent.giveBack();
+    this.#sent = null;
+    this.update();
+  }
 
   #submit() {
     const missing = this.missing();
     this.complain(missing);
     if (missing !== "") return;
+    this.#giveBack = this.keep();
     this.send();
     this.element.close();
   }
@@ -161,6 +186,21 @@ function picker({ page }, voice, onChange) {
   };
 }
 
+/**
+ * How to put these back as they are now; what the person has begun since stays.
+ * @param {{tiles?: Tiles, detail: ReturnType<typeof textField>, picker?: {attachments: AttachmentPicker}}} fields
+ */
+function keeper({ tiles, detail, picker }) {
+  const chosen = tiles?.chosen ?? null;
+  const written = detail.input.value;
+  const taken = picker?.attachments.taken ?? [];
+  return () => {
+    if (tiles) tiles.chosen ??= chosen;
+    detail.input.value ||= written;
+    if (picker && picker.attachments.taken.length === 0) picker.attachments.taken = taken;
+  };
+}
+
 /** A choice that wants more: when, or who. */
 export class AnswerSheet extends Sheet {
   /** @type {import("./parcel.js").Choice | null} */
@@ -199,6 +239,10 @@ export class AnswerSheet extends Sheet {
     this.time.update(words, this.desk.state().case?.time_zone, this.desk.now());
   }
 
+  keep() {
+    return keeper({ detail: this.detail });
+  }
+
   missing() {
     const { words } = this;
     if (this.#choice?.wants !== "time") return this.detail.value ? "" : words.text_needed;
@@ -208,7 +252,7 @@ export class AnswerSheet extends Sheet {
 
   send() {
     if (!this.#choice) return;
-    this.desk.send({
+    this.say({
       kind: "answer",
       number: this.#number,
       choice: this.#choice.choice,
@@ -266,6 +310,10 @@ export class ChangeSheet extends Sheet {
     text(this.note, change.note);
   }
 
+  keep() {
+    return keeper({ detail: this.detail });
+  }
+
   missing() {
     const { words } = this;
     if (this.#of !== "time") return this.detail.value ? "" : words.text_needed;
@@ -276,7 +324,7 @@ export class ChangeSheet extends Sheet {
   send() {
     const at = this.#of === "time" ? this.time.at : null;
     const zone = this.desk.state().case?.time_zone;
-    this.desk.send({
+    this.say({
       kind: "request_change",
       what: this.#of,
       text: this.detail.value ?? sayTime(at ?? 0, zone, this.desk.page.language),
@@ -335,6 +383,10 @@ export class ReportSheet extends Sheet {
     this.place.update(words, desk.page.words);
   }
 
+  keep() {
+    return keeper({ tiles: this.kinds, detail: this.detail, picker: this.picker });
+  }
+
   missing() {
     return this.kinds.chosen === null ? this.words.report.kind_needed : "";
   }
@@ -342,7 +394,7 @@ export class ReportSheet extends Sheet {
   send() {
     if (this.kinds.chosen === null) return;
     const { attachments, files } = this.picker.taken;
-    this.desk.send(
+    this.say(
       {
         kind: "report_exception",
         exception: this.kinds.chosen,
@@ -411,6 +463,10 @@ export class HandOverSheet extends Sheet {
     return this.how.chosen !== null && this.how.chosen !== "in_person";
   }
 
+  keep() {
+    return keeper({ tiles: this.how, detail: this.detail, picker: this.picker });
+  }
+
   missing() {
     const { hand_over } = this.words;
     if (this.how.chosen === null) return hand_over.how_needed;
@@ -420,7 +476,7 @@ export class HandOverSheet extends Sheet {
   send() {
     if (this.how.chosen === null) return;
     const { attachments, files } = this.picker.taken;
-    this.desk.send(
+    this.say(
       {
         kind: "hand_over",
         how: this.how.chosen,
@@ -491,6 +547,10 @@ export class ReceiptSheet extends Sheet {
     this.picker.attachments.update();
   }
 
+  keep() {
+    return keeper({ tiles: this.kinds, detail: this.detail, picker: this.picker });
+  }
+
   missing() {
     return this.#how === "confirm" || this.detail.value ? "" : this.words.text_needed;
   }
@@ -503,9 +563,9 @@ export class ReceiptSheet extends Sheet {
     const captured_at = timeOf();
     if (this.#how === "refuse") {
       const why = this.detail.value ?? "";
-      this.desk.send({ kind: "refuse_receipt", number, text: why, attachments, captured_at }, files);
+      this.say({ kind: "refuse_receipt", number, text: why, attachments, captured_at }, files);
     } else {
-      this.desk.send(
+      this.say(
         {
           kind: "confirm",
           number,

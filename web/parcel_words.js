@@ -130,7 +130,7 @@ const en = {
     },
     overdue: "Takes longer than planned",
     more: (/** @type {number} */ count) => `${count} more in the conversation`,
-    due: (/** @type {string} */ time) => `Decision by ${time}`,
+    due: (/** @type {string} */ time) => `Decision due ${time}`,
   },
   decision: {
     title: "Decision of quality check",
@@ -143,7 +143,7 @@ const en = {
     first: "Say when you come: the customer then chooses how to receive the parcel.",
     arrived: "I have arrived",
     minutes: (/** @type {number} */ minutes) => `In ${minutes} min`,
-    row: "Tell the customer you come:",
+    row: "Tell the customer:",
     short_arrived: "Arrived",
     short_minutes: (/** @type {number} */ minutes) => `${minutes} min`,
     sent: "sent",

@@ -186,7 +186,7 @@ function open({ case_id, actor_id, token }) {
     onCall: () => look("call"),
   });
   root.append(screen.element, lobby.element, call.element, after.element, lightbox.element);
-  return { participation, pictures, sounds, talk, lobby, call, after, screen };
+  return { participation, sounds, talk, lobby, call, after, cards, screen };
 }
 
 /** What to ask of the phone, and to show of the person. */
@@ -226,7 +226,7 @@ function update() {
   set(connectionState, "data-state", word);
   text(connectionWord, words.connection[word]);
   text(waybill, state.case?.waybill ?? "");
-  document.title = state.case ? `$state.case.waybill· Proofcall` : "Proofcall";
+  document.title = state.case ? `${state.case.waybill} · Proofcall` : "Proofcall";
   show(alarm, state.alarm);
   text(alarm, words.alarm);
   const inThisCall = state.wants_call && inCall(state);
@@ -236,6 +236,7 @@ function update() {
   text(recordWord, words[`record_${record}`]);
   show(recordState, screen === "lobby" || screen === "call" || screen === "after" || inThisCall);
   updateClock();
+  app.cards.update(state); // also unseen: what rings must stop ringing
   if (screen === "loading") text(loadingWord, words.loading);
   if (screen === "notice") notice.update(state.socket, words);
   if (screen === "talk") app.screen.update(state);
@@ -274,7 +275,10 @@ addEventListener("popstate", ({ state }) => {
 /** Where a screen begins, for those who do not see that it has changed. */
 function focusScreen() {
   const heading = root.querySelector(".screen:not([hidden]) h1");
-  if (!(heading instanceof HTMLElement)) return;
+  if (!(heading instanceof HTMLElement)) {
+    app?.screen.call.focus({ preventScroll: true });
+    return;
+  }
   heading.tabIndex = -1;
   heading.focus({ preventScroll: true });
 }
@@ -365,8 +369,9 @@ app?.participation.session.watch((state, before) => {
   if (document.visibilityState === "visible" && somethingSaid(state, before)) app.sounds.play("message");
   update();
 });
+if (app?.participation.kept) view = "call"; // reloaded in a call: back into it
 app?.participation.session.start();
-if (view === "call" || app?.participation.kept) app?.participation.media.start();
+if (view === "call") app?.participation.media.start();
 setInterval(updateClock, 1000);
 update();
 addEventListener("hashchange", () => location.reload());

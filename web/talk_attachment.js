@@ -131,7 +131,11 @@ export class AttachmentView {
     this.button.disabled = !stored;
     this.#failed = player.failed === key;
     draw(this.symbol, playing ? "pause" : "play");
-    set(this.button, "aria-label", playing ? words.voice_pause : words.voice_play(name, length));
+    set(
+      this.button,
+      "aria-label",
+      playing ? `${words.voice_pause}, ${length}` : words.voice_play(name, length),
+    );
     set(this.button, "data-playing", playing);
     text(this.length, stored ? length : "");
     const bars = stored && stored.waveform.length > 0 ? shorten(stored.waveform, BARS) : FLAT;

@@ -101,6 +101,7 @@ export class Composer {
       },
     });
     this.phrases = h("ul", { class: "phrases", testid: "phrases" });
+    this.noPhrases = h("p", { class: "quiet", hidden: true });
     this.tools = h(
       "div",
       { class: "talk-tools", testid: "talk-tools", hidden: true },
@@ -113,6 +114,7 @@ export class Composer {
         this.place.button,
       ),
       this.phrases,
+      this.noPhrases,
     );
     this.complaint = h("p", { class: "refusal", role: "alert", testid: "talk-complaint", hidden: true });
     this.element = h(
@@ -132,6 +134,11 @@ export class Composer {
       this.#toggle(false);
       this.more.focus();
     });
+  }
+
+  /** Whether its tools want the room above. */
+  get open() {
+    return this.#open;
   }
 
   update() {
@@ -155,6 +162,8 @@ export class Composer {
     text(this.complaint, complaint);
     this.dialog.update();
     set(this.phrases, "aria-label", words.phrases_title);
+    show(this.noPhrases, this.#wording.current === null);
+    text(this.noPhrases, words.phrases_unreachable);
     keyed(
       this.phrases,
       this.#wording.current?.rules.phrases[this.#role] ?? [],

@@ -105,6 +105,14 @@ export class TalkList {
     this.#noteScroll();
   }
 
+  /** Moves with its parent to another place of the page, and stays where it was read. @param {() => void} move */
+  keepPlace(move) {
+    const [stays, top] = [this.#stays, this.scroller.scrollTop];
+    move();
+    this.#stays = stays;
+    this.scroller.scrollTop = stays ? this.scroller.scrollHeight : top;
+  }
+
   /** Brings an entry into sight, and marks it for a moment. @param {number} number */
   reveal(number) {
     if (!this.#state) return;
@@ -280,8 +288,8 @@ export class TalkList {
       case "attached":
         return body?.caption ? [h("p", { class: "bubble-text" }, body.caption)] : [];
       case "placed": {
-        const name = nameOf(state, envelope.actor_id, names);
-        return place(body ?? {}, name, language);
+        const mine = envelope.actor_id === state.you?.actor_id;
+        return place(body ?? {}, mine ? null : nameOf(state, envelope.actor_id, names), language);
       }
       default:
         return [];
@@ -466,7 +474,7 @@ export function mapAddress(latitude, longitude, language) {
     : `https://www.openstreetmap.org/?mlat=${latitude}&mlon=${longitude}#map=17/${latitude}/${longitude}`;
 }
 
-/** @param {import("./protocol.js").Body} body @param {string} name @param {import("./protocol.js").Language} language */
+/** @param {import("./protocol.js").Body} body @param {string | null} name null: the reader's own @param {import("./protocol.js").Language} language */
 function place(body, name, language) {
   const words = TALK_WORDS[language];
   const { latitude_e6, longitude_e6, accuracy_m } = body.place;
@@ -476,7 +484,12 @@ function place(body, name, language) {
   if (body.distance_m !== null && body.distance_m !== undefined)
     facts.unshift(words.place_distance(words.metres(body.distance_m)));
   return [
-    h("p", { class: "bubble-text place-title" }, icon("place"), h("span", {}, words.place_of(name))),
+    h(
+      "p",
+      { class: "bubble-text place-title" },
+      icon("place"),
+      h("span", {}, name === null ? words.place_mine : words.place_of(name)),
+    ),
     h("p", { class: "place-facts" }, facts.join(" · ")),
     h(
       "a",
@@ -486,7 +499,7 @@ function place(body, name, language) {
         href: mapAddress(latitude, longitude, language),
         target: "_blank",
         rel: "noopener noreferrer",
-        "aria-label": words.place_map_of(name),
+        "aria-label": name === null ? words.place_map : `${words.place_map}: ${words.place_of(name)}`,
       },
       words.place_map,
     ),

@@ -64,7 +64,7 @@ export class TalkScreen {
   /** The one conversation of the page stands here now. */
   enter() {
     this.#talk.slot.append(this.#cards.element);
-    this.element.append(this.#talk.element);
+    this.#talk.moveTo(this.element);
   }
 
   /** @param {State} state */
@@ -83,7 +83,6 @@ export class TalkScreen {
     text(this.sound.label, this.#sounds.on ? words.sound_on : words.sound_off);
     set(this.sound.button, "aria-pressed", String(this.#sounds.on));
     this.dialog.update();
-    this.#cards.update(state);
     this.#talk.update(state);
   }
 }

@@ -67,7 +67,7 @@ export class TalkView {
         this.list.toEnd();
         this.#command(command, files);
       },
-      onOpen: (open) => show(this.slot, !open),
+      onOpen: () => this.#makeRoom(),
     });
     this.list.phraseText = (phrase) => this.composer.phraseText(phrase);
     this.search = new TalkSearch({
@@ -78,6 +78,7 @@ export class TalkView {
       onFound: (numbers) => {
         this.list.showOnly(numbers);
         show(this.composer.element, numbers === null && this.#state?.case?.state !== "ended");
+        this.#makeRoom();
       },
       onClose: () => {
         this.search.set(false);
@@ -107,6 +108,12 @@ export class TalkView {
     });
   }
 
+  /** @param {HTMLElement} parent where the conversation stands from now on */
+  moveTo(parent) {
+    if (this.element.parentElement === parent) return;
+    this.list.keepPlace(() => parent.append(this.element));
+  }
+
   /** Where the focus goes then. */
   onSearchClosed = () => {};
 
@@ -119,6 +126,14 @@ export class TalkView {
     this.composer.update();
     show(this.composer.element, state.case?.state !== "ended" && !this.search.input.value);
     this.reach.update(state);
+    this.#makeRoom();
+  }
+
+  /** What is next about the parcel makes room for tools and search, unless it rings. */
+  #makeRoom() {
+    const { parcel, you } = this.#session.state;
+    const rings = parcel.ring?.of.includes(you?.actor_id ?? "") ?? false;
+    show(this.slot, rings || !(this.composer.open || this.search.input.value));
   }
 
   /** @param {import("./protocol.js").Command} command @param {{sha256: string, bytes: ArrayBuffer}[]} [files] */

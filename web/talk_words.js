@@ -14,7 +14,6 @@ const en = {
     guest:
       "Write here, or send a photo. Customer and courier read it, and all of it is kept with the parcel.",
   },
-  guest_title: "You were asked to help with a parcel",
   today: "Today",
   yesterday: "Yesterday",
   newest: "To the newest",
@@ -36,11 +35,9 @@ const en = {
   },
   sending: "Sending…",
   waiting: "Waiting for network",
-  not_sent: "Not sent",
   not_sent_because: (/** @type {string} */ why) => `Not sent: ${why}`,
   retry: "Try again",
   drop: "Remove",
-  unsent_left: "What waits is kept on this phone and goes out by itself.",
 
   photo: "Photo",
   photo_from: (/** @type {string} */ name) => `Photo from ${name}`,
@@ -70,11 +67,11 @@ const en = {
   from_camera: "Taken just then",
   from_album: "From the album",
 
+  place_mine: "Your place",
   place_of: (/** @type {string} */ name) => `Place of ${name}`,
   place_distance: (/** @type {string} */ distance) => `${distance} from the address`,
   place_accuracy: (/** @type {string} */ distance) => `within ${distance}`,
   place_map: "Open in the map",
-  place_map_of: (/** @type {string} */ name) => `Open the place of ${name} in the map`,
   metres: (/** @type {number} */ metres) =>
     metres < 1000 ? `${metres} m` : `${(metres / 1000).toFixed(metres < 10_000 ? 1 : 0)} km`,
 
@@ -153,7 +150,6 @@ const en = {
   invite_share: "Send the link",
   invite_copy: "Copy the link",
   invite_copied: "Copied",
-  invite_qr: "Or let them scan this",
   invite_failed: "The link could not be made. Check the network and try again.",
   invite_refused: "You cannot invite anybody to this parcel just now.",
 
@@ -173,7 +169,6 @@ const zh = {
     courier: "可以在这里留言或发照片，客户会看到，所有内容都随包裹保存。",
     guest: "您可以在这里留言或发照片，客户和快递员会看到，所有内容都随包裹保存。",
   },
-  guest_title: "请您帮忙处理一件包裹",
   today: "今天",
   yesterday: "昨天",
   newest: "回到最新",
@@ -195,11 +190,9 @@ const zh = {
   },
   sending: "正在发送…",
   waiting: "等待网络",
-  not_sent: "未发送",
   not_sent_because: (why) => `未发送：${why}`,
   retry: "重试",
   drop: "删除",
-  unsent_left: "待发内容保存在本机，联网后会自动发出。",
 
   photo: "照片",
   photo_from: (name) => `${name}发的照片`,
@@ -228,11 +221,11 @@ const zh = {
   from_camera: "当场拍摄",
   from_album: "来自相册",
 
+  place_mine: "您的位置",
   place_of: (name) => `${name}的位置`,
   place_distance: (distance) => `距收货地址 ${distance}`,
-  place_accuracy: (distance) => `误差 ${distance} 以内`,
+  place_accuracy: (distance) => `误差 ${distance}以内`,
   place_map: "在地图中查看",
-  place_map_of: (name) => `在地图中查看${name}的位置`,
   metres: (metres) =>
     metres < 1000 ? `${metres} 米` : `${(metres / 1000).toFixed(metres < 10_000 ? 1 : 0)} 公里`,
 
@@ -304,7 +297,6 @@ const zh = {
   invite_share: "发送链接",
   invite_copy: "复制链接",
   invite_copied: "已复制",
-  invite_qr: "或请对方扫码",
   invite_failed: "链接没有生成。请检查网络后重试。",
   invite_refused: "现在无法邀请他人。",
 

@@ -12,14 +12,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from playwright.async_api import Browser, Playwright
+from playwright.async_api import Browser, Geolocation, Playwright
 
 from tests.conftest import Caller
 from tests.end_to_end import axe
 from tests.end_to_end.conftest import Scene
 from tests.end_to_end.people import PHONE, Somebody, chromium, until
 
-HERE = {"latitude": 31.2304, "longitude": 121.4737, "accuracy": 12.0}
+HERE: Geolocation = {"latitude": 31.2304, "longitude": 121.4737, "accuracy": 12.0}
 ADDRESS = "Nanjing West Road 1, 301"
 TARGET_PX = 48  # what a thumb hits
 MAX_TABS = 60  # from anywhere on the page to anything on it
@@ -299,7 +299,9 @@ async def test_who_answers_too_late_is_told_so_in_words_and_nothing_is_lost(
     async with at_the_door(caller, playwright) as door:
         await announce(door)
         await cut_off(door.customer)
-        await tap(door.customer, "choice", choice="door")
+        await tap(door.customer, "choice", choice="neighbour")
+        await door.customer.by("answer-text").fill("Aunt Zhou, 302")
+        await tap(door.customer, "answer-send")
         await shows(door.customer, "notice-card", "Waiting for network", state="answered")
         sent = (await entry_of(door, "notice_sent"))["envelope"]["number"]
         await say(door.scene, "customer", {"kind": "answer", "number": sent, "choice": "now"})
@@ -307,6 +309,11 @@ async def test_who_answers_too_late_is_told_so_in_words_and_nothing_is_lost(
         await shows(door.customer, "parcel-refusal", "answered, or asked anew, meanwhile")
         await shows(door.customer, "given-answer", "Bring it now")
         assert len(await door.scene.bodies("answered")) == 1
+        await tap(door.customer, "answer-change")
+        await tap(door.customer, "choice", choice="neighbour")
+        assert await door.customer.by("answer-text").input_value() == "Aunt Zhou, 302"
+        await tap(door.customer, "answer-send")
+        await shows(door.courier, "answer-said", "Aunt Zhou, 302")
 
 
 async def test_a_problem_goes_from_a_photo_to_an_acknowledged_decision(

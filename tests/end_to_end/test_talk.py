@@ -219,7 +219,7 @@ async def test_a_place_is_shared_after_the_reason_was_told_and_not_sharing_is_fi
         assert await scene.bodies("placed") == []
         await courier.tap("share-place")
         await courier.tap("place-agree")
-        await expect(entry(customer, "placed")).to_contain_text("误差 12 米 以内", timeout=PATIENCE_MS)
+        await expect(entry(customer, "placed")).to_contain_text("误差 12 米以内", timeout=PATIENCE_MS)
         link = entry(customer, "placed").get_by_test_id("place-map")
         await expect(link).to_have_attribute("href", re.compile("^https://.*121.473700"))
         [body] = await scene.bodies("placed")
