@@ -16,6 +16,9 @@ somebody asks, recorded.py tells from the entries what there is, and playbacks.p
 Who is shown anything, and who is refused, is an entry first: custody.py. What nobody answers in time becomes
 one, too: deadlines.py. Words are found in search.py, whose index is made anew with each start.
 
+Entries leave the house by webhooks.py: the log is the outbox, and each endpoint has a cursor in it.
+webhook_delivery.py says what is sent when, webhook_payload.py what it says, webhook_guard.py where it may go.
+
 And how a call is: once a second stays.py reads the relay into each person's stay.py; calls.py tells people,
 and gaps become entries.
 

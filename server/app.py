@@ -10,19 +10,12 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 
-from aiohttp import web
-
 from media.relay import Relay
 from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
 from server.custody import Custody
 from server.deadlines import Deadlines
-from server.http import health, integrator, media, openapi, pages, playback, search, vouchers, wording
-from server.http import log as public_log
-from server.http.errors import answer_errors
-from server.http.operations import MAX_BODY_BYTES, mount
-from server.http.socket import Sockets
 from server.identifiers import new_id
 from server.playbacks import Playbacks
 from server.principals import Principals
@@ -34,9 +27,12 @@ from server.store.blobs import BlobStore
 from server.store.derived import DerivedStore
 from server.store.keys import load_or_create_secret
 from server.store.log import LogStore
+from server.store.uploads import UploadStore
 from server.tokens import Tokens
+from server.uploads import Uploads
 from server.voucher_pdf import find_font
 from server.vouchers import Vouchers
+from server.webhooks import Webhooks
 from server.wordings import read_wording
 
 DRAIN_S = 5.0  # what is being written when the service is told to stop has this long
@@ -55,6 +51,14 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             settings.data_dir, origin=settings.log_origin, utc_now=utc_now, token_bytes=secrets.token_bytes
         )
         parts.push_async_callback(log.close)
+        webhooks = await Webhooks.open(
+            settings.data_dir,
+            log=log,
+            internal_hosts=settings.webhook_internal_hosts,
+            utc_now=utc_now,
+            new_id=new_id,
+        )
+        parts.push_async_callback(webhooks.close, grace_s=DRAIN_S)
         blobs = await BlobStore.prepare(settings.data_dir, log.keys)
         derived = await DerivedStore.prepare(settings.data_dir, log.keys)
         background = Background()
@@ -66,21 +70,32 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         tokens = Tokens(load_or_create_secret(settings.data_dir / "token.key", secrets.token_bytes))
         calls = Calls(relay=relay, blobs=blobs, recordings=recordings, background=background)
         parts.push_async_callback(calls.drain)
-        words = read_wording(settings.wording_dir)
+        wording = read_wording(settings.wording_dir)
         cases = Cases(
-            log=log, background=background, wording=words, utc_now=utc_now, new_id=new_id, follower=calls
+            log=log, background=background, wording=wording, utc_now=utc_now, new_id=new_id, follower=calls
         )
         await cases.end_cut_off_calls()
         deadlines = Deadlines(log=log, cases=cases, new_id=new_id, utc_now=utc_now)
         deadlines.start()
         parts.push_async_callback(deadlines.close)
-        finder = Search(log=log, cases=cases)
-        finder.start()
-        parts.push_async_callback(finder.close)
+        search = Search(log=log, cases=cases)
+        search.start()
+        parts.push_async_callback(search.close)
         playbacks = Playbacks(
             log=log, blobs=blobs, derived=derived, recordings=recordings, background=background
         )
-        made_vouchers = Vouchers(
+        uploads = Uploads(
+            store=await UploadStore.prepare(settings.data_dir, log.keys, utc_now=utc_now),
+            blobs=blobs,
+            log=log,
+            cases=cases,
+            background=background,
+            utc_now=utc_now,
+            new_id=new_id,
+        )
+        parts.push_async_callback(uploads.close)
+        uploads.start()
+        vouchers = Vouchers(
             log=log,
             derived=derived,
             background=background,
@@ -100,35 +115,18 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             relay=relay,
             tokens=tokens,
             cases=cases,
-            wording=words,
+            wording=wording,
             calls=calls,
             recordings=recordings,
             playbacks=playbacks,
-            vouchers=made_vouchers,
             deadlines=deadlines,
-            search=finder,
+            search=search,
+            vouchers=vouchers,
             custody=Custody(cases=cases),
+            uploads=uploads,
+            webhooks=webhooks,
             background=background,
             principals=principals,
             new_id=new_id,
             utc_now=utc_now,
         )
-
-
-def make_app(service: Service, sockets: Sockets) -> web.Application:
-    """The routes of a running service."""
-    app = web.Application(middlewares=[answer_errors], client_max_size=MAX_BODY_BYTES)
-    operations = (
-        *integrator.OPERATIONS,
-        *media.OPERATIONS,
-        *playback.OPERATIONS,
-        *vouchers.OPERATIONS,
-        *public_log.OPERATIONS,
-        *search.OPERATIONS,
-        *wording.OPERATIONS,
-        *sockets.operations(),
-        *health.operations(service, sockets),
-    )
-    mount(app, service, (*operations, openapi.operation_for(operations)))
-    pages.mount(app)
-    return app

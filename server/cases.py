@@ -102,13 +102,6 @@ class Case:
         """Whether nobody reads along and nobody is in the call."""
         return not self.listeners and not self.state.in_call and not self._lock.locked()
 
-    def number_of_frame(self, sha256: str) -> int:
-        """The entry that holds the picture. Raises `UnknownThing`."""
-        for number, held in self.state.frames.items():
-            if held == sha256:
-                return number
-        raise UnknownThing("no entry of this case holds such a picture")
-
     async def handle(self, command: Command, actor: Actor, *, command_id: str | None = None) -> Decided:
         """Carries out one command; sent twice with the same id it takes effect once.
 

@@ -18,9 +18,10 @@ from aiohttp import web
 
 from media.errors import MediaError
 from server import check_command
-from server.app import make_app, running_service
+from server.app import running_service
 from server.errors import MalformedSetting
 from server.evidence import verify_command
+from server.http.routes import make_app
 from server.http.socket import Sockets
 from server.redecode import PictureRedecoder
 from server.sample import print_sample

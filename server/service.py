@@ -17,7 +17,9 @@ from server.search import Search
 from server.store.blobs import BlobStore
 from server.store.log import LogStore
 from server.tokens import Tokens
+from server.uploads import Uploads
 from server.vouchers import Vouchers
+from server.webhooks import Webhooks
 from signaling.wording import Wording
 
 
@@ -37,10 +39,12 @@ class Service:
     calls: Calls
     recordings: Recordings
     playbacks: Playbacks
-    vouchers: Vouchers
     deadlines: Deadlines
     search: Search
+    vouchers: Vouchers
     custody: Custody
+    uploads: Uploads
+    webhooks: Webhooks
     background: Background
     principals: Principals
     new_id: Callable[[str], str]

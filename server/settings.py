@@ -62,6 +62,12 @@ SETTINGS = (
         "phrases that come with Proofcall",
     ),
     Setting(
+        name="PROOFCALL_WEBHOOK_INTERNAL_HOSTS",
+        default="",
+        meaning="`host` or `host:port` of webhook receivers that may be internal and `http`, "
+        "comma-separated; all others are public and `https`",
+    ),
+    Setting(
         name="PROOFCALL_PDF_FONT",
         default="",
         meaning="TrueType font with Chinese characters for the PDF of vouchers; default: Debian's WenQuanYi, "
@@ -89,6 +95,7 @@ class Settings:
     api_key: str
     log_origin: str
     wording_dir: Path | None = None
+    webhook_internal_hosts: tuple[tuple[str, int | None], ...] = ()
     pdf_font: Path | None = None
     turn_urls: tuple[str, ...] = ()
     turn_secret: str | None = None
@@ -150,6 +157,7 @@ def read_settings(environment: Mapping[str, str], *, sample_api_key: str | None 
         api_key=api_key,
         log_origin=value("PROOFCALL_LOG_ORIGIN", _origin),
         wording_dir=value("PROOFCALL_WORDING_DIR", _folder),
+        webhook_internal_hosts=value("PROOFCALL_WEBHOOK_INTERNAL_HOSTS", _internal_hosts),
         pdf_font=value("PROOFCALL_PDF_FONT", _path),
         turn_urls=turn_urls,
         turn_secret=turn_secret,
@@ -173,6 +181,16 @@ def _announce(text: str) -> tuple[tuple[str, int], ...]:
             raise ValueError(f"{part!r} is not host:port")
         candidates.append((host.strip("[]"), _port(port)))
     return tuple(candidates)
+
+
+def _internal_hosts(text: str) -> tuple[tuple[str, int | None], ...]:
+    hosts = []
+    for part in filter(None, (piece.strip().lower() for piece in text.split(","))):
+        match = re.fullmatch(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]+)(?::([0-9]{1,5}))?", part)
+        if match is None:
+            raise ValueError(f"{part!r} is not host or host:port")
+        hosts.append((match[1].strip("[]"), None if match[2] is None else _port(match[2])))
+    return tuple(hosts)
 
 
 def _turn_urls(text: str) -> tuple[str, ...]:

@@ -522,8 +522,8 @@ def decide(state: CaseState, command: Command, actor: Actor, moment: Moment) -> 
                 raise IllegalSegment(f"segment {command.segment.segment} cannot follow segment {last}")
             return [append(command.segment)]
         case RecordView():
-            if command.number not in state.frames:
-                raise UnknownFrame(f"entry {command.number} of this case is not a sealed frame")
+            if command.number not in state.frames and not state.talk.stored_by(command.number):
+                raise UnknownFrame(f"entry {command.number} of this case holds no picture or sound")
             if (actor.actor_id, command.number) in state.viewed:
                 return []
             return [append(Viewed(number=command.number, authenticated_by=command.authenticated_by))]

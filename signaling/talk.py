@@ -235,6 +235,10 @@ class Talk:
     announced_bytes: int = 0
     marks: Mapping[ActorId, Marks] = field(default_factory=dict)
 
+    def stored_by(self, number: int) -> bool:
+        """Whether bytes were stored for the first time by that entry."""
+        return number in self.originals.values()
+
     def unsettled(self, actor_id: ActorId, sha256: str) -> list[tuple[int, Announced]]:
         """The attachments of this person with that hash whose bytes are missing, by number of entry."""
         return [

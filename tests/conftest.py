@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, web
 
-from server.app import make_app, running_service
+from server.app import running_service
+from server.http.routes import make_app
 from server.http.socket import Sockets
 from server.service import Service
 from server.settings import read_settings

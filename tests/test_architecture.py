@@ -24,10 +24,16 @@ MAY_IMPORT = {
 # In which files a third-party library may be imported; a folder stands for all below it.
 LIVES_IN = {
     "OpenSSL": ("media/dtls.py",),
-    "aiohttp": ("server/app.py", "server/main.py", "server/http"),
+    "PIL": ("media/attachment_worker.py",),
+    "aiohttp": (
+        "server/main.py",
+        "server/http",
+        "server/webhook_guard.py",
+        "server/webhook_runner.py",
+    ),
     "aioice": ("media/stun.py",),
     "aiortc": ("media",),
-    "av": ("media/picture_worker.py", "media/playback_worker.py"),
+    "av": ("media/attachment_worker.py", "media/picture_worker.py", "media/playback_worker.py"),
     "cryptography": ("server/evidence", "server/store", "server/self_signed.py"),
     "cv2": ("media/picture_difference.py", "media/picture_worker.py"),
     "ifaddr": (
@@ -35,7 +41,7 @@ LIVES_IN = {
         "media/transport.py",
     ),
     "jwt": ("server/tokens.py",),
-    "numpy": ("media/picture_difference.py", "media/picture_worker.py"),
+    "numpy": ("media/attachment_worker.py", "media/picture_difference.py", "media/picture_worker.py"),
     "prometheus_client": ("server/http/health.py",),
     "pydantic": ("signaling", "server"),
     "pylibsrtp": ("media/dtls.py",),
@@ -45,9 +51,16 @@ LIVES_IN = {
     "uvloop": ("server/main.py",),
 }
 
-# What drives: everything else in media, signaling and server/evidence, a stay in a call, and the index of the
-# search, is pure.
+# What drives: everything else in media, signaling and server/evidence is pure, and so are these of server.
+PURE_OF_SERVER = (
+    "server/search_index.py",
+    "server/stay.py",
+    "server/webhook_delivery.py",
+    "server/webhook_payload.py",
+)
 DRIVERS = {
+    "media/attachment_worker.py",
+    "media/attachments.py",
     "media/dtls.py",
     "media/picture_decoder.py",
     "media/picture_difference.py",
@@ -109,9 +122,7 @@ def room_of(path: Path) -> str:
 PURE = [
     path
     for path in SOURCES
-    if name_of(path).startswith(
-        ("media/", "signaling/", "server/evidence/", "server/stay.py", "server/search_index.py")
-    )
+    if name_of(path).startswith(("media/", "signaling/", "server/evidence/", *PURE_OF_SERVER))
     and name_of(path) not in DRIVERS
 ]
 

@@ -57,12 +57,38 @@ class Figures(Collector):
         yield GaugeMetricFamily(
             "proofcall_searchable_entries", "Entries that can be found", self._service.search.size
         )
+        attachments = CounterMetricFamily(
+            "proofcall_attachments", "Attachments and their uploads by fate", labels=["fate"]
+        )
+        for fate, count in self._service.uploads.fates.items():
+            attachments.add_metric([fate], count)
+        yield attachments
+        yield GaugeMetricFamily(
+            "proofcall_uploads_unfinished",
+            "Uploads of attachments that are under way",
+            self._service.uploads.unfinished,
+        )
         refusals = CounterMetricFamily(
             "proofcall_refusals", "Attempts that were refused, by what was kept of them", labels=["fate"]
         )
         for refused, count in custody.refusals.items():
             refusals.add_metric([refused], count)
         yield refusals
+        webhooks = self._service.webhooks
+        attempts = CounterMetricFamily(
+            "proofcall_webhook_attempts", "Attempts to deliver an entry, by fate", labels=["fate"]
+        )
+        for fate, count in webhooks.fates.items():
+            attempts.add_metric([fate], count)
+        yield attempts
+        letters = GaugeMetricFamily(
+            "proofcall_webhook_letters",
+            "Entries that could not be delivered yet, or at all",
+            labels=["state"],
+        )
+        letters.add_metric(["waiting"], webhooks.letters.waiting)
+        letters.add_metric(["dead"], webhooks.letters.dead)
+        yield letters
         yield CounterMetricFamily(
             "proofcall_views_unrecorded",
             "How often people were shown what is theirs though the log could not be written",

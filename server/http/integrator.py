@@ -23,8 +23,8 @@ from server.models import (
 )
 from server.principals import Principal
 from server.tokens import DeskToken, LinkToken
-from signaling.commands import EndCase, IssueLink, OpenCase, RecordExport, RecordRead, RecordView, RevokeLink
-from signaling.entries import BOOKKEEPING, DeclaredValue, FrameSealed, may_see, parse_body
+from signaling.commands import EndCase, IssueLink, OpenCase, RecordExport, RecordRead, RevokeLink
+from signaling.entries import BOOKKEEPING, DeclaredValue, may_see
 from signaling.values import ActorId, Place
 
 PAGES = {"customer": "/c", "courier": "/d", "guest": "/g", "qa": "/qa", "dispatch": "/qa"}
@@ -167,25 +167,6 @@ async def prove_entry(incoming: Incoming) -> Proof:
     )
 
 
-async def get_blob(incoming: Incoming) -> web.Response:
-    """The bytes that an entry of this case names; the first look of each person is an entry itself."""
-    service = incoming.service
-    case = await service.cases.get(incoming.case_id)
-    number = case.number_of_frame(incoming.request.match_info["sha256"])
-    (entry,) = await service.log.entries(case.case_id, after=number - 1, limit=1)
-    sealed = parse_body(entry.envelope.kind, entry.body)
-    assert isinstance(sealed, FrameSealed)
-    data = await service.blobs.get(case.case_id, sealed.blob.sha256)
-    principal = incoming.principal
-    view = RecordView(number=number, authenticated_by=principal.authenticated_by)
-    await service.custody.record(case, principal, view)
-    return web.Response(
-        body=data,
-        content_type=sealed.blob.media_type,
-        headers={"Cache-Control": "private, max-age=31536000, immutable", "ETag": f'"{sealed.blob.sha256}"'},
-    )
-
-
 async def export_case(incoming: Incoming) -> web.StreamResponse:
     """The case as a package that proves itself; the export is its last entry. Sent as it is written."""
     case = await incoming.service.cases.get(incoming.case_id)
@@ -280,7 +261,6 @@ OPERATIONS = (
     operation("DELETE", CASE + "/links/{link_id}", revoke_link, HOSTS, status=204),
     operation("GET", f"{CASE}/entries", list_entries, READERS, gives=LogEntries, query=("after",)),
     operation("GET", CASE + "/entries/{number}/proof", prove_entry, READERS, gives=Proof),
-    operation("GET", CASE + "/blobs/{sha256}", get_blob, READERS, gives="application/octet-stream"),
     operation("POST", f"{CASE}/export", export_case, INTEGRATOR | {"qa"}, gives="application/zip"),
     operation("POST", "/api/desk", issue_desk, INTEGRATOR, takes=NewDesk, gives=Desk, status=201),
 )

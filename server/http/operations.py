@@ -53,6 +53,7 @@ class Operation:
     status: int = 200
     query: tuple[str, ...] = ()
     headers: tuple[str, ...] = ()  # that a request must have, beside those of every request
+    streamed: bool = False  # the handler reads the body itself, however large it is
 
 
 def operation(
@@ -66,6 +67,7 @@ def operation(
     status: int = 200,
     query: tuple[str, ...] = (),
     headers: tuple[str, ...] = (),
+    streamed: bool = False,
 ) -> Operation:
     """A row whose summary is the first line of its handler's docstring."""
     return Operation(
@@ -79,6 +81,7 @@ def operation(
         status=status,
         query=query,
         headers=headers,
+        streamed=streamed,
     )
 
 
@@ -143,6 +146,8 @@ async def _body(request: web.Request, operation: Operation) -> Any:
     if isinstance(operation.takes, str):
         if request.content_type != operation.takes:
             raise UnsupportedType(f"send {operation.takes}, not {request.content_type}")
+        if operation.streamed:
+            return None
         try:
             return await request.text()
         except UnicodeDecodeError:

@@ -45,6 +45,11 @@ class CaseKeys:
         """A new key for a case, and its row for `INSERT_KEY`: nobody knows of it before it is committed."""
         return make_key(case_id, self._wrapper, self._token_bytes)
 
+    @property
+    def wrapper(self) -> KeyWrapper:
+        """What wraps them, for what else is kept in this folder."""
+        return self._wrapper
+
     def close(self) -> None:
         with self._lock:
             self._connection.close()

@@ -12,6 +12,7 @@ StoreError
 ├── MalformedSeal          sealed bytes that do not open with this key in this place
 ├── CorruptLog             the stored log is not what was written; says where
 ├── CorruptBlob            a stored blob is not what was written
+├── CorruptWebhooks        what is kept of webhooks cannot be read
 ├── OverloadedLog          the queue of the writer is full; nothing was written, try again later
 └── FailedAppend           the disk refused; nothing was acknowledged
 """
@@ -67,6 +68,10 @@ class CorruptLog(StoreError):
 
 class CorruptBlob(StoreError):
     code = "corrupt_blob"
+
+
+class CorruptWebhooks(StoreError):
+    code = "corrupt_webhooks"
 
 
 class OverloadedLog(StoreError):

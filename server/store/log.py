@@ -67,6 +67,7 @@ class LogStore:
         self._tree_size = recovered.frontier.tree_size
         self._signer = recovered.signer
         self._vkey = encode_key(recovered.signer.key)
+        self._growth = asyncio.Event()
         self._writer = LogWriter(
             recovered.path,
             signer=recovered.signer,
@@ -166,6 +167,19 @@ class LogStore:
         """The entries of a case whose number is greater than `after`, in order. Unknown cases have none."""
         return await self._read(self._read_entries, case_id, after, NO_LIMIT if limit is None else limit)
 
+    async def entry(self, leaf_index: int) -> Entry:
+        """One leaf with its body; raises UnknownLeaf."""
+        return await self._read(self._read_entry, leaf_index)
+
+    async def leaves(self, first: int, end: int, kinds: Sequence[str] | None = None) -> list[int]:
+        """The signed leaves from `first` to before `end` that are of one of `kinds`, or all; opens none."""
+        return await self._read(self._read_leaves, first, min(end, self._tree_size), kinds)
+
+    async def grown_beyond(self, size: int) -> None:
+        """Returns once more than `size` leaves are signed."""
+        while self._tree_size <= size:
+            await self._growth.wait()
+
     async def case_ids(self, *, limit: int, before: str | None = None) -> list[str]:
         """Cases, the newest first; with `before`, those opened before that one."""
         return await self._read(self._read_case_ids, limit, before)
@@ -239,6 +253,8 @@ class LogStore:
         if note is not None:
             self._checkpoint = note
             self._tree_size = parse_checkpoint(note).tree_size
+            growth, self._growth = self._growth, asyncio.Event()
+            growth.set()
         for append, outcome in outcomes:
             future = self._waiting.pop(append)
             if future.done():  # the caller was cancelled; the entry stands all the same
@@ -262,24 +278,41 @@ class LogStore:
         ).fetchall()
         if not rows:
             return []
+        entries = []
+        for expected, row in enumerate(rows, start=after + 1):
+            if row[1] != expected:
+                raise CorruptLog(f"entry {expected} of case {case_id} is missing from the log")
+            entries.append(self._open_row(case_id, row))
+        return entries
+
+    def _read_entry(self, leaf_index: int) -> Entry:
+        row = self._connection.execute(
+            "SELECT case_id, leaf_index, number, envelope, sealed, ordinal, command_id FROM entries"
+            " WHERE leaf_index = ?",
+            (leaf_index,),
+        ).fetchone()
+        if row is None:
+            raise UnknownLeaf(f"the log has no leaf {leaf_index}")
+        return self._open_row(row[0], row[1:])
+
+    def _read_leaves(self, first: int, end: int, kinds: Sequence[str] | None) -> list[int]:
+        query = "SELECT leaf_index FROM entries WHERE leaf_index >= ? AND leaf_index < ?"
+        if kinds is not None:
+            query += f" AND kind IN ({','.join('?' * len(kinds))})"
+        rows = self._connection.execute(f"{query} ORDER BY leaf_index", (first, end, *(kinds or ())))
+        return [row[0] for row in rows]
+
+    def _open_row(self, case_id: str, row: tuple[int, int, bytes, bytes, int, str | None]) -> Entry:
+        leaf_index, number, envelope_bytes, sealed, ordinal, command_id = row
         try:
-            seal = self._keys.get(case_id)
+            salt, body_bytes = self._keys.get(case_id).open_entry(number, ordinal, command_id, sealed)
+            return open_entry(envelope_bytes, body_bytes, salt, leaf_index)
         except UnknownCaseKey as error:
             raise CorruptLog(str(error)) from None
-        entries = []
-        for expected, (leaf_index, number, envelope_bytes, sealed, ordinal, command_id) in enumerate(
-            rows, start=after + 1
-        ):
-            try:
-                if number != expected:
-                    raise CorruptLog(f"entry {expected} of case {case_id} is missing from the log")
-                salt, body_bytes = seal.open_entry(number, ordinal, command_id, sealed)
-                entries.append(open_entry(envelope_bytes, body_bytes, salt, leaf_index))
-            except (EvidenceError, MalformedSeal) as error:
-                raise CorruptLog(
-                    f"leaf {leaf_index} (case {case_id}, entry {number}) is damaged: {error}"
-                ) from None
-        return entries
+        except (EvidenceError, MalformedSeal) as error:
+            raise CorruptLog(
+                f"leaf {leaf_index} (case {case_id}, entry {number}) is damaged: {error}"
+            ) from None
 
     def _read_cases_in_call(self) -> list[str]:
         # Beside max() SQLite takes the other columns from the row that holds it ("bare columns").

@@ -34,6 +34,8 @@ def test_candidates_are_host_and_port_with_ipv6_in_brackets() -> None:
         ("PROOFCALL_API_KEY", "short", "16 characters"),
         ("PROOFCALL_LOG_ORIGIN", "two words", "no spaces"),
         ("PROOFCALL_TLS_KEY", "/nowhere", "no such file"),
+        ("PROOFCALL_WEBHOOK_INTERNAL_HOSTS", "http://erp.lan/", "is not host or host:port"),
+        ("PROOFCALL_WEBHOOK_INTERNAL_HOSTS", "erp.lan:70000", "a port is a number"),
         ("PROOFCALL_HTTP_PROT", "8080", "is not a setting"),
     ],
 )
@@ -55,3 +57,14 @@ def test_a_turn_server_wants_its_secret_and_a_stun_server_none() -> None:
     settings = read_settings(KEY | {"PROOFCALL_TURN_URLS": urls, "PROOFCALL_TURN_SECRET": "shared"})
     assert settings.turn_urls == ("turn:relay.example:443?transport=tcp", "stun:[2001:db8::1]:3478")
     assert read_settings(KEY | {"PROOFCALL_TURN_URLS": "stun:relay.example"}).turn_secret is None
+
+
+def test_hosts_that_webhooks_may_reach_inside_are_names_and_addresses_with_or_without_a_port() -> None:
+    hosts = "ERP.lan, 10.0.0.7:8080,[fd00::7]:443, [::1]"
+    read = read_settings(KEY | {"PROOFCALL_WEBHOOK_INTERNAL_HOSTS": hosts})
+    assert read.webhook_internal_hosts == (
+        ("erp.lan", None),
+        ("10.0.0.7", 8080),
+        ("fd00::7", 443),
+        ("::1", None),
+    )

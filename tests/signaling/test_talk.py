@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from signaling.commands import EndCase, IssueLink, RevokeLink
+from signaling.commands import EndCase, IssueLink, RecordView, RevokeLink
+from signaling.entries import Viewed
 from signaling.errors import (
     IllegalForRole,
     IllegalInPhase,
     IllegalQuota,
     IllegalStep,
     UnknownEntry,
+    UnknownFrame,
     UnknownWord,
 )
 from signaling.exceptions import ReportException
@@ -92,6 +94,20 @@ def test_the_hash_of_a_photo_is_in_the_log_before_its_bytes() -> None:
     assert log.give(COURIER, StoreAttachment(stored=stored(PHOTO, number))) == [stored(PHOTO, number)]
     assert log.state.talk.unsettled(COURIER.actor_id, PHOTO.sha256) == []
     assert log.state.talk.originals[PHOTO.sha256] == log.state.talk.shown["33" * 32] == number + 1
+
+
+def test_the_first_look_of_each_at_an_attachment_is_an_entry() -> None:
+    log = opened_case(COURIER, QA)
+    log.give(COURIER, Attach(attachment=PHOTO))
+    announced = log.state.last_number
+    log.give(COURIER, StoreAttachment(stored=stored(PHOTO, announced)))
+    number = log.state.last_number
+    for viewer in (COURIER, QA):
+        seen = RecordView(number=number, authenticated_by="link")
+        assert log.give(viewer, seen) == [Viewed(number=number, authenticated_by="link")]
+        assert log.give(viewer, seen) == []
+    with pytest.raises(UnknownFrame):
+        log.give(QA, RecordView(number=announced, authenticated_by="link"))
 
 
 def test_an_attachment_is_settled_once() -> None:

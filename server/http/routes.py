@@ -1,0 +1,46 @@
+"""All routes of a running service, as one application."""
+
+from aiohttp import web
+
+from server.http import (
+    blobs,
+    health,
+    integrator,
+    log,
+    media,
+    openapi,
+    pages,
+    playback,
+    search,
+    uploads,
+    vouchers,
+    webhooks,
+    wording,
+)
+from server.http.errors import answer_errors
+from server.http.operations import MAX_BODY_BYTES, mount
+from server.http.socket import Sockets
+from server.service import Service
+
+
+def make_app(service: Service, sockets: Sockets) -> web.Application:
+    """The routes of a running service."""
+    app = web.Application(middlewares=[answer_errors], client_max_size=MAX_BODY_BYTES)
+    operations = (
+        *integrator.OPERATIONS,
+        *blobs.OPERATIONS,
+        *uploads.OPERATIONS,
+        *media.OPERATIONS,
+        *playback.OPERATIONS,
+        *vouchers.OPERATIONS,
+        *search.OPERATIONS,
+        *wording.OPERATIONS,
+        *webhooks.OPERATIONS,
+        *log.OPERATIONS,
+        *sockets.operations(),
+        *health.operations(service, sockets),
+    )
+    app.on_response_prepare.append(uploads.tell_version)
+    mount(app, service, (*operations, openapi.operation_for(operations)))
+    pages.mount(app)
+    return app
