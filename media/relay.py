@@ -40,6 +40,7 @@ CLOCK_GRAIN_S = 0.002  # loops keep time in milliseconds: a deadline this near h
 PICTURE_WAIT_S = 2.0  # a keyframe asked for at a round trip of 400 ms is here, and whole, within this
 PICTURE_POLL_S = 0.03  # a picture lasts 33 ms at 30 frames a second
 SESSION_BYTES = 12  # 96 random bits: a session id is not guessed
+LINE_BYTES = 8  # 64 random bits: no two pages of one person make the same
 
 logger = logging.getLogger(__name__)
 
@@ -334,13 +335,18 @@ class Relay:
         """TCP connections that ended before a check authenticated."""
         return self._transport.tcp.turned_away
 
-    def connect(self, call_id: str, participant_id: str, offer_sdp: str) -> Connection:
-        """Answers a participant's offer. Raises `MalformedOffer`, and then an older connection stays."""
+    def connect(
+        self, call_id: str, participant_id: str, offer_sdp: str, *, line: str | None = None
+    ) -> Connection:
+        """Answers a participant's offer. Raises `MalformedOffer`, and then an older connection stays.
+
+        `line` is that of the session which the new one carries on; without it a new line begins.
+        """
         offer = parse_offer(offer_sdp)
         call = self._calls.get(call_id)
         if call is None:
             call = self._calls[call_id] = Call(call_id, self._tell)
-        session_id = secrets.token_hex(SESSION_BYTES)
+        session_id = f"{line or secrets.token_hex(LINE_BYTES)}-{secrets.token_hex(SESSION_BYTES)}"
         answer = call.connect(participant_id, session_id, offer, self._transport)
         return Connection(
             session_id=session_id,
@@ -496,6 +502,11 @@ class Relay:
         if not call.participants:
             call.close()
             self._calls.pop(call.call_id, None)
+
+
+def line_of(session_id: str) -> str:
+    """What the sessions of one page have in common, each made to carry on the one before."""
+    return session_id.partition("-")[0]
 
 
 def _clock_zero_at() -> datetime:

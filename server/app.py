@@ -17,6 +17,7 @@ from server.cases import Cases
 from server.custody import Custody
 from server.deadlines import Deadlines
 from server.identifiers import new_id
+from server.orders import Orders
 from server.playbacks import Playbacks
 from server.principals import Principals
 from server.recordings import Recordings
@@ -74,7 +75,10 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         cases = Cases(
             log=log, background=background, wording=wording, utc_now=utc_now, new_id=new_id, follower=calls
         )
+        orders = Orders(cases=cases, log=log, background=background)
+        parts.callback(orders.end)
         await cases.end_cut_off_calls()
+        background.start(orders.rebuild())
         deadlines = Deadlines(log=log, cases=cases, new_id=new_id, utc_now=utc_now)
         deadlines.start()
         parts.push_async_callback(deadlines.close)
@@ -125,6 +129,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             custody=Custody(cases=cases),
             uploads=uploads,
             webhooks=webhooks,
+            orders=orders,
             background=background,
             principals=principals,
             new_id=new_id,

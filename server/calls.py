@@ -7,7 +7,7 @@ once but nobody needs later (who is online, who sits in which slot) goes out as 
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from media.errors import MediaError
@@ -35,6 +35,7 @@ from signaling.messages import (
 from signaling.values import Actor, ActorId, Blob
 
 MAX_REASON_CHARACTERS = 500  # what the body of `frame_failed` holds
+MAX_SOCKETS = 8  # of one person: phone, tablet, desk, forgotten tabs, and sockets that are dead, unnoticed
 READ_EVERY_S = 1.0  # receivers report about as often; and who watches numbers reads no faster
 LOST_AFTER_S = 60.0  # a phone that changes networks or reloads comes back within this, into the same call
 logger = logging.getLogger(__name__)
@@ -51,19 +52,25 @@ class Socket(Protocol):
         """Queues an ephemeral event."""
 
     def replace(self) -> None:
-        """Closes: the same link was opened elsewhere."""
+        """Closes: the same link was opened too often."""
 
 
 @dataclass(slots=True, kw_only=True)
 class Attendance:
-    """One person at one case: their socket, what their page last said of microphone and camera, the quality
-    that it was last told, and their stay in the call.
+    """One person at one case: the sockets of their devices, the oldest first, each with the quality that it
+    was last told; what is off on the device whose media are in the call, and the socket of that device.
     """
 
-    socket: Socket | None = None
+    sockets: dict[Socket, Quality | None] = field(default_factory=dict)
     muted: Muted | None = None
-    told: Quality | None = None
+    speaker: Socket | None = None
     lost: asyncio.TimerHandle | None = None
+
+    def calm(self) -> None:
+        """Nobody is missed any more."""
+        if self.lost is not None:
+            self.lost.cancel()
+        self.lost = None
 
 
 class Calls:
@@ -86,32 +93,38 @@ class Calls:
     # --- people come and go ---
 
     def attach(self, case: Case, socket: Socket) -> None:
-        """A person's page is here; an older one of the same link is told that it was replaced."""
+        """A page of a person is here, beside those on their other devices."""
         self._cases[case.case_id] = case
         attendance = self._attendance.setdefault(case.case_id, {}).setdefault(
             socket.actor.actor_id, Attendance()
         )
-        if attendance.socket is not None:
-            attendance.socket.replace()
-        if attendance.lost is not None:
-            attendance.lost.cancel()
-        attendance.socket, attendance.lost, attendance.told = socket, None, None
+        if len(attendance.sockets) >= MAX_SOCKETS:
+            oldest = next(iter(attendance.sockets))
+            del attendance.sockets[oldest]
+            oldest.replace()
+        attendance.sockets[socket] = None
         self._tell_presence(case)
         self._tell_slots(case.case_id, socket.actor.actor_id)
 
     def detach(self, case: Case, socket: Socket) -> None:
-        """A page is gone. Whoever is in the call may come back within `LOST_AFTER_S`."""
+        """A page is gone. The device that was in the call may come back within `LOST_AFTER_S`."""
         attendance = self._attendance.get(case.case_id, {}).get(socket.actor.actor_id)
-        if attendance is None or attendance.socket is not socket:
+        if attendance is None or socket not in attendance.sockets:
             return
-        attendance.socket = None
-        actor = socket.actor
+        del attendance.sockets[socket]
+        was_speaker, actor = attendance.speaker is socket, socket.actor
+        if was_speaker:
+            attendance.speaker = None
         if actor.actor_id in case.state.in_call:
-            loop = asyncio.get_running_loop()
-            attendance.lost = loop.call_later(LOST_AFTER_S, self._lose, case, actor)
+            if was_speaker or not attendance.sockets:
+                attendance.calm()
+                loop = asyncio.get_running_loop()
+                attendance.lost = loop.call_later(LOST_AFTER_S, self._lose, case, actor)
             self._tell_presence(case)
-        else:
+        elif not attendance.sockets:
             self._forget(case, actor.actor_id)
+        elif was_speaker:
+            self._relay.disconnect(case.case_id, actor.actor_id)
 
     def _forget(self, case: Case, actor_id: ActorId) -> None:
         """Nobody waits for this person any more."""
@@ -123,13 +136,31 @@ class Calls:
             self._attendance.pop(case.case_id, None)
             self._cases.pop(case.case_id, None)
 
-    def mute(self, case: Case, actor: Actor, muted: Muted) -> None:
-        """A page says what of its microphone and camera is off."""
-        attendance = self._attendance[case.case_id][actor.actor_id]
+    def mute(self, case: Case, socket: Socket, muted: Muted) -> None:
+        """A page says what of its microphone and camera is off: heard if its media are the person's."""
+        actor_id = socket.actor.actor_id
+        attendance = self._attendance.get(case.case_id, {}).get(actor_id)
+        if attendance is None or socket not in attendance.sockets:
+            return  # it has been closed, and speaks on
+        session_id = self._relay.session_of(case.case_id, actor_id)
+        if muted.media_session is not None and muted.media_session == session_id:
+            attendance.speaker = socket
+            attendance.calm()
+        elif muted.media_session is not None or attendance.speaker not in (None, socket):
+            return
+        # What is off says nothing of where it was said.
+        muted = replace(muted, media_session=None)
         if attendance.muted == muted:
             return
         attendance.muted = muted
-        self._watch_gaps(case, actor.actor_id)
+        self._watch_gaps(case, actor_id)
+        self._tell_presence(case)
+
+    def connect(self, case: Case, actor_id: ActorId) -> None:
+        """The person's media come from a new connection, maybe of another device of theirs."""
+        attendance = self._attendance.get(case.case_id, {}).get(actor_id)
+        if attendance is not None:
+            attendance.speaker = None  # whoever it is says so
         self._tell_presence(case)
 
     def play(self, case: Case, actor: Actor, playback: Playback) -> None:
@@ -252,14 +283,18 @@ class Calls:
 
     async def _let_go(self, case: Case, actor: Actor) -> None:
         attendance = self._attendance.get(case.case_id, {}).get(actor.actor_id)
-        if attendance is not None and attendance.socket is not None:
-            return  # they came back while this was on its way
+        if attendance is not None and attendance.sockets:
+            # A page that was opened on another device does not keep them in the call: media do.
+            media = self._relay.connection_state(case.case_id, actor.actor_id)
+            if attendance.speaker is not None or media in ("connecting", "connected"):
+                return
         try:
             await self.leave(case, actor, "lost")
         except StoreError:
             logger.exception("a lost person could not be taken out of the call in the log")
         finally:
-            self._forget(case, actor.actor_id)
+            if attendance is None or not attendance.sockets:
+                self._forget(case, actor.actor_id)
 
     def traffic(self, case_id: str) -> Mapping[ActorId, Traffic]:
         """What those in the call sent and received since they joined."""
@@ -277,7 +312,7 @@ class Calls:
     def online(self, case_id: str) -> frozenset[ActorId]:
         """Who has a page open."""
         present = self._attendance.get(case_id, {})
-        return frozenset(actor_id for actor_id, here in present.items() if here.socket is not None)
+        return frozenset(actor_id for actor_id, here in present.items() if here.sockets)
 
     # --- how the call is ---
 
@@ -313,20 +348,23 @@ class Calls:
         whole = Quality(people=people)
         levels = Quality(people=tuple(replace(person, numbers=None) for person in people))
         for attendance in self._attendance.get(case.case_id, {}).values():
-            if attendance.socket is None:
-                continue
-            quality = whole if attendance.socket.actor.role == "qa" else levels
-            if quality != attendance.told:
-                attendance.told = quality
-                attendance.socket.send_event(quality)
+            for socket, told in attendance.sockets.items():
+                quality = whole if socket.actor.role == "qa" else levels
+                if quality != told:
+                    attendance.sockets[socket] = quality
+                    socket.send_event(quality)
 
-    def _tell_presence(self, case: Case) -> None:
+    def presence(self, case: Case) -> Presence:
+        """Everybody who is online or in the call."""
         present = self._attendance.get(case.case_id, {})
         ids = dict.fromkeys([*present, *case.state.in_call])
-        people = tuple(self._person(case, actor_id, present.get(actor_id)) for actor_id in ids)
-        for attendance in present.values():
-            if attendance.socket is not None:
-                attendance.socket.send_event(Presence(people=people))
+        return Presence(people=tuple(self._person(case, actor_id, present.get(actor_id)) for actor_id in ids))
+
+    def _tell_presence(self, case: Case) -> None:
+        presence = self.presence(case)
+        for attendance in self._attendance.get(case.case_id, {}).values():
+            for socket in tuple(attendance.sockets):
+                socket.send_event(presence)
 
     def _person(self, case: Case, actor_id: ActorId, attendance: Attendance | None) -> PersonPresence:
         link = case.state.links[actor_id]
@@ -335,16 +373,17 @@ class Calls:
             actor_id=actor_id,
             role=link.role,
             name=link.name,
-            online=attendance is not None and attendance.socket is not None,
+            online=attendance is not None and bool(attendance.sockets),
             in_call=actor_id in case.state.in_call,
             connection=self._relay.connection_state(case.case_id, actor_id),
+            media_session=self._relay.session_of(case.case_id, actor_id),
             audio_muted=muted is not None and muted.audio,
             video_muted=muted is not None and muted.video,
         )
 
     def _tell_slots(self, case_id: str, actor_id: ActorId) -> None:
         attendance = self._attendance.get(case_id, {}).get(actor_id)
-        if attendance is None or attendance.socket is None:
+        if attendance is None or not attendance.sockets:
             return
         seats = tuple(
             Slot(
@@ -355,7 +394,8 @@ class Calls:
             )
             for seat in self._relay.slots(case_id, actor_id)
         )
-        attendance.socket.send_event(Slots(slots=seats))
+        for socket in tuple(attendance.sockets):
+            socket.send_event(Slots(slots=seats))
 
 
 def _failed(capture: CaptureFrame, reason: str, message: str) -> CaptureFailed:

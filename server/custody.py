@@ -35,10 +35,11 @@ logger = logging.getLogger(__name__)
 
 @dataclass(slots=True, kw_only=True)
 class _Live:
-    """The pages of one person that read live: two only while a newer takes the place of an older."""
+    """The pages of one person that read live, and the last entry that was given to those that are gone."""
 
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     pages: int = 0
+    up_to: int = 0
     users: int = 0
 
 
@@ -99,9 +100,10 @@ class Custody:
         """That page is gone; `up_to` is the last entry that it was given."""
         async with self._page(case, principal) as live:
             live.pages -= 1
+            live.up_to = max(live.up_to, up_to)
             if live.pages:
-                return  # a newer page of theirs goes on reading
-            fact = EndReading(after=after, up_to=up_to, authenticated_by=principal.authenticated_by)
+                return  # another page of theirs goes on reading
+            fact = EndReading(after=after, up_to=live.up_to, authenticated_by=principal.authenticated_by)
             try:
                 await case.handle(fact, principal.actor)
             except (StoreError, SignalingError):

@@ -118,6 +118,37 @@ class Desk(Model):
     expires_at: datetime
 
 
+class ExceptionRow(Model):
+    """A work order that is open: entry `number` of its case reported it. `label` is its kind in words, by
+    language; `taken_by` the person of the desk who works on it.
+    """
+
+    case_id: str
+    waybill: str
+    time_zone: str
+    number: int
+    leaf_index: int
+    exception: str
+    label: dict[str, str]
+    state: Literal["open", "taken", "decided", "acknowledged"]
+    due_at: datetime
+    overdue: bool
+    taken_by: str | None
+    taken_by_name: str | None
+    reported_by: Role
+    reported_at: datetime
+
+
+class ExceptionList(Model):
+    """Work orders in the order of their reports. `complete` is false while the service, just started, still
+    looks for older ones. `next_after` asks for the following page; it is absent on the last one.
+    """
+
+    exceptions: list[ExceptionRow]
+    complete: bool
+    next_after: int | None = None
+
+
 class LogEntries(Model):
     """Entries in order. More follow while `last_number` is beyond the last of them."""
 

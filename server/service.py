@@ -10,6 +10,7 @@ from server.calls import Calls
 from server.cases import Cases
 from server.custody import Custody
 from server.deadlines import Deadlines
+from server.orders import Orders
 from server.playbacks import Playbacks
 from server.principals import Principals
 from server.recordings import Recordings
@@ -45,6 +46,7 @@ class Service:
     custody: Custody
     uploads: Uploads
     webhooks: Webhooks
+    orders: Orders
     background: Background
     principals: Principals
     new_id: Callable[[str], str]

@@ -45,9 +45,27 @@ from server.webhook_guard import Lookup, Target, guarded_session, parse_target
 from server.webhook_payload import encode_payload, named_by
 
 MAX_ERROR_BYTES = 1024  # of what a receiver answers, to tell what is wrong
+# Between two attempts, all endpoints together. A replay over TLS then takes a quarter of a core, measured,
+# beside the calls that run in the same loop; a hundred entries a second are 8 million a day.
+GAP_S = 0.01
 RESTART_S = 30.0  # after the disk refused: what was on its way is sent again
 
 logger = logging.getLogger(__name__)
+
+
+class Pace:
+    """Turns, one every `GAP_S`, in the order in which they were asked for."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    async def turn(self) -> None:
+        """Returns when it is the caller's."""
+        now = asyncio.get_running_loop().time()
+        turn_at = max(now, self._next)
+        self._next = turn_at + GAP_S
+        if turn_at > now:
+            await asyncio.sleep(turn_at - now)
 
 
 class _Grown:
@@ -85,6 +103,7 @@ class Runner:
         utc_now: Callable[[], datetime],
         lookup: Lookup,
         fates: Counter[str],
+        pace: Pace,
     ) -> None:
         self._endpoint = endpoint
         self._target = target
@@ -94,6 +113,7 @@ class Runner:
         self._utc_now = utc_now
         self._lookup = lookup
         self._fates = fates
+        self._pace = pace
         self.counts = Counts(waiting=0, dead=0)
         self.cursor = endpoint.cursor
         # Bounded by what can be on its way: each attempt, the log and a caller say one thing at a time.
@@ -246,6 +266,7 @@ class Runner:
         self.counts = Counts(waiting=waiting, dead=dead)
 
     async def _send(self, http: ClientSession, send: Send) -> None:
+        await self._pace.turn()
         try:
             outcome = await self._attempt(http, send.leaf_index)
         except Exception:  # a bug of ours must not look like a delivery

@@ -21,7 +21,7 @@ from server.store.log import LogStore
 from server.store.webhook_rows import Counts, Endpoint, Letter
 from server.store.webhooks import WebhookStore
 from server.webhook_guard import InternalHosts, Lookup, Target, check_name, look_up, parse_target
-from server.webhook_runner import Revived, Runner
+from server.webhook_runner import Pace, Revived, Runner
 
 MAX_ENDPOINTS = 16  # together at most 192 messages of 64 KiB are on their way
 UNKNOWN = "there is no such webhook"
@@ -59,6 +59,7 @@ class Webhooks:
         self._lookup = lookup
         self._runners: dict[str, Runner] = {}
         self._changing = asyncio.Lock()  # endpoints are made, opened again and removed one at a time
+        self._pace = Pace()
         self._fates = Counter({"delivered": 0, "failed": 0})
 
     @classmethod
@@ -215,6 +216,7 @@ class Webhooks:
             utc_now=self._utc_now,
             lookup=self._lookup,
             fates=self._fates,
+            pace=self._pace,
         )
 
     async def _end(self, endpoint_id: str) -> None:

@@ -126,6 +126,6 @@ class CloseCode(IntEnum):
     HELLO_TIMEOUT = 4408  # no hello in time
     ILLEGAL = 4409  # a message out of turn: a command before hello, a second hello
     REVOKED = 4410  # the link was revoked: do not come back with it
-    REPLACED = 4411  # the same person connected elsewhere
+    REPLACED = 4411  # the same person connected on too many devices since
     RESYNC = 4412  # the two logs differ: connect again from the beginning
     TOO_SLOW = 4429  # the reader did not keep up: connect again from the last number

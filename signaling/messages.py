@@ -37,6 +37,7 @@ MAX_TOKEN_CHARACTERS = 4_096  # a JWT of ours has about 300
 # What a page may claim to have played since it last said so: six hours of sound of four people at 48 kHz.
 WirePlayed = Annotated[Whole, Field(ge=0, le=2**32)]
 WireSlotNumber = Annotated[Whole, Field(ge=0, le=15)]
+WireMediaSession = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
 WireMid = Annotated[str, Field(min_length=1, max_length=16)]
 
 
@@ -69,11 +70,15 @@ class CommandMessage(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Muted(Strict):
-    """What the sender has switched off; `hidden`: the page is in the background, where pictures may stop."""
+    """What the sender has switched off; `hidden`: the page is in the background, where pictures may stop.
+    `media_session`: the sender's own, if it has one. Of several pages of a person that one counts whose media
+    are in the call.
+    """
 
     audio: Flag
     video: Flag
     hidden: Flag = False
+    media_session: WireMediaSession | None = None
     kind: Literal["muted"] = "muted"
 
 
@@ -221,7 +226,7 @@ Connection = Literal["none", "connecting", "connected", "silent"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PersonPresence(Strict):
-    """`online`: has a WebSocket open; `connection`: of their media."""
+    """`online`: has a WebSocket open; `connection`: of their media, and `media_session` its id."""
 
     actor_id: WireLinkId
     role: PersonRole
@@ -229,6 +234,7 @@ class PersonPresence(Strict):
     online: Flag
     in_call: Flag
     connection: Connection
+    media_session: WireMediaSession | None
     audio_muted: Flag
     video_muted: Flag
 

@@ -41,6 +41,9 @@ WRITE_TIMEOUT_S = 20.0
 PAGE_ENTRIES = 50  # 50 KB of usual entries; at most two pages are in memory
 MAX_OUTBOX_CHARACTERS = 256 * 1024  # some 200 live entries; what is more is read from the log later
 MAX_REPLIES = 64  # unsent acks and pongs: a client that reads nothing and goes on asking
+# Then nothing more is taken from a client until it has read: who comes back with an hour's commands is no
+# such client. What was taken before, four shutters for one, still has room to be answered.
+CROWDED_REPLIES = 32
 
 _Stage = Literal["waiting", "catching_up", "live", "closed"]
 
@@ -96,6 +99,11 @@ class Reader:
     def shown(self) -> int:
         """The last entry that this reader was given, or that was on its way."""
         return self._cursor
+
+    @property
+    def crowded(self) -> bool:
+        """Whether to take no more from the client before some of this is written."""
+        return self._stage != "closed" and self._replies >= CROWDED_REPLIES
 
     @property
     def next_deadline(self) -> float | None:

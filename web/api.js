@@ -14,7 +14,7 @@ export class ApiError extends Error {
 }
 
 /**
- * @typedef {{case_id: string, waybill: string, language: string, state: string, opened_at: string,
+ * @typedef {{case_id: string, waybill: string, language: string, time_zone: string, state: string, opened_at: string,
  *   last_number: number, in_call: readonly string[], frames: number}} CaseRow
  */
 /**
@@ -28,6 +28,13 @@ export class ApiError extends Error {
  * @typedef {{url: string, media_type: string, began_at: string, duration_ms: number, width: number, height: number,
  *   segments: readonly Piece[], lost_segments: readonly number[]}} PlaybackFile
  */
+/**
+ * An entry in which what was looked for is said.
+ * @typedef {{case_id: string, waybill: string, number: number, kind: string, role: import("./protocol.js").Role,
+ *   recorded_at: string, excerpt: string}} SearchHit
+ */
+/** @typedef {{hits: readonly SearchHit[], complete: boolean, next_before?: string | number | null}} SearchAnswer */
+/** @typedef {{link_id: string, name: string, url: string, token: string, expires_at: string}} IssuedLink */
 /** @typedef {{number: number, url: string, pdf_url: string, json_url: string, qr_url: string}} VoucherAddresses */
 /** @typedef {{leaf_index: number, tree_size: number, hashes: string[], checkpoint: string, vkey: string}} Proof */
 
@@ -82,17 +89,56 @@ export class Api {
   }
 
   /**
-   * A QA link for one case, for the desk that asks.
-   * @param {string} case_id
-   * @param {string} name
-   * @param {number} expires_in_s
-   * @returns {Promise<{link_id: string, token: string, expires_at: string}>}
+   * The desk's feed, from after the event with this id; "" from the beginning.
+   * @param {string} last_event_id
+   * @param {AbortSignal} signal
+   * @returns {Promise<ReadableStream<Uint8Array<ArrayBuffer>>>}
    */
-  async issueQaLink(case_id, name, expires_in_s) {
+  async follow(last_event_id, signal) {
+    /** @type {Record<string, string>} */
+    const headers = last_event_id === "" ? {} : { "Last-Event-ID": last_event_id };
+    const response = await this.#checked(await this.#request("/api/desk/events", { headers, signal }));
+    return response.body ?? new ReadableStream();
+  }
+
+  /**
+   * Entries of all cases in which these words are said, the newest first.
+   * @param {string} words
+   * @param {string | number | null} before
+   * @returns {Promise<SearchAnswer>}
+   */
+  async search(words, before) {
+    return this.#json(`/api/search?${searchOf(words, before)}`);
+  }
+
+  /**
+   * The same in one case.
+   * @param {string} case_id
+   * @param {string} words
+   * @param {string | number | null} before
+   * @returns {Promise<SearchAnswer>}
+   */
+  async searchCase(case_id, words, before) {
+    return this.#json(`/api/cases/${case_id}/search?${searchOf(words, before)}`);
+  }
+
+  /** @param {string} case_id @returns {Promise<{url: string, pdf_url: string, number: number}>} */
+  async voucherOf(case_id) {
+    return this.#json(`/api/cases/${case_id}/voucher`);
+  }
+
+  /**
+   * A link into a case: for the desk that asks itself, or for somebody whom it brings in.
+   * @param {string} case_id
+   * @param {{role: string, name: string, expires_in_s: number, colleague?: boolean}} person colleague: of the desk's own
+   *   role, and yet somebody else
+   * @returns {Promise<IssuedLink>}
+   */
+  async issueLink(case_id, person) {
     return this.#json(`/api/cases/${case_id}/links`, {
       method: "POST",
       headers: { "Content-Type": "application/json" },
-      body: JSON.stringify({ role: "qa", name, expires_in_s }),
+      body: JSON.stringify(person),
     });
   }
 
@@ -146,11 +192,12 @@ export class Api {
    * RFC 9725: one offer, one answer.
    * @param {string} case_id
    * @param {string} sdp
+   * @param {Record<string, string>} conditions headers that spare the connection of another device
    */
-  async postOffer(case_id, sdp) {
+  async postOffer(case_id, sdp, conditions) {
     const response = await this.#request(`/api/cases/${case_id}/media`, {
       method: "POST",
-      headers: { "Content-Type": "application/sdp" },
+      headers: { "Content-Type": "application/sdp", ...conditions },
       body: sdp,
     });
     if (response.status !== 201) return { status: response.status, answer: null, location: null, relays: [] };
@@ -189,4 +236,11 @@ export class Api {
       // unreachable: the server will notice the silence
     }
   }
+}
+
+/** @param {string} words @param {string | number | null} before */
+function searchOf(words, before) {
+  const query = new URLSearchParams({ q: words });
+  if (before !== null) query.set("before", String(before));
+  return query;
 }

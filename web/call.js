@@ -46,7 +46,9 @@ export class Participation {
     this.media = new MediaLink({
       api: this.api,
       case_id,
+      actor_id,
       signal,
+      onSession: () => this.#signal(),
       onState: (state) => this.session.dispatch({ type: "media", state }),
       onSlots,
       onPlayed: (played) => this.#tellPlayed(played),
@@ -72,7 +74,10 @@ export class Participation {
     document.addEventListener("visibilitychange", () => this.#signal(), { signal });
     this.session.watch((state, before) => this.#follow(state, before));
     const wish = remembered(this.#wish_key);
-    if (wish !== null) this.session.dispatch({ type: "wish", wants_call: true });
+    if (wish !== null) {
+      this.media.want(true);
+      this.session.dispatch({ type: "wish", wants_call: true });
+    }
     /** What the person chose to show before the page was reloaded. @type {{audio: boolean, video: boolean} | null} */
     this.kept = wish === null ? null : { audio: wish.includes("audio"), video: wish.includes("video") };
   }
@@ -91,14 +96,16 @@ export class Participation {
   /** The tap: agreed, and in. @param {{audio: boolean, video: boolean}} kinds what is shown of the person */
   join(kinds) {
     remember(this.#wish_key, `join ${kinds.audio ? "audio" : ""} ${kinds.video ? "video" : ""}`);
+    this.media.want(true);
     this.session.dispatch({ type: "wish", wants_call: true });
     this.#send();
-    this.media.start();
+    this.media.take();
   }
 
   /** Leaves with the media; should that not get through, the command waits until it does. */
   async hangUp() {
     remember(this.#wish_key, null);
+    this.media.want(false);
     this.session.dispatch({ type: "wish", wants_call: false });
     this.camera.stop();
     await this.media.leave();
@@ -130,7 +137,7 @@ export class Participation {
       this.#signal();
     }
     const me = state.people.find((person) => person.actor_id === state.you?.actor_id);
-    if (me && state.people !== before.people) this.media.handleServerView(me.connection);
+    if (me && state.people !== before.people) this.media.handleServerView(me);
     if (state.qualities !== before.qualities || state.slots !== before.slots) {
       this.media.wait(patience(state));
     }
@@ -139,9 +146,11 @@ export class Participation {
       this.camera.stop();
     }
     if (before.wants_call && !state.wants_call) {
-      // Hung up, refused or ended: nothing of the person leaves any more, and a reload does not ask again.
+      // Hung up, refused, ended or on another device: nothing of the person leaves, and a reload does not ask again.
       remember(this.#wish_key, null);
+      this.media.want(false);
       this.#send();
+      if (state.media === "elsewhere") this.camera.stop();
     }
     if (["revoked", "replaced"].includes(state.socket) && state.socket !== before.socket) {
       this.media.stop();
@@ -164,10 +173,11 @@ export class Participation {
       this.session.dispatch({ type: "muted", audio: this.#audio_muted, video });
     }
     // The server forgets it with the socket; on the same socket once is enough.
-    const said = `${audio} ${video} ${hidden}`;
+    const media_session = this.media.session;
+    const said = `${audio} ${video} ${hidden} ${media_session}`;
     if (this.#signalled === said || state.socket !== "live") return;
     this.#signalled = said;
-    this.session.signal({ kind: "muted", audio, video, hidden });
+    this.session.signal({ kind: "muted", audio, video, hidden, media_session });
   }
 
   /** Only this page knows how it played what came. @param {import("./playback.js").Played} played */

@@ -1,12 +1,19 @@
 // @ts-check
 /** One case at the desk: its call, its log as it grows, and the facts of the chosen entry. */
 
+import { AttachmentFacts } from "./attachment_facts.js";
+import { BringIn } from "./bring_in.js";
 import { Participation } from "./call.js";
+import { DeliveryFacts } from "./delivery_facts.js";
 import { h, icon, keyed, set, show, text } from "./dom.js";
 import { entryHash } from "./evidence.js";
 import { Facts } from "./facts.js";
 import { Lightbox } from "./lightbox.js";
 import { FILTERS, isPiece, lineBefore, linesOf } from "./log_lines.js";
+import { LogSearch } from "./log_search.js";
+import { may } from "./may.js";
+import { OrderCards } from "./order_cards.js";
+import { ORDERS_WORDS } from "./orders_words.js";
 import { Pictures } from "./pictures.js";
 import { PlaybackSources } from "./playback_sources.js";
 import { keepFocusAway, Player } from "./player.js";
@@ -14,9 +21,11 @@ import { momentOf, piecesOf, spanOf } from "./recordings.js";
 import { duration, foldedSentence, nameOf, sentenceOf } from "./sentences.js";
 import { Stage } from "./stage.js";
 import { callSeconds, connection, inCall, others, recording } from "./state.js";
+import { MarkTeller } from "./talk_marks.js";
 import { markTap } from "./timings.js";
 import { WindowedList } from "./windowed_list.js";
-import { callClock, clockTime } from "./words.js";
+import { wordOf } from "./wording.js";
+import { callClock, clockTime, showTimesIn } from "./words.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./protocol.js").Entry} Entry */
@@ -30,6 +39,11 @@ export class CaseView {
   #participation;
   #pictures;
   #facts;
+  #orders;
+  #delivery;
+  #attachments;
+  #search;
+  #bring;
   #lightbox;
   #stage;
   #log;
@@ -56,13 +70,27 @@ export class CaseView {
   #ticking;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #forgetting;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #marking;
+  /** The entry to choose, and the order to show, as soon as they are here. @type {number | null} */
+  #wanted = null;
+  #marks = new MarkTeller();
+  #wording;
+  #voucher_failed = false;
+  #onTitle;
 
   /**
-   * @param {{case_id: string, token: string, actor_id: string, page: import("./language.js").PageLanguage}} options
+   * @param {{
+   *   case_id: string, token: string, actor_id: string, page: import("./language.js").PageLanguage,
+   *   wording: import("./wording.js").WordingSource, desk: import("./api.js").Api | null,
+   *   onTitle: (title: string) => void,
+   * }} options desk: the desk's own way to the service, if this page has one
    */
-  constructor({ case_id, token, actor_id, page }) {
+  constructor({ case_id, token, actor_id, page, wording, desk, onTitle }) {
     this.case_id = case_id;
     this.#page = page;
+    this.#onTitle = onTitle;
+    this.#wording = wording;
     this.#stage = new Stage({ onTarget: () => this.update(), roomy: true });
     this.#participation = new Participation({
       case_id,
@@ -83,11 +111,45 @@ export class CaseView {
       onCursor: (at_ms) => this.#followCursor(at_ms),
       onChange: () => this.update(),
     });
+    const command = (/** @type {import("./protocol.js").Command} */ given) =>
+      void this.#participation.session.command(given);
+    this.#orders = new OrderCards({ page, command, onShow: (number) => this.#choose(number) });
+    this.#delivery = new DeliveryFacts({
+      page,
+      command,
+      onShow: (number) => this.#choose(number),
+      onVoucher: () => this.#openVoucher(),
+    });
+    this.#attachments = new AttachmentFacts({
+      page,
+      api,
+      case_id,
+      pictures: this.#pictures,
+      onChange: () => this.update(),
+    });
+    this.#search = new LogSearch({
+      page,
+      across: false,
+      ask: (words, before) => api.searchCase(case_id, words, before),
+      onOpen: ({ number }) => this.#choose(number),
+    });
+    this.#bring = new BringIn({
+      page,
+      second: desk !== null,
+      make: (who, name, expires_in_s) => {
+        if (who === "guest") return api.issueLink(case_id, { role: "guest", name, expires_in_s });
+        const role = this.#participation.state.you?.role ?? "qa";
+        return (desk ?? api).issueLink(case_id, { role, name, expires_in_s, colleague: true });
+      },
+    });
     this.#facts = new Facts({
       api,
       case_id,
       pictures: this.#pictures,
       sources: this.#sources.element,
+      attachments: this.#attachments,
+      delivery: this.#delivery.element,
+      placeWords: () => ORDERS_WORDS[page.language],
       onChange: () => this.update(),
       onChoose: (number) => this.#choose(number),
       onPicture: (entry) => this.#lightbox.open(entry, this.#participation.state, page.words),
@@ -120,6 +182,7 @@ export class CaseView {
     );
     this.leave = button("hangup", "button", () => this.#participation.hangUp());
     this.export = button("export-button", "button", () => this.#export());
+    this.bring = button("bring-open", "button", () => this.#bring.open());
     this.end = button("end-case", "button", () => this.endDialog.showModal());
     this.shutters = h("div", { class: "shutters" });
     this.calls = h("div", { class: "calls", testid: "calls", role: "group", hidden: true });
@@ -136,6 +199,19 @@ export class CaseView {
       this.update();
     });
     this.newest = button("newest", "text-button", () => this.#chooseNewest());
+    this.find = h("input", {
+      class: "input log-find",
+      type: "search",
+      testid: "case-search",
+      autocomplete: "off",
+    });
+    this.find.addEventListener("input", () => this.#search.look(this.find.value));
+    this.find.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" || event.key === "ArrowDown") {
+        if (this.#search.focus()) event.preventDefault();
+      }
+    });
+    this.phrases = h("div", { class: "phrases", testid: "phrases", role: "group" });
     this.logEmpty = h("p", { class: "quiet log-empty" });
     this.input = h("input", {
       class: "input",
@@ -192,7 +268,7 @@ export class CaseView {
         "header",
         { class: "case-head" },
         h("div", { class: "case-line" }, this.waybill, this.connectionState, this.clock, this.recordState),
-        h("div", { class: "row" }, this.join, this.mute, this.leave, this.export, this.end),
+        h("div", { class: "row" }, this.join, this.mute, this.leave, this.bring, this.export, this.end),
       ),
       this.alarm,
       this.refusal,
@@ -201,9 +277,12 @@ export class CaseView {
       this.shutters,
       this.calls,
       this.#player.element,
-      h("header", { class: "log-head" }, this.logTitle, this.filter, this.newest),
+      this.#orders.element,
+      h("header", { class: "log-head" }, this.logTitle, this.find, this.filter, this.newest),
+      this.#search.element,
       this.logEmpty,
       this.#log.element,
+      this.phrases,
       this.form,
     );
     this.noticeTitle = h("h1");
@@ -225,8 +304,10 @@ export class CaseView {
       this.notice,
       this.joinDialog,
       this.endDialog,
+      this.#bring.element,
       this.#lightbox.element,
     );
+    this.#log.element.addEventListener("scroll", () => this.#mark(), { passive: true });
     this.#participation.session.watch((state, before) => this.#follow(state, before));
   }
 
@@ -238,16 +319,36 @@ export class CaseView {
       this.#participation.ask(kept);
       this.#stage.unmute();
     }
-    this.#ticking = setInterval(() => this.#updateClock(), 1000);
+    this.#ticking = setInterval(() => {
+      const { state } = this.#participation;
+      this.#updateClock();
+      this.#orders.update(state, this.#wording.current, Date.now() + state.offset_ms);
+    }, 1000);
     this.update();
   }
 
   close() {
     clearInterval(this.#ticking);
     clearTimeout(this.#forgetting);
+    clearTimeout(this.#marking);
     this.#player.close();
     this.#participation.close();
     this.#pictures.release();
+  }
+
+  /** Chooses an entry, now or when it is here. @param {number} number */
+  show(number) {
+    this.#wanted = number;
+    this.#showWanted();
+  }
+
+  #showWanted() {
+    const { entries, synced } = this.#participation.state;
+    const number = this.#wanted;
+    if (number === null || !synced || number > entries.length) return;
+    this.#wanted = null;
+    this.#choose(number);
+    this.#orders.reveal(number);
   }
 
   /** @param {string} key @returns {boolean} whether it meant something */
@@ -272,6 +373,15 @@ export class CaseView {
       case "t":
         this.input.focus();
         return true;
+      case "o": {
+        const first = state.parcel.orders.find(({ state }) => state !== "closed");
+        if (!first) return false;
+        this.show(first.number);
+        return true;
+      }
+      case "f":
+        this.find.focus();
+        return true;
       case "m":
         if (!this.mute.hidden) this.mute.click();
         return true;
@@ -292,7 +402,12 @@ export class CaseView {
   update() {
     const { words } = this.#page;
     const { desk } = words;
+    const orders = ORDERS_WORDS[this.#page.language];
     const { state } = this.#participation;
+    showTimesIn(state.case?.time_zone);
+    const role = state.you?.role;
+    const is_dispatch = role === "dispatch";
+    const title = is_dispatch ? orders.title_dispatch : desk.title;
     const gone = ["bad_link", "revoked", "replaced", "outdated"].includes(state.socket);
     show(this.notice, gone);
     show(this.main, !gone);
@@ -309,7 +424,7 @@ export class CaseView {
     const word = connection(state);
     const ended = state.case?.state === "ended";
     text(this.waybill, state.case?.waybill ?? "…");
-    document.title = state.case ? `${state.case.waybill} · ${desk.title}` : desk.title;
+    this.#onTitle(state.case ? `${state.case.waybill} · ${title}` : title);
     set(this.connectionState, "data-state", word);
     text(this.connectionWord, words.connection[word]);
     const broken = recording(state) === "broken";
@@ -336,7 +451,10 @@ export class CaseView {
     text(this.leave, desk.leave);
     text(this.export, this.#exporting ? desk.exporting : desk.export);
     this.export.disabled = this.#exporting || !state.synced;
-    show(this.end, !ended);
+    show(this.export, !is_dispatch);
+    show(this.bring, !ended && state.synced);
+    text(this.bring, orders.bring);
+    show(this.end, !ended && !is_dispatch);
     text(this.end, desk.end_case);
 
     show(this.#stage.element, state.wants_call);
@@ -345,13 +463,16 @@ export class CaseView {
     });
     set(this.#stage.element, "data-count", others(state).length + (state.has_video ? 1 : 0));
     this.#updateShutters(state);
-    this.#updateCalls(state);
+    if (may("record_playback", role)) this.#updateCalls(state);
+    this.#orders.update(state, this.#wording.current, Date.now() + state.offset_ms);
+    this.#delivery.update(state, this.#wording.current);
     this.#player.update(state, words);
     this.#sources.update(this.#player.sources, (source) => this.#pieceNow(source.key), words);
 
     text(this.logTitle, desk.log);
     for (const option of this.filter.options) {
-      text(option, desk[/** @type {"all_kinds"} */ (option.value)]);
+      const own = orders.filter[/** @type {keyof typeof orders.filter} */ (option.value)];
+      text(option, own ?? desk[/** @type {"all_kinds"} */ (option.value)]);
     }
     set(this.filter, "aria-label", desk.log);
     text(this.newest, desk.newest);
@@ -359,13 +480,17 @@ export class CaseView {
     show(this.logEmpty, this.#lines.length === 0);
     text(this.logEmpty, state.synced ? words.conversation_empty : words.connection.connecting);
     this.#log.set(this.#lines);
+    set(this.find, "placeholder", orders.search_case_hint);
+    set(this.find, "aria-label", orders.search_case);
+    this.#search.update(state.case?.time_zone);
+    this.#updatePhrases(state);
     show(this.form, !ended);
     text(this.send, words.send);
     set(this.input, "placeholder", words.type_here);
     set(this.input, "aria-label", words.type_here);
 
     text(this.joinTitle, desk.join_title);
-    text(this.joinText, desk.join_text);
+    text(this.joinText, is_dispatch ? orders.join_text_dispatch : desk.join_text);
     text(this.consent, words.consent);
     text(this.watch, desk.join_watch);
     text(this.voice, desk.join_voice);
@@ -380,7 +505,9 @@ export class CaseView {
 
   /** @param {State} state @param {State} before */
   #follow(state, before) {
-    if (state.refusal && state.refusal !== before.refusal) {
+    if (state.refusal && state.refusal !== before.refusal && this.#orders.handleRefusal(state.refusal)) {
+      this.#participation.session.dispatch({ type: "refusal_seen" });
+    } else if (state.refusal && state.refusal !== before.refusal) {
       clearTimeout(this.#forgetting);
       const forget = () => this.#participation.session.dispatch({ type: "refusal_seen" });
       this.#forgetting = setTimeout(forget, REFUSAL_SHOWN_MS);
@@ -397,6 +524,55 @@ export class CaseView {
     }
     if (!state.wants_call && before.wants_call) this.#stage.silence();
     if (state.wants_call && !before.wants_call) this.#player.close();
+    this.update();
+    this.#showWanted();
+    this.#mark();
+  }
+
+  /** Others are told up to where this desk has the log, and has looked at it. */
+  #mark() {
+    const { state, session } = this.#participation;
+    if (document.visibilityState === "visible") this.#marks.handleSeen(Number(this.#log.lastShown() ?? 0));
+    const mark = this.#marks.handle(state, performance.now() / 1000);
+    if (mark) session.command(mark);
+    clearTimeout(this.#marking);
+    const wait_s = this.#marks.nextDeadline - performance.now() / 1000;
+    if (wait_s < Infinity) this.#marking = setTimeout(() => this.#mark(), Math.max(0, wait_s) * 1000 + 5);
+  }
+
+  /** @param {State} state */
+  #updatePhrases(state) {
+    const role = state.you?.role;
+    const known = (role && this.#wording.current?.rules.phrases[role]) ?? [];
+    show(this.phrases, known.length > 0 && state.case?.state !== "ended");
+    set(this.phrases, "aria-label", ORDERS_WORDS[this.#page.language].phrases);
+    keyed(
+      this.phrases,
+      known,
+      (phrase) =>
+        h("button", {
+          class: "phrase",
+          type: "button",
+          testid: "phrase",
+          "data-phrase": phrase,
+          on: { click: () => this.#participation.session.command({ kind: "phrase", phrase }) },
+        }),
+      (item, code) => text(item, wordOf(this.#wording.current, `phrase.${code}`, this.#page.language)),
+    );
+  }
+
+  async #openVoucher() {
+    // The window belongs to the tap; its address comes when the service has told it.
+    const beside = window.open("", "_blank");
+    this.#voucher_failed = false;
+    try {
+      const { url } = await this.#participation.api.voucherOf(this.case_id);
+      if (beside) beside.location.href = url;
+      else location.href = url;
+    } catch {
+      beside?.close();
+      this.#voucher_failed = true;
+    }
     this.update();
   }
 
@@ -454,7 +630,7 @@ export class CaseView {
     set(row, "data-number", envelope.number);
     set(row, "data-kind", envelope.kind);
     set(row, "aria-current", envelope.number === this.#chosen ? "true" : null);
-    text(time, clockTime(envelope.recorded_at));
+    text(time, clockTime(envelope.recorded_at, state.case?.time_zone));
     text(number, String(envelope.number));
     set(row, "data-now", key === this.#at_cursor);
     const folded = isPiece(envelope.kind) && this.#filter !== "only_recording";
@@ -541,7 +717,7 @@ export class CaseView {
   #playNewest() {
     const { state } = this.#participation;
     const call = state.recordings.calls.at(-1);
-    if (!call || state.wants_call) return false;
+    if (!call || state.wants_call || !may("record_playback", state.you?.role)) return false;
     this.#player.open(call);
     return true;
   }
@@ -579,7 +755,7 @@ export class CaseView {
         text(title, (running ? player.open_running : player.open)(call.call_number));
         const { began_ms, ended_ms } = spanOf(call);
         const { lost } = piecesOf(call);
-        const told = [clockTime(began_ms), duration(ended_ms - began_ms, words)];
+        const told = [clockTime(began_ms, state.case?.time_zone), duration(ended_ms - began_ms, words)];
         if (running) told.push(player.running);
         if (call.aborted) told.push(player.aborted);
         if (lost > 0) told.push(player.lost_pieces(lost));
@@ -601,6 +777,7 @@ export class CaseView {
   #press(of) {
     const { state, session } = this.#participation;
     if (of === null || state.socket !== "live" || !state.call?.in_call.includes(of)) return;
+    if (!may("take_frame", state.you?.role) && !inCall(state)) return;
     this.#follows_press = true;
     session.command({ kind: "take_frame", of });
   }
@@ -644,6 +821,7 @@ export class CaseView {
         text(name, `${present.indexOf(id) + 1} ${words.role[role]} ${state.known[id]?.name ?? ""}`);
         set(item, "data-chosen", id === this.#stage.target);
         const sealing = state.shots.some((shot) => shot.of === id);
+        show(press, may("take_frame", state.you?.role) || inCall(state));
         set(press, "disabled", state.socket !== "live");
         text(press, sealing ? words.sealing : words.shutter);
         set(press, "aria-label", words.shutter_of(nameOf(state, id, words)));
@@ -655,8 +833,9 @@ export class CaseView {
   /** @param {State} state */
   #updateRefusal(state) {
     const { refused, desk } = this.#page.words;
-    show(this.refusal, state.refusal !== null || this.#export_failed);
+    show(this.refusal, state.refusal !== null || this.#export_failed || this.#voucher_failed);
     if (this.#export_failed) text(this.refusal, desk.export_failed);
+    if (this.#voucher_failed) text(this.refusal, ORDERS_WORDS[this.#page.language].voucher_failed);
     if (!state.refusal) return;
     const code = /** @type {keyof typeof refused} */ (
       state.refusal.code in refused ? state.refusal.code : "other"

@@ -94,7 +94,12 @@ export class CustodyList {
     set(row, "title", sentence);
     const who = [...new Set([words.role[envelope.role], nameOf(this.#state, envelope.actor_id, words)])];
     const came = authenticatedBy(body, words);
-    text(how, [clockTime(envelope.recorded_at), ...who, ...(came ? [came] : [])].join(" · "));
+    text(
+      how,
+      [clockTime(envelope.recorded_at, this.#state.case?.time_zone), ...who, ...(came ? [came] : [])].join(
+        " · ",
+      ),
+    );
   }
 }
 

@@ -1,26 +1,37 @@
 // @ts-check
 /**
- * The desk of quality check: the queue on the left (with a desk link), one case in the middle and on the right.
+ * The desk of quality check and of dispatch: the queue on the left (with a desk link), one case in the middle and on
+ * the right.
  *
- * A desk link lists cases and is given a qa link for each one that is opened; a qa link shows its own case alone.
- * Which case is open stands in the address (`?case=`), so that back, reload and bookmarks lead there.
+ * A desk link follows the work orders of all cases, lists cases, and is given a link of its own role for each one that
+ * is opened; such a link shows its own case alone. Which case is open stands in the address (`?case=`), so that back,
+ * reload and bookmarks lead there.
  */
 
 import { Api, ApiError } from "./api.js";
 import { CaseView } from "./case_view.js";
+import { allowChime, chime } from "./chime.js";
+import { DeskFeed } from "./desk_feed.js";
 import { h, icon, keyed, set, show, text } from "./dom.js";
 import { PageLanguage } from "./language.js";
+import { LogSearch } from "./log_search.js";
+import { OrderList } from "./order_list.js";
+import { countToRule, followFeed, inOrder, keyOf, NO_QUEUE, newcomers, nextOrder } from "./orders.js";
+import { ORDERS_WORDS } from "./orders_words.js";
 import { linkOfPage, readToken, remember, remembered } from "./token.js";
+import { WordingSource } from "./wording.js";
 import { clockTime } from "./words.js";
 
 /** @typedef {import("./api.js").CaseRow} CaseRow */
 
 const POLL_EVERY_MS = 3000; // a new case is seen about as soon as its first ring
-const QA_LINK_LIFETIME_S = 12 * 3600; // one shift
+const OWN_LINK_LIFETIME_S = 12 * 3600; // one shift
+const COUNT_EVERY_MS = 5000; // what is left of a work order's time is told in minutes
 
 const page = new PageLanguage();
 const link = linkOfPage();
 const desk = link?.type === "desk" ? new Api(link.token) : null;
+const own_role = link?.role === "dispatch" ? "dispatch" : "qa";
 const root = /** @type {HTMLElement} */ (document.getElementById("page"));
 
 const heading = h("h1", { class: "desk-title" });
@@ -34,11 +45,20 @@ const helpButton = h("button", { class: "text-button", type: "button", testid: "
 const search = h("input", { class: "input", type: "search", testid: "search", autocomplete: "off" });
 const listNote = h("p", { class: "quiet", testid: "queue-note", role: "status" });
 const groups = h("div", { class: "groups" });
+const orderList = new OrderList({ page, onChoose: (row) => openOrder(row) });
+const logSearch = new LogSearch({
+  page,
+  across: true,
+  ask: (words, before) => /** @type {Api} */ (desk).search(words, before),
+  onOpen: ({ case_id, number }) => go(case_id, number),
+});
 const queue = h(
   "nav",
   { class: "queue", testid: "queue" },
   h("header", { class: "queue-head" }, heading, helpButton, languageSwitch),
   search,
+  logSearch.element,
+  orderList.element,
   listNote,
   groups,
 );
@@ -67,6 +87,16 @@ let list = "loading";
 /** @type {CaseView | null} */
 let view = null;
 let opening = 0;
+let orders = NO_QUEUE;
+/** @type {import("./desk_feed.js").FeedState} */
+let feed = "connecting";
+/** The work order that is looked at. @type {string | null} */
+let looked_at = null;
+/** What the service's clock is ahead. */
+let offset_ms = 0;
+let title = "";
+if (desk) desk.onClock = (ahead_ms) => (offset_ms = ahead_ms);
+const wording = new WordingSource(() => view?.update());
 
 /** @param {CaseRow} row @returns {"live" | "open" | "ended"} */
 function stateOf(row) {
@@ -84,23 +114,61 @@ function visible() {
 
 function update() {
   const { words } = page;
+  const ordersWords = ORDERS_WORDS[page.language];
   set(root, "data-single", desk === null);
-  text(heading, words.desk.title);
+  text(heading, own_role === "dispatch" ? ordersWords.title_dispatch : words.desk.title);
   text(languageSwitch, words.other_language);
-  set(languageSwitch, "aria-label", words.switch_language);
-  set(helpButton, "aria-label", words.desk.shortcuts);
-  set(search, "placeholder", words.desk.search_hint);
-  set(search, "aria-label", words.desk.search);
+  set(languageSwitch, "lang", page.language === "zh" ? "en" : "zh-Hans");
+  set(languageSwitch, "title", words.switch_language);
+  set(helpButton, "title", words.desk.shortcuts);
+  set(search, "placeholder", ordersWords.search_hint);
+  set(search, "aria-label", ordersWords.search_all);
   text(choose, desk === null ? words.loading : words.desk.choose);
-  const bad = link === null || (link.type === "link" && link.role !== "qa");
+  const bad = link === null || (link.type === "link" && !["qa", "dispatch"].includes(link.role));
   show(notice, bad || list === "expired");
   show(queue, !bad && list !== "expired");
   show(place, !bad && list !== "expired");
   text(noticeTitle, bad ? words.notice.bad_link.title : words.desk.desk_expired_title);
   text(noticeText, bad ? words.notice.bad_link.text : words.desk.desk_expired_text);
+  if (title === "" || view === null) title = heading.textContent ?? "";
+  updateTitle();
+  updateOrders();
   updateQueue();
   updateHelp();
+  logSearch.update();
   view?.update();
+}
+
+/** The count stands first: of a narrow tab one sees no more. */
+function updateTitle() {
+  const count = countToRule(orders);
+  document.title = count > 0 ? `(${count}) ${title}` : title;
+}
+
+function updateOrders() {
+  show(orderList.element, desk !== null);
+  orderList.update({ queue: orders, feed, current: looked_at, at: Date.now() + offset_ms });
+}
+
+/** @param {import("./orders.js").FeedEvent} event */
+function handleFeed(event) {
+  const before = orders;
+  orders = followFeed(orders, event);
+  const [newest] = newcomers(before, orders, Date.now() + offset_ms);
+  if (newest) {
+    chime();
+    orderList.announce(newest);
+  }
+  updateTitle();
+  updateOrders();
+}
+
+/** @param {import("./orders.js").OrderRow} row */
+function openOrder(row) {
+  looked_at = keyOf(row);
+  go(row.case_id, row.number);
+  updateOrders();
+  orderList.reveal(looked_at);
 }
 
 function updateQueue() {
@@ -151,7 +219,9 @@ function updateQueue() {
           .join(words.and);
         text(
           facts,
-          [clockTime(row.opened_at), words.desk.pictures(row.frames), people].filter(Boolean).join(" · "),
+          [clockTime(row.opened_at, row.time_zone), words.desk.pictures(row.frames), people]
+            .filter(Boolean)
+            .join(" · "),
         );
       });
     },
@@ -181,9 +251,11 @@ function makeRow(case_id) {
 function updateHelp() {
   const { words } = page;
   const { shortcut } = words.desk;
+  const own = ORDERS_WORDS[page.language].shortcut;
   text(helpTitle, words.desk.shortcuts);
   text(helpClose, words.close);
   const keys = [
+    ["o", own.order],
     ["j k", shortcut.next],
     ["J K", shortcut.next_case],
     ["1 2 3", shortcut.person],
@@ -198,7 +270,8 @@ function updateHelp() {
     ["< >", shortcut.speed],
     ["m", shortcut.sound],
     ["g", shortcut.newest],
-    ["/", shortcut.search],
+    ["/", ORDERS_WORDS[page.language].search_all],
+    ["f", own.find],
     ["esc", shortcut.close],
     ["?", shortcut.help],
   ];
@@ -215,13 +288,15 @@ function wantedCase() {
   return link?.type === "link" ? link.case_id : new URL(location.href).searchParams.get("case");
 }
 
-/** @param {string} case_id */
-function go(case_id) {
-  if (case_id === wantedCase()) return;
-  const address = new URL(location.href);
-  address.searchParams.set("case", case_id);
-  history.pushState(null, "", address);
-  follow();
+/** Opens a case, and an entry of it. @param {string} case_id @param {number | null} [number] */
+async function go(case_id, number = null) {
+  if (case_id !== wantedCase()) {
+    const address = new URL(location.href);
+    address.searchParams.set("case", case_id);
+    history.pushState(null, "", address);
+    await follow();
+  }
+  if (number !== null && view?.case_id === case_id) view.show(number);
 }
 
 async function follow() {
@@ -234,9 +309,13 @@ async function follow() {
   place.replaceChildren(choose);
   if (case_id !== null) {
     try {
-      const { token, actor_id } = await qaLink(case_id);
+      const { token, actor_id } = await ownLink(case_id);
       if (turn !== opening) return;
-      view = new CaseView({ case_id, token, actor_id, page });
+      const onTitle = (/** @type {string} */ told) => {
+        title = told;
+        updateTitle();
+      };
+      view = new CaseView({ case_id, token, actor_id, page, wording, desk, onTitle });
       place.replaceChildren(view.element);
       view.start();
     } catch (error) {
@@ -252,13 +331,17 @@ async function follow() {
 }
 
 /** The link for a case: this page's own, the one asked for earlier in this tab, or a new one. @param {string} case_id */
-async function qaLink(case_id) {
+async function ownLink(case_id) {
   if (link?.type === "link") return { token: link.token, actor_id: link.actor_id };
-  const key = `proofcall.qa.${link?.actor_id}.${case_id}`;
+  const key = `proofcall.${own_role}.${link?.actor_id}.${case_id}`;
   const kept = readToken(remembered(key) ?? "");
   if (kept && kept.expires_at * 1000 > Date.now() + 60_000)
     return { token: kept.token, actor_id: kept.actor_id };
-  const issued = await /** @type {Api} */ (desk).issueQaLink(case_id, link?.name ?? "QA", QA_LINK_LIFETIME_S);
+  const issued = await /** @type {Api} */ (desk).issueLink(case_id, {
+    role: own_role,
+    name: link?.name ?? own_role.toUpperCase(),
+    expires_in_s: OWN_LINK_LIFETIME_S,
+  });
   remember(key, issued.token);
   return { token: issued.token, actor_id: issued.link_id };
 }
@@ -289,7 +372,11 @@ document.addEventListener("keydown", (event) => {
   const { target } = event;
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Escape" && target instanceof HTMLElement) target.blur();
-  const typing = target instanceof HTMLInputElement || target instanceof HTMLSelectElement;
+  allowChime();
+  const typing =
+    target instanceof HTMLInputElement ||
+    target instanceof HTMLSelectElement ||
+    target instanceof HTMLTextAreaElement;
   if (typing || document.querySelector("dialog[open]")) return;
   // Space on a button presses that button, as everywhere.
   if (event.key === " " && target instanceof HTMLButtonElement && !target.classList.contains("log-row"))
@@ -299,9 +386,15 @@ document.addEventListener("keydown", (event) => {
       help.showModal();
       break;
     case "/":
-      if (!desk) return;
-      search.focus();
+      if (desk) search.focus();
+      else if (!view?.handleKey("f")) return;
       break;
+    case "o": {
+      const next = desk && nextOrder(inOrder(orders), looked_at);
+      if (next) openOrder(next);
+      else if (!view?.handleKey("o")) return;
+      break;
+    }
     case "J":
       stepCase(1);
       break;
@@ -316,17 +409,32 @@ document.addEventListener("keydown", (event) => {
 
 helpButton.addEventListener("click", () => help.showModal());
 helpClose.addEventListener("click", () => help.close());
-search.addEventListener("input", () => updateQueue());
+search.addEventListener("input", () => {
+  logSearch.look(search.value);
+  updateQueue();
+});
 search.addEventListener("keydown", (event) => {
   const [first] = visible();
   if (event.key === "Enter" && first) {
     search.blur();
     go(first.case_id);
-  }
+  } else if ((event.key === "ArrowDown" || event.key === "Enter") && logSearch.focus())
+    event.preventDefault();
 });
+document.addEventListener("pointerdown", allowChime);
 addEventListener("popstate", follow);
 addEventListener("hashchange", () => location.reload());
 page.onChange = update;
 update();
 follow();
 poll();
+if (desk) {
+  const onState = (/** @type {typeof feed} */ now) => {
+    if (now === feed) return;
+    feed = now;
+    if (now === "expired") list = "expired";
+    update();
+  };
+  new DeskFeed({ api: desk, onEvent: handleFeed, onState }).start();
+  setInterval(updateOrders, COUNT_EVERY_MS);
+}

@@ -5,6 +5,7 @@ import { authenticatedBy, CustodyList } from "./custody_list.js";
 import { h, icon, keyed, set, show, text } from "./dom.js";
 import { blobOf, NotHere, proofSteps, stepsOf } from "./evidence.js";
 import { NetworkTable } from "./network_table.js";
+import { degreesOf, placeLink } from "./place_link.js";
 import { duration, nameOf, refusedWhat, sentenceOf } from "./sentences.js";
 import { fullTime, megabytes, percent, shortHash } from "./words.js";
 
@@ -38,14 +39,22 @@ export class Facts {
   #steps = [];
   #checking = 0;
   #redraw;
+  #attachments;
+  #words;
 
   /**
    * @param {{
    *   api: import("./api.js").Api, case_id: string, pictures: import("./pictures.js").Pictures, sources: HTMLElement,
+   *   attachments: import("./attachment_facts.js").AttachmentFacts, delivery: HTMLElement,
+   *   placeWords: () => import("./orders_words.js").OrdersWords,
    *   onChange: () => void, onPicture: (entry: Entry) => void, onChoose: (number: number) => void,
-   * }} options
+   * }} options delivery: what stands above all else
    */
-  constructor({ api, case_id, pictures, sources, onChange, onPicture, onChoose }) {
+  constructor(options) {
+    const { api, case_id, pictures, sources, attachments, delivery, placeWords } = options;
+    const { onChange, onPicture, onChoose } = options;
+    this.#attachments = attachments;
+    this.#words = placeWords;
     this.#redraw = onChange;
     this.pictures = pictures;
     /** @type {import("./evidence.js").Sources} */
@@ -77,6 +86,7 @@ export class Facts {
       },
       this.image,
     );
+    this.place = h("p", { class: "facts-place", hidden: true });
     this.list = h("dl", { class: "facts-list" });
     this.proofTitle = h("h3");
     this.proofSum = h("p", { class: "proof-sum", testid: "proof-sum" });
@@ -91,12 +101,15 @@ export class Facts {
       this.sentence,
       this.frame,
       this.pictureNote,
+      attachments.element,
+      this.place,
       this.list,
       this.proof,
     );
     this.element = h(
       "aside",
       { class: "desk-facts" },
+      delivery,
       this.peopleTitle,
       this.people,
       this.network.element,
@@ -116,6 +129,9 @@ export class Facts {
     this.#entry = entry;
     set(this.image, "src", null);
     this.pictureNote.dataset.state = "none";
+    const where = entry?.body?.place ?? null;
+    this.place.replaceChildren(...(where ? [placeLink(where)] : []));
+    this.#attachments.choose();
     if (entry) {
       this.#load(entry);
       this.#check(entry, entries);
@@ -183,6 +199,9 @@ export class Facts {
     );
     this.network.update(state, words);
     const entry = this.#entry;
+    this.#attachments.update(entry, state);
+    show(this.place, this.place.childElementCount > 0);
+    if (this.place.firstElementChild) text(this.place.firstElementChild, this.#words().open_map);
     this.looked.update(state, words, entry?.envelope.number ?? null);
     show(this.hint, entry === null);
     text(this.hint, desk.nothing_chosen);
@@ -204,6 +223,7 @@ export class Facts {
   #list(entry, state, words) {
     const { desk } = words;
     const { envelope, body } = entry;
+    const zone = state.case?.time_zone;
     const blob = pictureOf(entry);
     /** @type {[string, string, string, string, boolean][]} key, word, value, whole value, mono */
     const rows = [
@@ -214,12 +234,14 @@ export class Facts {
         "",
         false,
       ],
-      ["recorded_at", desk.recorded_at, fullTime(envelope.recorded_at), envelope.recorded_at, false],
+      ["recorded_at", desk.recorded_at, fullTime(envelope.recorded_at, zone), envelope.recorded_at, false],
     ];
+    if (body) rows.push(...talkRows(body, this.#words(), zone));
+    if (zone) rows.push(["zone", this.#words().zone, zone, "", false]);
     if (body?.pressed_at)
-      rows.push(["pressed_at", desk.pressed_at, fullTime(body.pressed_at), body.pressed_at, false]);
+      rows.push(["pressed_at", desk.pressed_at, fullTime(body.pressed_at, zone), body.pressed_at, false]);
     if (body?.arrived_at)
-      rows.push(["arrived_at", desk.arrived_at, fullTime(body.arrived_at), body.arrived_at, false]);
+      rows.push(["arrived_at", desk.arrived_at, fullTime(body.arrived_at, zone), body.arrived_at, false]);
     if (body?.statement) rows.push(["statement", desk.statement, body.statement, "", false]);
     if (body?.traffic) {
       const { sent_packets, received_packets, lost_packets } = body.traffic;
@@ -231,7 +253,8 @@ export class Facts {
         false,
       ]);
     }
-    if (body?.began_at) rows.push(["began_at", desk.began_at, fullTime(body.began_at), body.began_at, false]);
+    if (body?.began_at)
+      rows.push(["began_at", desk.began_at, fullTime(body.began_at, zone), body.began_at, false]);
     if (envelope.kind === "gap_ended" && body) {
       const lasted = body.duration_ms === null ? words.unknown_time : duration(body.duration_ms, words);
       rows.push(["lasted", desk.lasted, `${lasted} · ${words.number(body.number)}`, "", false]);
@@ -244,7 +267,7 @@ export class Facts {
       rows.push(["asked_for", desk.asked_for, refusedWhat(body.what, words), body.what, false]);
       rows.push(["reason", desk.reason, refusedReason(body.reason, words), body.reason, false]);
     }
-    if (envelope.kind.startsWith("segment_") && body) rows.push(...pieceRows(body, words));
+    if (envelope.kind.startsWith("segment_") && body) rows.push(...pieceRows(body, words, zone));
     if (body?.journal) {
       const { call_number, first_segment, last_segment } = body.journal;
       const pieces = desk.piece_range(first_segment, last_segment);
@@ -347,15 +370,42 @@ function refusedReason(reason, words) {
 }
 
 /**
- * @param {import("./protocol.js").Body} body of `segment_sealed` or `segment_lost`
- * @param {Words} words
+ * What the person's own device claims beside what the service has written.
+ * @param {import("./protocol.js").Body} body
+ * @param {import("./orders_words.js").OrdersWords} words
+ * @param {string | undefined} zone
  * @returns {[string, string, string, string, boolean][]}
  */
-function pieceRows(body, words) {
+function talkRows(body, words, zone) {
+  /** @type {[string, string, string, string, boolean][]} */
+  const rows = [];
+  if (body.captured_at) {
+    const claim = words.captured_claim(fullTime(body.captured_at, zone));
+    rows.push(["captured_at", words.captured_at, claim, body.captured_at, false]);
+  }
+  if (body.place) {
+    const { latitude, longitude } = degreesOf(body.place);
+    const told = `${latitude}, ${longitude} · ${words.accuracy(body.place.accuracy_m)}`;
+    rows.push(["place", words.place, told, "", false]);
+  }
+  if (body.place_refused) rows.push(["place", words.place, words.place_refused, "", false]);
+  if (typeof body.distance_m === "number") {
+    rows.push(["distance", words.distance, words.distance_text(body.distance_m), "", false]);
+  }
+  return rows;
+}
+
+/**
+ * @param {import("./protocol.js").Body} body of `segment_sealed` or `segment_lost`
+ * @param {Words} words
+ * @param {string | undefined} zone
+ * @returns {[string, string, string, string, boolean][]}
+ */
+function pieceRows(body, words, zone) {
   const { desk } = words;
   /** @type {[string, string, string, string, boolean][]} */
   const rows = [
-    ["ended_at", desk.ended_at, fullTime(body.ended_at), body.ended_at, false],
+    ["ended_at", desk.ended_at, fullTime(body.ended_at, zone), body.ended_at, false],
     ["call", desk.call, `${body.call_number} · ${desk.piece_range(body.segment, body.segment)}`, "", false],
   ];
   for (const { ssrc, codec, media, packets } of body.streams ?? []) {

@@ -40,6 +40,23 @@ export class Lightbox {
   }
 
   /**
+   * A photo that somebody sent, which is here already.
+   * @param {{address: string, alt: string, note: string, sha256: string}} photo
+   * @param {import("./words.js").Words} words
+   */
+  openPhoto({ address, alt, note, sha256 }, words) {
+    this.#number = null;
+    set(this.close, "aria-label", words.close);
+    text(this.title, [alt, note].filter(Boolean).join(" · "));
+    this.hash.dataset.whole = sha256;
+    text(this.hash, shortHash(sha256));
+    set(this.hash, "title", words.desk.hash_hint);
+    set(this.image, "src", address);
+    set(this.image, "alt", alt);
+    this.element.showModal();
+  }
+
+  /**
    * @param {import("./protocol.js").Entry} entry
    * @param {import("./state.js").State} state
    * @param {import("./words.js").Words} words
@@ -50,7 +67,7 @@ export class Lightbox {
     const { number, recorded_at } = entry.envelope;
     this.#number = number;
     set(this.close, "aria-label", words.close);
-    text(this.title, words.sealed(clockTime(recorded_at), number));
+    text(this.title, words.sealed(clockTime(recorded_at, state.case?.time_zone), number));
     this.hash.dataset.whole = blob.sha256;
     text(this.hash, shortHash(blob.sha256));
     set(this.hash, "title", words.desk.hash_hint);

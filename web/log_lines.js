@@ -1,18 +1,37 @@
 // @ts-check
 /** Which entries the desk's log gives a line to. Pure. */
 
+import { attachmentsOf } from "./talk.js";
+
 /** @typedef {import("./state.js").State} State */
 
 /** Who was given what, and who was not. */
 export const CUSTODY = Object.freeze(["viewed", "exported", "read", "played_back", "refused"]);
 
-/** @type {Readonly<Record<string, (kind: string) => boolean>>} */
+const DELIVERY = Object.freeze([
+  "answered",
+  "answer_taken",
+  "agreed",
+  "handed_over",
+  "confirmed",
+  "receipt_refused",
+]);
+
+/**
+ * Receipts are many and say little: only the last filter shows them.
+ * @type {Readonly<Record<string, (kind: string, body: import("./protocol.js").Body | null) => boolean>>}
+ */
 export const FILTERS = Object.freeze({
-  all_kinds: () => true,
+  all_kinds: (kind) => kind !== "receipt",
+  only_words: (kind) => kind === "text" || kind === "phrase",
+  only_media: (kind, body) => kind.startsWith("attach") || attachmentsOf(body).length > 0,
   only_pictures: (kind) => kind === "frame_sealed" || kind === "frame_failed",
-  only_words: (kind) => kind === "text",
+  only_delivery: (kind) =>
+    DELIVERY.includes(kind) || kind.startsWith("notice_") || kind.startsWith("change_"),
+  only_orders: (kind) => kind.startsWith("exception_"),
   only_recording: isPiece,
   only_custody: (kind) => CUSTODY.includes(kind),
+  with_receipts: () => true,
 });
 
 /** @param {string} kind */
@@ -37,8 +56,8 @@ export function linesOf({ entries, recordings }, filter) {
     ]),
   );
   const lines = [];
-  for (const { envelope } of entries) {
-    if (!fits(envelope.kind)) continue;
+  for (const { envelope, body } of entries) {
+    if (!fits(envelope.kind, body)) continue;
     if (folded && isPiece(envelope.kind) && !heads.has(envelope.number)) continue;
     lines.push(String(envelope.number));
   }

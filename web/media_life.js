@@ -9,6 +9,9 @@
  * A restart of ICE finds new ways for the same connection, and costs one request. Where that does not help, a fresh
  * connection is made and replaces the old one. While the server cannot be reached the old one is kept: it may mend
  * itself, and nothing else could be made either.
+ *
+ * A person has one connection. Once it is on another device of theirs this one rests ("elsewhere") until the person
+ * wants it here.
  */
 
 import { Backoff } from "./backoff.js";
@@ -20,15 +23,17 @@ const KEPT_FOR_S = 30; // silent and the server unreachable: browsers give up th
 const UNKNOWN_FOR_S = 0.6; // the server's view lags behind ours by an event or two
 const CALM_S = 1; // several signs of one change of network come at once
 
-/** @typedef {"none" | "connecting" | "connected" | "reconnecting" | "refused"} MediaState */
+/** @typedef {"none" | "connecting" | "connected" | "reconnecting" | "refused" | "elsewhere"} MediaState */
+/** @typedef {"ours" | "other" | "nobody"} Whose which device has the connection that the server knows */
 /** @typedef {{kind: "open"} | {kind: "restart"} | {kind: "close"} | {kind: "state", state: MediaState}} Output */
 
 export class MediaLife {
   #backoff;
-  /** @type {"resting" | "opening" | "connected" | "silent" | "waiting" | "refused"} */
+  /** @type {"resting" | "opening" | "connected" | "silent" | "waiting" | "refused" | "elsewhere"} */
   #phase = "resting";
   #once = false;
   #unknown_since = Infinity;
+  #other_since = Infinity;
   #deadline = Infinity;
   #opened_at = 0;
   #silent_since = 0;
@@ -44,7 +49,7 @@ export class MediaLife {
   }
 
   get nextDeadline() {
-    return Math.min(this.#deadline, this.#unknown_since + UNKNOWN_FOR_S);
+    return Math.min(this.#deadline, Math.min(this.#unknown_since, this.#other_since) + UNKNOWN_FOR_S);
   }
 
   /** Whether to look more often for the first sign of life. */
@@ -54,8 +59,7 @@ export class MediaLife {
 
   /** @param {number} now @returns {Output[]} */
   handleStart(now) {
-    if (this.#phase !== "resting" && this.#phase !== "waiting" && this.#phase !== "refused") return [];
-    return this.#open(now);
+    return ["resting", "waiting", "refused", "elsewhere"].includes(this.#phase) ? this.#open(now) : [];
   }
 
   /** @returns {Output[]} */
@@ -64,7 +68,7 @@ export class MediaLife {
     this.#phase = "resting";
     this.#once = false;
     this.#deadline = Infinity;
-    this.#unknown_since = Infinity;
+    this.#unknown_since = this.#other_since = Infinity;
     return [{ kind: "close" }, { kind: "state", state: "none" }];
   }
 
@@ -89,6 +93,7 @@ export class MediaLife {
    */
   handleRefused(status, now) {
     if (this.#phase !== "opening") return [];
+    if (status === 412) return this.#rest();
     // 401, 403, 404, 409, 410: asking again gives the same answer; the socket says why.
     if (isFinal(status)) {
       this.#phase = "refused";
@@ -128,7 +133,7 @@ export class MediaLife {
    * @returns {Output[]}
    */
   handleConnectionState(state, now) {
-    if (this.#phase === "resting" || this.#phase === "waiting" || this.#phase === "refused") return [];
+    if (["resting", "waiting", "refused", "elsewhere"].includes(this.#phase)) return [];
     switch (state) {
       case "connected":
         return this.#connected();
@@ -159,11 +164,24 @@ export class MediaLife {
 
   /**
    * What the server says of our connection: it may hear nothing of us, or, after its restart, know nothing of us.
+   * Another device of the same person may have one, and have it instead of us.
    * @param {import("./protocol.js").MediaConnection} connection
+   * @param {Whose} whose
    * @param {number} now
    * @returns {Output[]}
    */
-  handleServerView(connection, now) {
+  handleServerView(connection, whose, now) {
+    if (whose === "other") {
+      this.#server_view = null;
+      this.#unknown_since = Infinity;
+      // While we open, the server's view may be older than our wish; of what we lost by an answer that never came
+      // nobody is connected.
+      const ours = this.#phase === "connected" || this.#phase === "silent";
+      const lost = ours || (this.#phase === "waiting" && connection === "connected");
+      this.#other_since = lost ? Math.min(this.#other_since, now) : Infinity;
+      return [];
+    }
+    this.#other_since = Infinity;
     const before = this.#server_view;
     this.#server_view = connection;
     if (connection !== "none") this.#unknown_since = Infinity;
@@ -187,9 +205,11 @@ export class MediaLife {
   /** @param {number} now @returns {Output[]} */
   handleTimeout(now) {
     if (now < this.nextDeadline) return [];
+    if (now >= this.#other_since + UNKNOWN_FOR_S) return this.#rest();
     switch (this.#phase) {
       case "resting":
       case "refused":
+      case "elsewhere":
         return [];
       case "opening":
         if (now - this.#opened_at >= CONNECT_WITHIN_S) return this.#wait(now);
@@ -200,6 +220,17 @@ export class MediaLife {
       default:
         return this.#open(now);
     }
+  }
+
+  /** @returns {Output[]} */
+  #rest() {
+    this.#phase = "elsewhere";
+    this.#once = false;
+    this.#deadline = Infinity;
+    this.#unknown_since = this.#other_since = Infinity;
+    this.#server_view = null;
+    this.#backoff.reset();
+    return [{ kind: "close" }, { kind: "state", state: "elsewhere" }];
   }
 
   /** @returns {Output[]} */
@@ -222,9 +253,9 @@ export class MediaLife {
   /** @param {number} now @returns {Output[]} */
   #open(now) {
     /** @type {Output[]} */
-    const outputs = this.#phase === "resting" ? [] : [{ kind: "close" }];
+    const outputs = this.#phase === "resting" || this.#phase === "elsewhere" ? [] : [{ kind: "close" }];
     this.#phase = "opening";
-    this.#unknown_since = Infinity;
+    this.#unknown_since = this.#other_since = Infinity;
     this.#server_view = null;
     this.#opened_at = now;
     this.#deadline = now + CONNECT_WITHIN_S;

@@ -14,12 +14,16 @@ import { fragmentOf, patchAnswer } from "./ice.js";
 import { MediaLife } from "./media_life.js";
 import { Playback, readPlayed } from "./playback.js";
 import { markOf, Pulse } from "./pulse.js";
+import { remember, remembered } from "./token.js";
 
 const SLOTS = 3; // a call of four: three others
 const PLAYBACK_EVERY_MS = 2000; // the service reads once a second; a phone's battery prefers half of that
 const PULSE_EVERY_MS = 500; // silence is told within three seconds, and lasts 1.5 s before it is one
 const PULSE_IN_TROUBLE_MS = 100; // the first sign of life ends the words about a lost connection
 const RESTART_TIMEOUT_MS = 3000; // a request on a dead network would hang for a minute
+
+/** Of an offer that takes the call from wherever it is. @type {Readonly<Record<string, string>>} */
+const TAKE = Object.freeze({});
 
 /** @typedef {import("./camera.js").Tracks} Tracks */
 /** @typedef {{mids: (string | null)[], stream: MediaStream}} Received one receive slot */
@@ -33,6 +37,12 @@ export class MediaLink {
   #peer = null;
   /** @type {string | null} */
   #location = null;
+  #session_key;
+  /** The session that this page has or had. @type {string | null} */
+  #session;
+  /** Whether the person wants the call here, from wherever it is, and has not got it yet. */
+  #taking = false;
+  #wanted = false;
   #answer = "";
   /** @type {RTCIceServer[]} */
   #relays = [];
@@ -51,18 +61,22 @@ export class MediaLink {
 
   /**
    * @param {{
-   *   api: import("./api.js").Api, case_id: string, signal: AbortSignal,
+   *   api: import("./api.js").Api, case_id: string, actor_id: string, signal: AbortSignal,
    *   onState: (state: import("./media_life.js").MediaState) => void,
    *   onSlots: (received: Received[]) => void,
    *   onPlayed: (played: import("./playback.js").Played) => void,
+   *   onSession: () => void,
    * }} options
+   *   onSession: `session` is another one
    *   onSlots: the streams of the receive slots, anew for every connection; there before any media
    *   onPlayed: what was played since it was last called, while connected
    */
-  constructor({ api, case_id, signal, onState, onSlots, onPlayed }) {
+  constructor({ api, case_id, actor_id, signal, onState, onSlots, onPlayed, onSession }) {
     this.#api = api;
     this.#case_id = case_id;
-    this.#on = { onState, onSlots, onPlayed };
+    this.#on = { onState, onSlots, onPlayed, onSession };
+    this.#session_key = `proofcall.media.${case_id}.${actor_id}`;
+    this.#session = remembered(this.#session_key);
     const wake = () => document.visibilityState === "visible" && this.#do(this.#life.handleWake(now()));
     const change = () => this.#do(this.#life.handleNetworkChange(now()));
     addEventListener("online", change, { signal });
@@ -70,8 +84,26 @@ export class MediaLink {
     document.addEventListener("visibilitychange", wake, { signal });
   }
 
+  /** Connects, but takes the call from no other device. */
   start() {
     this.#do(this.#life.handleStart(now()));
+  }
+
+  /** The person wants the call here. */
+  take() {
+    this.#taking = this.#location === null;
+    this.start();
+  }
+
+  /** Whether the person wants to be in the call; it may be lost to another device. @param {boolean} wanted */
+  want(wanted) {
+    this.#wanted = wanted;
+    if (!wanted) this.#taking = false;
+  }
+
+  /** The end of `Location`, while connected or connecting. @type {string | null} */
+  get session() {
+    return this.#location === null ? null : this.#session;
   }
 
   /** Leaves: the server is told. A mere reconnect tells nothing, the new offer replaces the old one. */
@@ -89,9 +121,22 @@ export class MediaLink {
     this.#do(this.#life.handleStop());
   }
 
-  /** @param {import("./protocol.js").MediaConnection} connection what the server says of ours */
-  handleServerView(connection) {
-    this.#do(this.#life.handleServerView(connection, now()));
+  /** What the server says of this person's connection. @param {import("./protocol.js").Person} me */
+  handleServerView({ connection, media_session = null }) {
+    this.#do(this.#life.handleServerView(connection, this.#whose(media_session), now()));
+  }
+
+  /** @param {string | null} session @returns {import("./media_life.js").Whose} */
+  #whose(session) {
+    if (session === null) return "nobody";
+    return this.#taking || lineOf(session) === lineOf(this.#session) ? "ours" : "other";
+  }
+
+  /** @returns {Record<string, string>} */
+  #conditions() {
+    if (this.#taking) return TAKE;
+    if (!this.#wanted) return { "If-None-Match": "*" };
+    return this.#session === null ? {} : { "If-Match": `"${this.#session}"` };
   }
 
   /** What to send from now on; null keeps quiet. @param {Tracks} tracks */
@@ -131,6 +176,7 @@ export class MediaLink {
     }
   }
 
+  /** @returns {Promise<void>} */
   async #open() {
     const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: [] });
     this.#peer = peer;
@@ -151,7 +197,8 @@ export class MediaLink {
     }
     try {
       const offer = await peer.createOffer();
-      const answered = this.#api.postOffer(this.#case_id, offer.sdp ?? "");
+      const conditions = this.#conditions();
+      const answered = this.#api.postOffer(this.#case_id, offer.sdp ?? "", conditions);
       answered.catch(() => {}); // awaited below, unless the description is refused first
       await peer.setLocalDescription(offer);
       this.#on.onSlots(
@@ -166,8 +213,17 @@ export class MediaLink {
         if (this.#peer === null && location !== null) this.#api.deleteMedia(location);
         return;
       }
+      if (status === 412 && this.#taking && conditions !== TAKE) {
+        // The person tapped while we asked politely.
+        this.#close();
+        return this.#open();
+      }
       if (answer === null) return this.#do(this.#life.handleRefused(status, now()));
       this.#location = location;
+      this.#session = location?.slice(location.lastIndexOf("/") + 1) ?? null;
+      remember(this.#session_key, this.#session);
+      this.#taking = false;
+      this.#on.onSession();
       this.#answer = answer;
       this.#relays = relays;
       await peer.setRemoteDescription({ type: "answer", sdp: answer });
@@ -245,6 +301,11 @@ export class MediaLink {
     this.#peer = null;
     this.#location = null;
   }
+}
+
+/** What sessions have in common that carry each other on. @param {string | null} session */
+function lineOf(session) {
+  return session?.split("-")[0] ?? null;
 }
 
 /**

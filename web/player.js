@@ -30,7 +30,7 @@ const FILE_GOOD_FOR_MS = 50 * 60_000; // its address is, for an hour
 const UNFINISHED = "unfinished_recording"; // more of it is to come; the service makes files of what is whole
 const SKIP_S = 5;
 const RATES = [0.5, 0.75, 1, 1.25, 1.5, 2];
-const WEIGHT = { courier: 0, customer: 1, qa: 2, integrator: 3, system: 3 };
+const WEIGHT = { courier: 0, customer: 1, guest: 2, qa: 3, dispatch: 3, integrator: 4, system: 4 };
 
 export class Player {
   #api;
@@ -271,7 +271,7 @@ export class Player {
     const span = this.#clock
       ? { began_ms: call.began_ms, ended_ms: call.began_ms + this.#clock.ended_s * 1000 }
       : spanOf(call);
-    this.seek.update(call, span, people, words);
+    this.seek.update(call, span, people, words, this.#state?.case?.time_zone);
     return this.#draw();
   }
 
@@ -559,7 +559,11 @@ export class Player {
     const nothing = this.#list === "there" && this.#recordings.length === 0;
     this.play.disabled = nothing;
     this.back.disabled = this.on.disabled = state === "idle";
-    const told = player.clock(clockTime(at_ms), fineClock(at_s), callClock(Math.round(whole_s)));
+    const told = player.clock(
+      clockTime(at_ms, this.#state?.case?.time_zone),
+      fineClock(at_s),
+      callClock(Math.round(whole_s)),
+    );
     text(this.time, told);
     this.seek.move(at_ms, told);
     const note = nothing

@@ -9,7 +9,7 @@
 
 export const PROTOCOL_VERSION = 1;
 
-/** @typedef {"customer" | "courier" | "qa" | "integrator" | "system"} Role */
+/** @typedef {"customer" | "courier" | "qa" | "dispatch" | "guest" | "integrator" | "system"} Role */
 /** @typedef {"zh" | "en"} Language */
 /** @typedef {"none" | "connecting" | "connected" | "silent"} MediaConnection */
 
@@ -30,19 +30,57 @@ export const PROTOCOL_VERSION = 1;
 /**
  * @typedef {{
  *   actor_id: string, role: Role, name: string, online: boolean, in_call: boolean,
- *   connection: MediaConnection, audio_muted: boolean, video_muted: boolean,
- * }} Person
+ *   connection: MediaConnection, media_session?: string | null, audio_muted: boolean, video_muted: boolean,
+ * }} Person media_session: which of their connections that is
  */
 
 /** @typedef {{slot: number, actor_id: string, audio_mid: string | null, video_mid: string | null}} Slot */
 
+/** @typedef {{latitude_e6: number, longitude_e6: number, accuracy_m: number}} Place millionths of a degree */
+/** @typedef {"photo" | "voice"} Medium */
+/** @typedef {"camera" | "album" | "microphone"} CapturePath */
+
 /**
- * @typedef {{kind: "consent", statement: string, language: Language}
- *   | {kind: "join"} | {kind: "leave"}
- *   | {kind: "text", text: string}
- *   | {kind: "take_frame", of: string}
- *   | {kind: "end_case"}} Command
+ * Bytes that somebody has and will send: the hash goes ahead of them.
+ * @typedef {{
+ *   medium: Medium, sha256: string, size_bytes: number, media_type: string, capture_path: CapturePath,
+ *   captured_at: string,
+ * }} Attachment
  */
+
+/**
+ * Fields that may be missing are `null` then. `captured_at`: when the person did it, by this device's clock.
+ * @typedef {{kind: "consent", statement: string, language: Language}
+ *   | {kind: "join"} | {kind: "leave"} | {kind: "decline_call"}
+ *   | {kind: "take_frame", of: string}
+ *   | {kind: "end_case"}
+ *   | {kind: "text", text: string, captured_at?: string | null}
+ *   | {kind: "phrase", phrase: string, captured_at?: string | null}
+ *   | {kind: "attach", attachment: Attachment, caption?: string | null}
+ *   | {kind: "share_place", place: Place, captured_at?: string | null}
+ *   | {kind: "mark", delivered: number, read: number}
+ *   | {kind: "announce", notice: string, captured_at?: string | null}
+ *   | {kind: "answer", number: number, choice: string, when_at?: string | null, detail?: string | null,
+ *       replaces?: number | null, captured_at?: string | null}
+ *   | {kind: "take_answer", number: number}
+ *   | {kind: "request_change", what: ChangeOf, text: string, when_at?: string | null, place?: Place | null,
+ *       captured_at?: string | null}
+ *   | {kind: "answer_change", number: number, accepted: boolean, remark?: string | null}
+ *   | {kind: "withdraw_change", number: number}
+ *   | {kind: "hand_over", how: string, text?: string | null, attachments?: Attachment[], place?: Place | null,
+ *       captured_at?: string | null}
+ *   | {kind: "confirm", number: number, statement: string, language: Language, reservation?: string | null,
+ *       exception?: string, attachments?: Attachment[], captured_at?: string | null}
+ *   | {kind: "refuse_receipt", number: number, text: string, attachments?: Attachment[], captured_at?: string | null}
+ *   | {kind: "report_exception", exception: string, text?: string | null, attachments?: Attachment[],
+ *       place?: Place | null, place_refused?: boolean, captured_at?: string | null}
+ *   | {kind: "take_exception", number: number, instead_of?: string | null}
+ *   | {kind: "decide_exception", number: number, decision: string, remark?: string | null}
+ *   | {kind: "acknowledge_exception", number: number, decided: number}
+ *   | {kind: "close_exception", number: number, remark?: string | null}} Command
+ */
+
+/** @typedef {"address" | "time" | "person"} ChangeOf */
 
 /** @typedef {"good" | "fair" | "weak"} Level */
 
@@ -60,7 +98,7 @@ export const PROTOCOL_VERSION = 1;
  */
 
 /**
- * @typedef {{kind: "muted", audio: boolean, video: boolean, hidden: boolean}
+ * @typedef {{kind: "muted", audio: boolean, video: boolean, hidden: boolean, media_session?: string | null}
  *   | {kind: "playback"} & import("./playback.js").Played} Signal
  */
 
@@ -71,11 +109,13 @@ export const PROTOCOL_VERSION = 1;
  *   | {type: "ping"}} ClientMessage
  */
 
-/** @typedef {{case_id: string, waybill: string, language: Language, state: string}} CaseHeader */
+/** @typedef {{case_id: string, waybill: string, language: Language, time_zone: string, state: string}} CaseHeader */
 /** @typedef {{actor_id: string, role: Role, name: string, session_id: string}} You */
 
 /**
- * @typedef {{type: "welcome", case: CaseHeader, you: You, number: number}
+ * `people`: all who have or had a link to the case, present or not.
+ * @typedef {{type: "welcome", case: CaseHeader, you: You, people: {actor_id: string, role: Role, name: string}[],
+ *       number: number}
  *   | {type: "entry", entry: Entry}
  *   | {type: "synced", number: number}
  *   | {type: "ack", id: string, number: number | null}
@@ -112,11 +152,13 @@ const REQUIRED = {
     "case.case_id": "string",
     "case.waybill": "string",
     "case.language": "string",
+    "case.time_zone": "string",
     "case.state": "string",
     "you.actor_id": "string",
     "you.role": "string",
     "you.name": "string",
     "you.session_id": "string",
+    people: "array",
     number: "number",
   },
   entry: {

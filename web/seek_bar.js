@@ -52,8 +52,9 @@ export class SeekBar {
    * @param {{began_ms: number, ended_ms: number}} span
    * @param {readonly {actor_id: string, name: string}[]} people
    * @param {Words} words
+   * @param {string} [time_zone] of the case
    */
-  update(call, { began_ms, ended_ms }, people, words) {
+  update(call, { began_ms, ended_ms }, people, words, time_zone) {
     this.#began_ms = began_ms;
     this.#whole_ms = Math.max(1, ended_ms - began_ms);
     set(this.field, "aria-label", words.desk.player.position);
@@ -69,7 +70,9 @@ export class SeekBar {
     );
     keyed(this.lanes, lanes, lane, (element, actor_id) => {
       set(element, "data-actor-id", actor_id);
-      const marks = new Map(marksOf(call, actor_id, ended_ms, words).map((mark) => [mark.key, mark]));
+      const marks = new Map(
+        marksOf(call, actor_id, ended_ms, words, time_zone).map((mark) => [mark.key, mark]),
+      );
       keyed(
         element,
         [...marks.keys()],
@@ -113,9 +116,10 @@ export class SeekBar {
  * @param {string} actor_id
  * @param {number} ended_ms until when a gap lasts that nobody ended
  * @param {Words} words
+ * @param {string} [time_zone] of the case
  * @returns {Mark[]}
  */
-export function marksOf(call, actor_id, ended_ms, words) {
+export function marksOf(call, actor_id, ended_ms, words, time_zone) {
   const { player } = words.desk;
   const track = call.tracks.find((track) => track.actor_id === actor_id);
   /** @type {Mark[]} */
@@ -129,7 +133,7 @@ export function marksOf(call, actor_id, ended_ms, words) {
     const known = words.entry.gap_ended;
     const told = known[/** @type {keyof typeof known} */ (gap.cause)] ?? known.network;
     const lasted = duration(ended - gap.began_ms, words);
-    const since = clockTime(gap.began_ms);
+    const since = clockTime(gap.began_ms, time_zone);
     marks.push({
       key: `gap ${gap.number}`,
       kind: "gap",
@@ -145,12 +149,12 @@ export function marksOf(call, actor_id, ended_ms, words) {
       kind: "hole",
       began_ms: hole.began_ms,
       ended_ms: hole.ended_ms,
-      told: player.hole(clockTime(hole.began_ms), lasted),
+      told: player.hole(clockTime(hole.began_ms, time_zone), lasted),
     });
   }
   for (const frame of call.frames) {
     if (frame.of !== actor_id) continue;
-    const told = words.sealed(clockTime(frame.at_ms), frame.number);
+    const told = words.sealed(clockTime(frame.at_ms, time_zone), frame.number);
     marks.push({
       key: `frame ${frame.number}`,
       kind: "frame",

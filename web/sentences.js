@@ -1,8 +1,11 @@
 // @ts-check
 /** An entry of the log as a line that people read. Pure. */
 
+import { callerOf } from "./parcel_next.js";
+import { sayTime } from "./parcel_times.js";
 import { piecesOf } from "./recordings.js";
-import { percent } from "./words.js";
+import { say } from "./translations.js";
+import { languageIn, percent } from "./words.js";
 
 /** @typedef {import("./protocol.js").Entry} Entry */
 /** @typedef {import("./state.js").State} State */
@@ -84,6 +87,74 @@ export function sentenceOf(entry, state, words) {
       return words.entry.segment_lost(name, body.segment);
     case "text":
       return body.text;
+    case "phrase":
+    case "notice_sent":
+      return said(body.text, words);
+    case "attached":
+      return words.entry[/** @type {"photo"} */ (body.attachment.medium)](body.caption ?? "");
+    case "attachment_stored": {
+      const photo = body.shown.media_type.startsWith("image/");
+      return (photo ? words.entry.photo_stored : words.entry.voice_stored)(body.number);
+    }
+    case "attachment_refused":
+      return words.entry.attachment_refused(body.number);
+    case "placed": {
+      const accuracy = String(body.place.accuracy_m);
+      return body.distance_m === null
+        ? words.entry.placed(name, accuracy)
+        : words.entry.placed_at(name, accuracy, distance(body.distance_m, words));
+    }
+    case "receipt":
+      return body.read > 0 && body.read === body.delivered
+        ? words.entry.receipt_read(name, body.read)
+        : words.entry.receipt_delivered(name, body.delivered);
+    case "notice_repeated":
+      return words.entry.notice_repeated;
+    case "notice_unanswered":
+      return words.entry.notice_unanswered;
+    case "answered":
+      return (body.replaces === null ? words.entry.answered : words.entry.answer_changed)(
+        answerWords(/** @type {any} */ (body), state, words),
+      );
+    case "answer_taken":
+      return actor_id === state.you?.actor_id ? words.entry.answer_taken_you : words.entry.answer_taken(name);
+    case "change_requested":
+    case "agreed": {
+      const forms = words.entry[kind];
+      return forms[/** @type {"address"} */ (body.what)](wishWords(/** @type {any} */ (body), state, words));
+    }
+    case "change_answered": {
+      const answer = (body.accepted ? words.entry.change_accepted : words.entry.change_declined)(name);
+      return joined([answer, body.remark]);
+    }
+    case "change_withdrawn":
+      return words.entry.change_withdrawn(name);
+    case "handed_over":
+      return words.entry.handed_over(joined([said(body.label, words), body.text]));
+    case "confirmed":
+      return body.reservation === null ? words.entry.confirmed : words.entry.confirmed_with(body.reservation);
+    case "receipt_refused":
+      return words.entry.receipt_refused(body.text);
+    case "exception_reported":
+      return words.entry.exception_reported(joined([said(body.label, words), body.text]));
+    case "exception_taken":
+      return words.entry.exception_taken(name, body.number);
+    case "exception_decided":
+      return words.entry.exception_decided(body.number, joined([said(body.label, words), body.remark]));
+    case "exception_acknowledged":
+      return words.entry.exception_acknowledged(name, body.number);
+    case "exception_closed":
+      return joined([words.entry.exception_closed(body.number), body.remark]);
+    case "exception_overdue":
+      return words.entry.exception_overdue(body.number);
+    case "call_rung":
+      return words.entry.call_rung(name, namesOf(state, body.of, words));
+    case "call_declined":
+      return words.entry.call_declined(name);
+    case "call_missed":
+      return body.of.includes(state.you?.actor_id)
+        ? words.entry.call_missed_you(callerName(state, body.call_number, words))
+        : words.entry.call_missed(namesOf(state, body.of, words));
     case "frame_sealed":
       if (body.of === state.you?.actor_id) return words.entry.frame_sealed_you;
       return words.entry.frame_sealed(nameOf(state, body.of, words));
@@ -128,6 +199,57 @@ export function foldedSentence(entry, state, words) {
     return words.entry.hole(nameOf(state, actor_id, words), hole.pieces, lasted);
   }
   return sentenceOf(entry, state, words);
+}
+
+/** A text of the log in the language of these words. @param {import("./translations.js").Translations} texts @param {Words} words */
+export function said(texts, words) {
+  return say(texts, [languageIn(words)]);
+}
+
+/** @param {number} distance_m @param {Words} words */
+export function distance(distance_m, words) {
+  return distance_m < 1000 ? words.metres(distance_m) : words.kilometres((distance_m / 1000).toFixed(1));
+}
+
+/**
+ * The choice, and what was said with it.
+ * @param {{label: import("./translations.js").Translations, when_at: string | null, detail: string | null}} answer
+ * @param {State} state
+ * @param {Words} words
+ */
+export function answerWords({ label, when_at, detail }, state, words) {
+  return joined([said(label, words), wishedTime(when_at, state, words), detail]);
+}
+
+/**
+ * What is wished for, or agreed: a time before the words about it.
+ * @param {{text: string, when_at: string | null}} wish
+ * @param {State} state
+ * @param {Words} words
+ */
+export function wishWords({ text, when_at }, state, words) {
+  return joined([wishedTime(when_at, state, words), text]);
+}
+
+/** @param {string | null} when_at @param {State} state @param {Words} words */
+function wishedTime(when_at, state, words) {
+  return when_at && sayTime(when_at, state.case?.time_zone, languageIn(words));
+}
+
+/** @param {(string | null | undefined)[]} parts */
+function joined(parts) {
+  return parts.filter((part) => part !== null && part !== undefined && part !== "").join(" · ");
+}
+
+/** @param {State} state @param {readonly string[]} actor_ids @param {Words} words */
+function namesOf(state, actor_ids, words) {
+  return actor_ids.map((actor_id) => nameOf(state, actor_id, words)).join(words.and);
+}
+
+/** Who began a call. @param {State} state @param {number} call_number @param {Words} words */
+export function callerName(state, call_number, words) {
+  const caller = callerOf(state, call_number);
+  return caller === null ? words.somebody : nameOf(state, caller, words);
 }
 
 /** What was asked for and refused: the operations of the API by their names. @param {string} what @param {Words} words */

@@ -1,16 +1,41 @@
 // @ts-check
-/** The driver of the conversation: a WebSocket feeds `Synchronisation`, what it delivers is reduced into the state. */
+/**
+ * The driver of the conversation: a WebSocket feeds `Synchronisation`, what it delivers is reduced into the state.
+ * What people give waits in the outbox until the service has it, commands first, the bytes of their files after.
+ */
 
+import { timeOf } from "./capture.js";
+import { Outbox } from "./outbox.js";
 import { INITIAL, reduce } from "./state.js";
 import { Synchronisation } from "./synchronisation.js";
-import { remember, remembered } from "./token.js";
+import { Uploads } from "./uploads.js";
 
 const HISTORY_SHOWN_EVERY_MS = 50; // a long log fills in steps; the page need not draw each of its entries
+const FRAME_MS = 16; // of a burst each frame of the screen is drawn once
+const MOMENT_MS = 60_000; // as long as the service waits for who was in a call
+
+/** Those that have a field `captured_at`. @type {readonly string[]} */
+const STAMPED = [
+  "text",
+  "phrase",
+  "share_place",
+  "announce",
+  "answer",
+  "request_change",
+  "hand_over",
+  "confirm",
+  "refuse_receipt",
+  "report_exception",
+];
+
+/** Of the moment: carried out by a later life of the page, they would do what nobody wants any more. */
+const MOMENTARY = ["join", "leave", "decline_call", "take_frame"];
 
 export class Session {
   #case_id;
-  #key;
   #machine;
+  #outbox;
+  #uploads;
   /** @type {WebSocket | null} */
   #socket = null;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -23,15 +48,25 @@ export class Session {
   #busy = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #telling;
+  #told_at = 0;
   #stopped = new AbortController();
 
   /** @param {{case_id: string, actor_id: string, token: string}} link */
   constructor({ case_id, actor_id, token }) {
     this.#case_id = case_id;
-    this.#key = `proofcall.outbox.${case_id}.${actor_id}`;
-    const outbox = readOutbox(this.#key);
-    this.#machine = new Synchronisation({ token, random: Math.random, outbox });
-    for (const { id, command } of outbox) this.dispatch({ type: "commanded", id, command });
+    this.#machine = new Synchronisation({ token, random: Math.random, outbox: null });
+    this.#outbox = new Outbox(`proofcall.outbox.${case_id}.${actor_id}`, () =>
+      this.dispatch({ type: "volatile" }),
+    );
+    this.#uploads = new Uploads({
+      case_id,
+      token,
+      bytesOf: (sha256, from, to) => this.#outbox.bytesOf(sha256, from, to),
+      onProgress: (sha256, progress) => this.dispatch({ type: "upload", sha256, progress }),
+      onAnnounced: (sha256, number) => this.#outbox.announced(sha256, number),
+      onForget: (sha256) => this.#outbox.forget(sha256),
+    });
+    this.#outbox.open((left) => this.#restore(left));
     const { signal } = this.#stopped;
     addEventListener("online", () => this.#do(this.#machine.handleWake(now())), { signal });
     addEventListener("offline", () => this.#do(this.#machine.handleWake(now())), { signal });
@@ -62,20 +97,27 @@ export class Session {
     clearTimeout(this.#timer);
     clearTimeout(this.#telling);
     this.#watchers = [];
+    this.#uploads.stop();
+    this.#outbox.close();
     this.#hangUp();
   }
 
   /** @param {import("./state.js").Event} event */
   dispatch(event) {
     this.#state = reduce(this.#state, event);
-    if (event.type === "received" && event.message.type === "entry" && !this.#state.synced) {
-      this.#telling ??= setTimeout(() => this.#tell(), HISTORY_SHOWN_EVERY_MS);
+    const came =
+      event.type === "received" && (event.message.type === "entry" || event.message.type === "ack");
+    const soon = performance.now() - this.#told_at < FRAME_MS;
+    if (came && (!this.#state.synced || soon)) {
+      const wait_ms = this.#state.synced ? FRAME_MS : HISTORY_SHOWN_EVERY_MS;
+      this.#telling ??= setTimeout(() => this.#tell(), wait_ms);
     } else this.#tell();
   }
 
   #tell() {
     clearTimeout(this.#telling);
     this.#telling = undefined;
+    this.#told_at = performance.now();
     // A watcher may dispatch: it is told of the sum afterwards, once.
     if (this.#busy) return;
     this.#busy = true;
@@ -87,12 +129,41 @@ export class Session {
     this.#busy = false;
   }
 
-  /** @param {import("./protocol.js").Command} command @returns {string} its id */
-  command(command) {
+  /**
+   * Gives a command: it goes out once, now or when there is a network, and then the bytes that it names.
+   * @param {import("./protocol.js").Command} given
+   * @param {readonly import("./outbox.js").Bytes[]} [files]
+   * @returns {string} its id
+   */
+  command(given, files = []) {
     const id = randomId();
+    const command = stamped(given);
+    this.#outbox.add(id, command, files);
     this.dispatch({ type: "commanded", id, command });
+    this.#uploads.take(
+      id,
+      files.map(({ sha256, bytes }) => ({ sha256, size_bytes: bytes.byteLength })),
+    );
     this.#do(this.#machine.handleCommand({ id, command }, now()));
     return id;
+  }
+
+  /** A file that still waits on this device; null if it does not. @param {string} sha256 @returns {Promise<ArrayBuffer | null>} */
+  bytesOf(sha256) {
+    return this.#outbox.bytesOf(sha256);
+  }
+
+  /** What earlier lives of the page have left. @param {import("./outbox.js").Left} left */
+  #restore({ commands, files }) {
+    if (this.#stopped.signal.aborted) return;
+    const [stale, fresh] = [commands.filter(isStale), commands.filter((kept) => !isStale(kept))];
+    for (const { id } of stale) this.#outbox.answered(id);
+    for (const { id, command, files: named } of fresh) {
+      this.dispatch({ type: "commanded", id, command });
+      this.#uploads.take(id, named);
+    }
+    for (const { announced, ...file } of files) this.#uploads.restore(file, announced);
+    this.#do(this.#machine.handleRestored(fresh.map(({ id, command }) => ({ id, command }))));
   }
 
   /** @param {import("./protocol.js").Signal} signal */
@@ -114,19 +185,22 @@ export class Session {
           if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(output.text);
           break;
         case "deliver":
-          this.dispatch({ type: "received", message: output.message, at: Date.now() });
+          this.#deliver(output.message);
           break;
         case "offline":
+          this.#uploads.offline();
           this.dispatch({ type: "socket", state: "offline" });
           break;
         case "closed":
+          this.#uploads.offline();
           this.dispatch({ type: "socket", state: output.reason });
           break;
         case "forget":
           this.dispatch({ type: "forgotten" });
           break;
-        case "keep":
-          remember(this.#key, output.outbox.length > 0 ? JSON.stringify(output.outbox) : null);
+        case "answered":
+          this.#outbox.answered(output.answer.id);
+          this.#uploads.answer(output.answer);
           break;
       }
     }
@@ -137,6 +211,18 @@ export class Session {
         () => this.#do(this.#machine.handleTimeout(now())),
         Math.max(0, wait_s) * 1000 + 5,
       );
+    }
+  }
+
+  /** @param {import("./protocol.js").ServerMessage} message */
+  #deliver(message) {
+    this.dispatch({ type: "received", message, at: Date.now() });
+    if (message.type === "synced") this.#uploads.online();
+    if (message.type !== "entry") return;
+    const { envelope, body } = message.entry;
+    const settles = envelope.kind === "attachment_stored" || envelope.kind === "attachment_refused";
+    if (settles && body !== null && envelope.actor_id === this.#state.you?.actor_id) {
+      this.#uploads.settle(body.sha256, envelope.number);
     }
   }
 
@@ -165,14 +251,20 @@ export class Session {
   }
 }
 
-/** @param {string} key @returns {import("./synchronisation.js").Waiting[]} */
-function readOutbox(key) {
-  try {
-    const outbox = JSON.parse(remembered(key) ?? "[]");
-    return Array.isArray(outbox) ? outbox : [];
-  } catch {
-    return [];
-  }
+/**
+ * With the moment of the tap, which an hour later nobody knows.
+ * @param {import("./protocol.js").Command} command
+ * @returns {import("./protocol.js").Command}
+ */
+function stamped(command) {
+  if (!STAMPED.includes(command.kind)) return command;
+  const captured_at = ("captured_at" in command && command.captured_at) || timeOf();
+  return /** @type {import("./protocol.js").Command} */ ({ ...command, captured_at });
+}
+
+/** @param {import("./outbox.js").Kept} kept */
+function isStale({ command, at }) {
+  return MOMENTARY.includes(command.kind) && Date.now() - at > MOMENT_MS;
 }
 
 /** 96 random bits; randomUUID is missing on pages without HTTPS. */

@@ -7,7 +7,9 @@
  * Time enters as data: `at` is milliseconds of the page's clock, `offset_ms` what the server's clock is ahead.
  */
 
+import { followParcel, NO_PARCEL } from "./parcel.js";
 import { keep, NOTHING_RECORDED } from "./recordings.js";
+import { followTalk, NO_TALK } from "./talk.js";
 
 /** @typedef {import("./protocol.js").Entry} Entry */
 /** @typedef {import("./protocol.js").Command} Command */
@@ -23,6 +25,7 @@ import { keep, NOTHING_RECORDED } from "./recordings.js";
 /** @typedef {{call_number: number, started_at: string, in_call: readonly string[]}} Call */
 /** @typedef {{code: string, message: string, command: Command | null}} Refusal */
 /** @typedef {{role: Role, name: string | null}} Known */
+/** @typedef {{id: string, command: Command, code: string, message: string}} Failed a message that was not taken */
 
 /** @typedef {"connecting" | "live" | "offline" | FinalReason} SocketState */
 /** @typedef {"none" | "asking" | "ready" | "failed"} CameraState */
@@ -38,6 +41,7 @@ import { keep, NOTHING_RECORDED } from "./recordings.js";
  *   waiting: readonly Waiting[],
  *   shots: readonly Shot[],
  *   refusal: Refusal | null,
+ *   failed: readonly Failed[],
  *   people: readonly import("./protocol.js").Person[],
  *   slots: readonly import("./protocol.js").Slot[],
  *   qualities: readonly import("./protocol.js").PersonQuality[],
@@ -46,6 +50,10 @@ import { keep, NOTHING_RECORDED } from "./recordings.js";
  *   call: Call | null,
  *   calls: number,
  *   recordings: Recordings,
+ *   uploads: Readonly<Record<string, import("./upload_plan.js").Progress>>,
+ *   durable: boolean,
+ *   parcel: import("./parcel.js").Parcel,
+ *   talk: import("./talk.js").Talk,
  *   wants_call: boolean,
  *   was_in_call: boolean,
  *   hung_up: boolean,
@@ -70,8 +78,16 @@ import { keep, NOTHING_RECORDED } from "./recordings.js";
  *   | {type: "camera", state: CameraState, problem?: CameraProblem, has_video?: boolean, has_audio?: boolean}
  *   | {type: "muted", audio: boolean, video: boolean}
  *   | {type: "clock", offset_ms: number}
- *   | {type: "refusal_seen"}} Event
+ *   | {type: "upload", sha256: string, progress: import("./upload_plan.js").Progress | null}
+ *   | {type: "volatile"}
+ *   | {type: "refusal_seen"}
+ *   | {type: "kept", failed: readonly Failed[]}
+ *   | {type: "dropped", id: string}} Event
+ *   kept: of an earlier life of the page; dropped: the person wants it no more, or says it anew
  */
+
+/** What a person has said, and will want to keep even if the service did not take it. */
+const SAID = ["text", "phrase", "attach", "share_place"];
 
 /** @type {State} */
 export const INITIAL = Object.freeze({
@@ -84,6 +100,7 @@ export const INITIAL = Object.freeze({
   waiting: [],
   shots: [],
   refusal: null,
+  failed: [],
   people: [],
   slots: [],
   qualities: [],
@@ -92,6 +109,10 @@ export const INITIAL = Object.freeze({
   call: null,
   calls: 0,
   recordings: NOTHING_RECORDED,
+  uploads: {},
+  durable: true,
+  parcel: NO_PARCEL,
+  talk: NO_TALK,
   wants_call: false,
   was_in_call: false,
   hung_up: false,
@@ -134,6 +155,8 @@ export function reduce(state, event) {
         call: null,
         calls: 0,
         recordings: NOTHING_RECORDED,
+        parcel: NO_PARCEL,
+        talk: NO_TALK,
       };
     case "commanded":
       return {
@@ -152,7 +175,10 @@ export function reduce(state, event) {
         hung_up: !event.wants_call,
       };
     case "media":
-      return { ...state, media: event.state };
+      // The call is on another device of this person: this page wants it no longer.
+      return event.state === "elsewhere"
+        ? { ...state, media: event.state, wants_call: false }
+        : { ...state, media: event.state };
     case "camera":
       return {
         ...state,
@@ -165,21 +191,34 @@ export function reduce(state, event) {
       return { ...state, audio_muted: event.audio, video_muted: event.video };
     case "clock":
       return { ...state, offset_ms: event.offset_ms };
+    case "upload": {
+      const { [event.sha256]: _, ...others } = state.uploads;
+      return {
+        ...state,
+        uploads: event.progress ? { ...state.uploads, [event.sha256]: event.progress } : others,
+      };
+    }
+    case "volatile":
+      return { ...state, durable: false };
     case "refusal_seen":
       return { ...state, refusal: null };
+    case "kept":
+      return { ...state, failed: [...event.failed, ...state.failed] };
+    case "dropped":
+      return { ...state, failed: state.failed.filter(({ id }) => id !== event.id) };
   }
 }
 
 /** @param {State} state @param {ServerMessage} message @param {number} at @returns {State} */
 function receive(state, message, at) {
   switch (message.type) {
-    case "welcome":
-      return {
-        ...state,
-        case: message.case,
-        you: message.you,
-        known: know(state.known, message.you.actor_id, message.you.role, message.you.name),
-      };
+    case "welcome": {
+      // An entry names its actor by id alone: these are all whom an entry may name.
+      let known = state.known;
+      for (const { actor_id, role, name } of [...message.people, message.you])
+        known = know(known, actor_id, role, name);
+      return { ...state, case: message.case, you: message.you, known };
+    }
     case "entry": {
       const heard = state.synced
         ? { ...state, offset_ms: sooner(state, message.entry.envelope.recorded_at, at) }
@@ -202,7 +241,15 @@ function receive(state, message, at) {
         ...state,
         waiting: state.waiting.filter((waiting) => waiting.id !== message.id),
         shots: state.shots.filter((shot) => shot.id !== message.id),
-        refusal: { code: message.code, message: message.message, command },
+        // A mark is nothing that the person did: they are not told of it.
+        refusal:
+          command?.kind === "mark"
+            ? state.refusal
+            : { code: message.code, message: message.message, command },
+        failed:
+          command && SAID.includes(command.kind)
+            ? [...state.failed, { id: message.id, command, code: message.code, message: message.message }]
+            : state.failed,
         // Refused at the door: asking again by itself would only be refused again.
         wants_call: command?.kind === "join" || command?.kind === "consent" ? false : state.wants_call,
       };
@@ -239,6 +286,8 @@ function evolve(state, entry) {
     shots: withoutAnswered(state, entry),
     known: know(state.known, actor_id, role, null),
     recordings: keep(state.recordings, entry),
+    parcel: followParcel(state.parcel, entry),
+    talk: followTalk(state.talk, entry),
   };
   switch (kind) {
     case "link_issued":
@@ -314,6 +363,12 @@ export function inCall(state) {
   return state.you !== null && (state.call?.in_call ?? []).includes(state.you.actor_id);
 }
 
+/** Whether this person is in the call with another device; here they may take it over. @param {State} state */
+export function isElsewhere(state) {
+  const me = state.people.find((person) => person.actor_id === state.you?.actor_id);
+  return state.media === "elsewhere" && inCall(state) && !state.wants_call && me?.media_session != null;
+}
+
 /** @param {State} state */
 export function hasConsented(state) {
   return state.you !== null && state.consented.includes(state.you.actor_id);
@@ -321,7 +376,7 @@ export function hasConsented(state) {
 
 /** Others in the call, the ones to show large first: customer and courier before QA. @param {State} state */
 export function others(state) {
-  const weight = { customer: 0, courier: 0, qa: 1, integrator: 2, system: 2 };
+  const weight = { customer: 0, courier: 0, guest: 0, qa: 1, dispatch: 1, integrator: 2, system: 2 };
   const ids = (state.call?.in_call ?? []).filter((id) => id !== state.you?.actor_id);
   return ids.sort(
     (a, b) => weight[state.known[a]?.role ?? "system"] - weight[state.known[b]?.role ?? "system"],

@@ -6,8 +6,9 @@
  *        ▲                                                              │
  *        └────────── back-off ◄── closed, silent, resync ◄──────────────┘
  *
- * A command keeps its id until the server answers it with ack or nack, and is sent again after every
- * reconnect (and, through `outbox`, after a reload): the server gives it effect exactly once.
+ * A command keeps its id until the server answers it with ack or nack. On one connection it goes out once, in the
+ * order of the taps, and again after a reconnect or in a later life of the page: the server gives it effect exactly
+ * once. Nothing goes out before it is known what an earlier life had left: that comes first.
  */
 
 import { Backoff } from "./backoff.js";
@@ -30,6 +31,7 @@ const PASSING = ["log_overloaded", "append_failed"];
 /** @typedef {import("./protocol.js").Command} Command */
 /** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
 /** @typedef {{id: string, command: Command}} Waiting */
+/** @typedef {{id: string, accepted: boolean, number: number | null}} Answer number: of the last entry that it made */
 /** @typedef {"outdated" | "bad_link" | "revoked" | "replaced"} FinalReason */
 
 /**
@@ -40,7 +42,7 @@ const PASSING = ["log_overloaded", "append_failed"];
  *   | {kind: "offline"}
  *   | {kind: "closed", reason: FinalReason}
  *   | {kind: "forget"}
- *   | {kind: "keep", outbox: Waiting[]}} Output
+ *   | {kind: "answered", answer: Answer}} Output
  */
 
 export class Synchronisation {
@@ -53,18 +55,22 @@ export class Synchronisation {
   #hash = null;
   /** @type {Waiting[]} */
   #outbox;
+  #restored;
+  /** Those that this connection has taken. @type {Set<string>} */
+  #sent = new Set();
   #pinged = false;
   #deadline = Infinity;
   #repeat_at = Infinity;
 
   /**
-   * @param {{token: string, random: () => number, outbox?: Waiting[]}} options
-   *   outbox: commands that an earlier life of the page did not see answered
+   * @param {{token: string, random: () => number, outbox?: Waiting[] | null}} options
+   *   outbox: commands that earlier lives of the page did not see answered; null: `handleRestored` will tell
    */
   constructor({ token, random, outbox = [] }) {
     this.#token = token;
     this.#backoff = new Backoff(random);
-    this.#outbox = [...outbox];
+    this.#outbox = [...(outbox ?? [])];
+    this.#restored = outbox !== null;
   }
 
   /** When to call handleTimeout, in the seconds of `now`. */
@@ -89,6 +95,7 @@ export class Synchronisation {
     if (this.#phase !== "connecting") return [];
     this.#phase = "greeting";
     this.#deadline = now + ANSWER_WITHIN_S;
+    this.#sent.clear();
     const hello = encodeClientMessage({
       type: "hello",
       version: PROTOCOL_VERSION,
@@ -126,18 +133,21 @@ export class Synchronisation {
         this.#phase = "live";
         this.#deadline = now + PING_AFTER_S;
         this.#backoff.reset();
-        return [{ kind: "deliver", message }, ...this.#outbox.map((waiting) => this.#send(waiting))];
+        return [{ kind: "deliver", message }, ...this.#flush()];
       }
       case "ack":
       case "nack": {
         if (message.type === "nack" && PASSING.includes(message.code)) {
+          this.#sent.delete(message.id);
           this.#repeat_at = now + REPEAT_AFTER_S;
           return [];
         }
         this.#outbox = this.#outbox.filter((waiting) => waiting.id !== message.id);
+        const accepted = message.type === "ack";
+        const number = message.type === "ack" ? message.number : null;
         return [
-          { kind: "keep", outbox: this.outbox },
           { kind: "deliver", message },
+          { kind: "answered", answer: { id: message.id, accepted, number } },
         ];
       }
       case "resync": {
@@ -166,10 +176,17 @@ export class Synchronisation {
   /** @param {Waiting} waiting @param {number} _now @returns {Output[]} */
   handleCommand(waiting, _now) {
     this.#outbox.push(waiting);
-    /** @type {Output[]} */
-    const outputs = [{ kind: "keep", outbox: this.outbox }];
-    if (this.#phase === "live") outputs.push(this.#send(waiting));
-    return outputs;
+    return this.#repeat_at === Infinity ? this.#flush() : []; // one that the service could not write goes first
+  }
+
+  /** What earlier lives of the page, or other pages that are gone, have left. @param {Waiting[]} left @returns {Output[]} */
+  handleRestored(left) {
+    const known = new Set(this.#outbox.map(({ id }) => id));
+    const mine = this.#restored ? this.#outbox.filter(({ id }) => this.#sent.has(id)) : [];
+    const rest = this.#outbox.filter((waiting) => !mine.includes(waiting));
+    this.#outbox = [...mine, ...left.filter(({ id }) => !known.has(id)), ...rest];
+    this.#restored = true;
+    return this.#flush();
   }
 
   /** Signals are of the moment: nobody online, nothing sent. @param {import("./protocol.js").Signal} signal @returns {Output[]} */
@@ -189,7 +206,7 @@ export class Synchronisation {
   handleTimeout(now) {
     if (now >= this.#repeat_at) {
       this.#repeat_at = Infinity;
-      if (this.#phase === "live") return this.#outbox.map((waiting) => this.#send(waiting));
+      return this.#flush();
     }
     if (now < this.#deadline) return [];
     if (this.#phase === "waiting") return this.handleStart(now);
@@ -198,9 +215,15 @@ export class Synchronisation {
     return this.#retry(now);
   }
 
-  /** @param {Waiting} waiting @returns {Output} */
-  #send(waiting) {
-    return { kind: "send", text: encodeClientMessage({ type: "command", ...waiting }) };
+  /** @returns {Output[]} */
+  #flush() {
+    if (this.#phase !== "live" || !this.#restored) return [];
+    const fresh = this.#outbox.filter(({ id }) => !this.#sent.has(id));
+    for (const { id } of fresh) this.#sent.add(id);
+    return fresh.map(({ id, command }) => ({
+      kind: "send",
+      text: encodeClientMessage({ type: "command", id, command }),
+    }));
   }
 
   /** @param {number} now @returns {Output[]} */

@@ -83,6 +83,13 @@ export class WindowedList {
     return top >= scrollTop && top + this.#row_px <= scrollTop + clientHeight;
   }
 
+  /** The last row that lies wholly in sight. @returns {string | null} */
+  lastShown() {
+    const { scrollTop, clientHeight } = this.element;
+    const place = Math.floor((scrollTop + clientHeight) / this.#row_px) - 1;
+    return this.#keys[Math.min(this.#keys.length - 1, place)] ?? null;
+  }
+
   #later() {
     if (this.#queued) return;
     this.#queued = true;

@@ -16,6 +16,8 @@ const en = {
     customer: "Customer",
     courier: "Courier",
     qa: "Quality check",
+    dispatch: "Dispatch",
+    guest: "Neighbour or guard",
     integrator: "Order system",
     system: "Service",
   },
@@ -28,6 +30,7 @@ const en = {
   waybill: "Waybill",
   lobby_title_customer: "Your courier wants to show you the parcel",
   lobby_title_courier: "Show the parcel to the customer",
+  lobby_title_guest: "They want to show you the parcel",
   lobby_title_again: "The call goes on. You can come back to it.",
   consent:
     "I agree that the others in this call see and hear me, and that sound and picture of the whole call, the photos taken in it and everything written are recorded, sealed and kept as evidence.",
@@ -41,6 +44,7 @@ const en = {
   here_now: (/** @type {string} */ names) => `Waiting for you: ${names}`,
   here_nobody_customer: "The courier is not here yet. You can start all the same.",
   here_nobody_courier: "The customer is not here yet. You can start all the same.",
+  here_nobody_guest: "Nobody else is here yet. You can start all the same.",
   own_preview: "Your picture",
   own_preview_asking: "Please allow the camera and the microphone.",
   microphone_moves: "Microphone",
@@ -72,13 +76,20 @@ const en = {
     weak: "Your network is weak. Sound goes on.",
     silent: "Nothing of yours gets through. Coming back…",
   },
-  whose: { customer: "The customer's", courier: "The courier's", qa: "Quality check's" },
+  whose: {
+    customer: "The customer's",
+    courier: "The courier's",
+    qa: "Quality check's",
+    dispatch: "Dispatch's",
+    guest: "The guest's",
+  },
   their_network: {
     weak: (/** @type {string} */ whose) => `${whose} network is weak. Sound goes on.`,
     silent: (/** @type {string} */ whose) => `${whose} network is gone. Coming back…`,
   },
   alone_customer: "Waiting for the courier…",
   alone_courier: "Waiting for the customer…",
+  alone_guest: "Waiting for the others…",
   their_connection_silent: (/** @type {string} */ name) => `${name} has no signal. Coming back…`,
   their_picture_off: (/** @type {string} */ name) => `${name}: picture is off`,
   tap_for_sound: "Tap for sound",
@@ -116,6 +127,8 @@ const en = {
   minutes: (/** @type {number} */ minutes, /** @type {number} */ seconds) =>
     minutes > 0 ? `${minutes} min ${seconds} s` : `${seconds} s`,
   unknown_time: "an unknown time",
+  metres: (/** @type {number} */ metres) => `${metres} m`,
+  kilometres: (/** @type {string} */ kilometres) => `${kilometres} km`,
 
   notice: {
     bad_link: {
@@ -180,6 +193,11 @@ const en = {
     full: "Four people are in the call already. Wait until one has left, then try again.",
     unknown_participant: "That person is not part of this case.",
     not_for_role: "This is not possible with your link.",
+    meanwhile: "Somebody was faster: this has changed meanwhile. Look at how it stands now, then decide.",
+    wrong_step: "This does not fit any more: things have gone on. Look at how they stand now.",
+    quota: "This parcel has no room for more photos and voice notes. Write a message instead.",
+    unknown_entry: "What this was about is not open any more. Look at how it stands now.",
+    unknown_word: "The service does not know this choice. Load the page again and choose once more.",
     other: "That did not work, and nothing was changed. Try again.",
   },
   alarm:
@@ -249,6 +267,59 @@ const en = {
     refused: (/** @type {string} */ name, /** @type {string} */ what) =>
       `${name} asked for ${what} and was refused`,
     case_ended: "Case ended",
+    photo: (/** @type {string} */ caption) => (caption === "" ? "Photo" : `Photo: ${caption}`),
+    voice: (/** @type {string} */ caption) => (caption === "" ? "Voice note" : `Voice note: ${caption}`),
+    photo_stored: (/** @type {number} */ number) => `The photo of No. ${number} has arrived and is sealed`,
+    voice_stored: (/** @type {number} */ number) =>
+      `The voice note of No. ${number} has arrived and is sealed`,
+    attachment_refused: (/** @type {number} */ number) =>
+      `A file of No. ${number} could not be used. Please send it again.`,
+    placed: (/** @type {string} */ name, /** @type {string} */ accuracy) =>
+      `${name}: place shared, exact to ${accuracy} m`,
+    placed_at: (/** @type {string} */ name, /** @type {string} */ accuracy, /** @type {string} */ distance) =>
+      `${name}: place shared, exact to ${accuracy} m · ${distance} from the address`,
+    receipt_read: (/** @type {string} */ name, /** @type {number} */ number) =>
+      `${name}: read up to No. ${number}`,
+    receipt_delivered: (/** @type {string} */ name, /** @type {number} */ number) =>
+      `Delivered to ${name} up to No. ${number}`,
+    notice_repeated: "No answer yet: the notice went out once more",
+    notice_unanswered: "The notice is still without an answer",
+    answered: (/** @type {string} */ answer) => `Answer: ${answer}`,
+    answer_changed: (/** @type {string} */ answer) => `Answer changed: ${answer}`,
+    answer_taken: (/** @type {string} */ name) => `${name} acts on the answer`,
+    answer_taken_you: "You act on the answer",
+    change_requested: {
+      address: (/** @type {string} */ text) => `Asked for another address: ${text}`,
+      time: (/** @type {string} */ text) => `Asked for another time: ${text}`,
+      person: (/** @type {string} */ text) => `Asked for another person to receive it: ${text}`,
+    },
+    change_accepted: (/** @type {string} */ name) => `${name}: change accepted`,
+    change_declined: (/** @type {string} */ name) => `${name}: change declined`,
+    change_withdrawn: (/** @type {string} */ name) => `${name}: change withdrawn`,
+    agreed: {
+      address: (/** @type {string} */ text) => `Agreed address: ${text}`,
+      time: (/** @type {string} */ text) => `Agreed time: ${text}`,
+      person: (/** @type {string} */ text) => `Received by, as agreed: ${text}`,
+    },
+    handed_over: (/** @type {string} */ how) => `Handed over: ${how}`,
+    confirmed: "Receipt confirmed",
+    confirmed_with: (/** @type {string} */ reservation) =>
+      `Receipt confirmed with a reservation: ${reservation}`,
+    receipt_refused: (/** @type {string} */ text) => `Receipt refused: ${text}`,
+    exception_reported: (/** @type {string} */ problem) => `Problem reported: ${problem}`,
+    exception_taken: (/** @type {string} */ name, /** @type {number} */ number) =>
+      `${name}: took on problem No. ${number}`,
+    exception_decided: (/** @type {number} */ number, /** @type {string} */ decision) =>
+      `Decision on problem No. ${number}: ${decision}`,
+    exception_acknowledged: (/** @type {string} */ name, /** @type {number} */ number) =>
+      `${name}: acknowledged the decision on problem No. ${number}`,
+    exception_closed: (/** @type {number} */ number) => `Problem No. ${number} is closed`,
+    exception_overdue: (/** @type {number} */ number) =>
+      `Problem No. ${number} is overdue: nothing is decided yet`,
+    call_rung: (/** @type {string} */ name, /** @type {string} */ names) => `${name}: calling ${names}`,
+    call_declined: (/** @type {string} */ name) => `${name}: call declined`,
+    call_missed: (/** @type {string} */ names) => `Call not answered: ${names}`,
+    call_missed_you: (/** @type {string} */ name) => `Missed call from ${name}`,
     withheld: "Not shown to your role",
   },
 
@@ -493,7 +564,15 @@ const zh = {
   other_language: "English",
   switch_language: "切换为英文",
 
-  role: { customer: "客户", courier: "快递员", qa: "质检", integrator: "订单系统", system: "系统" },
+  role: {
+    customer: "客户",
+    courier: "快递员",
+    qa: "质检",
+    dispatch: "调度",
+    guest: "代收人",
+    integrator: "订单系统",
+    system: "系统",
+  },
   you: "您",
   somebody: "有人",
   colon: "：",
@@ -503,6 +582,7 @@ const zh = {
   waybill: "运单",
   lobby_title_customer: "快递员请您视频查看包裹",
   lobby_title_courier: "视频向客户展示包裹",
+  lobby_title_guest: "请您视频协助查看包裹",
   lobby_title_again: "通话还在进行，您可以随时回来。",
   consent:
     "我同意：通话中的其他人可以看到我的画面、听到我的声音；本次通话全程录音录像，录音录像、通话中拍下的照片和写下的文字将被封存，作为证据保存。",
@@ -516,6 +596,7 @@ const zh = {
   here_now: (names) => `${names}正在等您`,
   here_nobody_customer: "快递员还没到，您可以先开始。",
   here_nobody_courier: "客户还没到，您可以先开始。",
+  here_nobody_guest: "其他人还没到，您可以先开始。",
   own_preview: "您的画面",
   own_preview_asking: "请允许使用摄像头和麦克风",
   microphone_moves: "麦克风",
@@ -547,13 +628,14 @@ const zh = {
     weak: "您的网络较弱，声音不会断。",
     silent: "您的画面和声音暂时传不出去，正在恢复…",
   },
-  whose: { customer: "客户的", courier: "快递员的", qa: "质检的" },
+  whose: { customer: "客户的", courier: "快递员的", qa: "质检的", dispatch: "调度的", guest: "代收人的" },
   their_network: {
     weak: (whose) => `${whose}网络较弱，声音不会断。`,
     silent: (whose) => `${whose}网络中断，正在恢复…`,
   },
   alone_customer: "等待快递员加入…",
   alone_courier: "等待客户加入…",
+  alone_guest: "正在等待其他人…",
   their_connection_silent: (name) => `${name}信号中断，正在恢复…`,
   their_picture_off: (name) => `${name}的画面已关闭`,
   tap_for_sound: "点击打开声音",
@@ -590,6 +672,8 @@ const zh = {
 
   minutes: (minutes, seconds) => (minutes > 0 ? `${minutes} 分 ${seconds} 秒` : `${seconds} 秒`),
   unknown_time: "时长不明",
+  metres: (metres) => `${metres} 米`,
+  kilometres: (kilometres) => `${kilometres} 公里`,
 
   notice: {
     bad_link: {
@@ -642,6 +726,11 @@ const zh = {
     full: "通话已有四人，请等有人离开后再试。",
     unknown_participant: "此人不在本单中。",
     not_for_role: "您的链接不能进行此操作。",
+    meanwhile: "有人先一步更新了内容，请查看最新情况后再决定。",
+    wrong_step: "情况已有进展，此操作不再适用。请查看最新情况。",
+    quota: "本单的照片和语音已满，请改用文字说明。",
+    unknown_entry: "所涉及的内容已不再有效，请查看最新情况。",
+    unknown_word: "服务无法识别此选项，请重新载入页面后再选。",
     other: "没有成功，内容未受影响。请重试。",
   },
   alarm: "服务上的记录与本页读到的不一致，已重新读取。请告知质检。",
@@ -694,6 +783,48 @@ const zh = {
     played_back: (name, whose, call) => `${name}回放了第 ${call} 次通话中${whose}的录制`,
     refused: (name, what) => `已拒绝${name}：${what}`,
     case_ended: "本单结束",
+    photo: (caption) => (caption === "" ? "照片" : `照片：${caption}`),
+    voice: (caption) => (caption === "" ? "语音" : `语音：${caption}`),
+    photo_stored: (number) => `第 ${number} 号的照片已收到并封存`,
+    voice_stored: (number) => `第 ${number} 号的语音已收到并封存`,
+    attachment_refused: (number) => `第 ${number} 号的文件无法使用，请重新发送`,
+    placed: (name, accuracy) => `${name}的位置，误差约 ${accuracy} 米`,
+    placed_at: (name, accuracy, distance) => `${name}的位置，误差约 ${accuracy} 米 · 距收件地址 ${distance}`,
+    receipt_read: (name, number) => `${name}已读到第 ${number} 号`,
+    receipt_delivered: (name, number) => `已送达${name}，到第 ${number} 号`,
+    notice_repeated: "还没有回复，已再次通知",
+    notice_unanswered: "通知仍未得到回复",
+    answered: (answer) => `回复：${answer}`,
+    answer_changed: (answer) => `回复改为：${answer}`,
+    answer_taken: (name) => `${name}正按此回复办理`,
+    answer_taken_you: "您正按此回复办理",
+    change_requested: {
+      address: (text) => `请求更改地址：${text}`,
+      time: (text) => `请求更改时间：${text}`,
+      person: (text) => `请求更换收件人：${text}`,
+    },
+    change_accepted: (name) => `${name}同意更改`,
+    change_declined: (name) => `${name}未能同意更改`,
+    change_withdrawn: (name) => `${name}撤回了更改`,
+    agreed: {
+      address: (text) => `约定地址：${text}`,
+      time: (text) => `约定时间：${text}`,
+      person: (text) => `约定收件人：${text}`,
+    },
+    handed_over: (how) => `已交付：${how}`,
+    confirmed: "已确认收货",
+    confirmed_with: (reservation) => `已确认收货，保留意见：${reservation}`,
+    receipt_refused: (text) => `已拒收：${text}`,
+    exception_reported: (problem) => `报告异常：${problem}`,
+    exception_taken: (name, number) => `${name}接手处理第 ${number} 号异常`,
+    exception_decided: (number, decision) => `第 ${number} 号异常的处理决定：${decision}`,
+    exception_acknowledged: (name, number) => `${name}已知悉第 ${number} 号异常的处理决定`,
+    exception_closed: (number) => `第 ${number} 号异常已办结`,
+    exception_overdue: (number) => `第 ${number} 号异常已超时，尚未作出决定`,
+    call_rung: (name, names) => `${name}正在呼叫${names}`,
+    call_declined: (name) => `${name}拒接了来电`,
+    call_missed: (names) => `呼叫未接听：${names}`,
+    call_missed_you: (name) => `${name}的未接来电`,
     withheld: "您的角色不可见",
   },
 
@@ -924,19 +1055,84 @@ export function languageOf(preferred) {
   return "en";
 }
 
-/** Hours, minutes and seconds of this place. @param {string | number} time */
-export function clockTime(time) {
-  const date = new Date(time);
-  if (Number.isNaN(date.getTime())) return "";
-  return [date.getHours(), date.getMinutes(), date.getSeconds()].map(twoDigits).join(":");
+/** The language that these words are of. @param {Words} words @returns {Language} */
+export function languageIn(words) {
+  return words === WORDS.zh ? "zh" : "en";
 }
 
-/** Date and time with milliseconds, of this place. @param {string} time */
-export function fullTime(time) {
+/** The time zone that times are shown in where nothing else is said; undefined: the device's own. @type {string | undefined} */
+let zone;
+
+/** From now on times are those at the case. @param {string | undefined} time_zone IANA's name */
+export function showTimesIn(time_zone) {
+  zone = time_zone;
+}
+
+/**
+ * Hours, minutes and seconds; at the case, or of a time zone by its IANA name.
+ * @param {string | number} time
+ * @param {string} [time_zone]
+ */
+export function clockTime(time, time_zone = zone) {
+  const { hour, minute, second } = partsOf(time, time_zone);
+  return hour === undefined ? "" : `${hour}:${minute}:${second}`;
+}
+
+/** Hours and minutes at the case. @param {string | number} time */
+export function shortTime(time) {
+  return clockTime(time).slice(0, 5);
+}
+
+/** The day at the case. @param {string | number} time @returns {string} 2026-11-22 */
+export function dayOf(time) {
+  const { year, month, day } = partsOf(time, zone);
+  return year === undefined ? "" : `${year}-${month}-${day}`;
+}
+
+/** The day at the case as people say it. @param {string | number} time @param {Language} language */
+export function dayName(time, language) {
+  const how = formatOf(zone).resolvedOptions();
+  return new Intl.DateTimeFormat(language === "zh" ? "zh-CN" : "en-GB", {
+    timeZone: how.timeZone,
+    weekday: "long",
+    month: "long",
+    day: "numeric",
+  }).format(new Date(time));
+}
+
+/** Date and time with milliseconds, at the case or of a time zone. @param {string} time @param {string} [time_zone] */
+export function fullTime(time, time_zone = zone) {
+  const { year, month, day, hour } = partsOf(time, time_zone);
+  if (hour === undefined) return "";
+  const milliseconds = String(new Date(time).getMilliseconds()).padStart(3, "0");
+  return `${year}-${month}-${day} ${clockTime(time, time_zone)}.${milliseconds}`;
+}
+
+/** @type {Map<string | undefined, Intl.DateTimeFormat>} made once: each costs as much as drawing a row */
+const formats = new Map();
+
+/** @param {string | number} time @param {string | undefined} time_zone @returns {Partial<Record<string, string>>} */
+function partsOf(time, time_zone) {
   const date = new Date(time);
-  if (Number.isNaN(date.getTime())) return "";
-  const day = [date.getFullYear(), twoDigits(date.getMonth() + 1), twoDigits(date.getDate())].join("-");
-  return `${day} ${clockTime(time)}.${String(date.getMilliseconds()).padStart(3, "0")}`;
+  if (Number.isNaN(date.getTime())) return {};
+  let format = formats.get(time_zone);
+  if (!format) {
+    format = formatOf(time_zone);
+    formats.set(time_zone, format);
+  }
+  return Object.fromEntries(format.formatToParts(date).map(({ type, value }) => [type, value]));
+}
+
+/** @param {string | undefined} time_zone */
+function formatOf(time_zone) {
+  /** @type {Intl.DateTimeFormatOptions} */
+  const how = { year: "numeric", month: "2-digit", day: "2-digit" };
+  Object.assign(how, { hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23" });
+  try {
+    return new Intl.DateTimeFormat("en-GB", time_zone === undefined ? how : { ...how, timeZone: time_zone });
+  } catch {
+    return new Intl.DateTimeFormat("en-GB", how); // a zone that this browser does not know
+  }
 }
 
 /** @param {number} seconds since the call began */

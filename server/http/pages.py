@@ -7,7 +7,13 @@ from aiohttp import web
 import web as pages
 
 FOLDER = Path(pages.__file__).parent
-PAGES = {"/c": "customer.html", "/d": "courier.html", "/qa": "qa.html", "/v": "voucher.html"}
+PAGES = {
+    "/c": "customer.html",
+    "/d": "courier.html",
+    "/g": "guest.html",
+    "/qa": "qa.html",
+    "/v": "voucher.html",
+}
 SERVED = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml"}
 MODULES = {file.name: file for file in FOLDER.iterdir() if file.suffix in SERVED}  # a name leads nowhere else
 SECURITY_HEADERS = {

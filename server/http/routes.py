@@ -4,6 +4,7 @@ from aiohttp import web
 
 from server.http import (
     blobs,
+    exceptions,
     health,
     integrator,
     log,
@@ -22,25 +23,28 @@ from server.http.operations import MAX_BODY_BYTES, mount
 from server.http.socket import Sockets
 from server.service import Service
 
+# Those that need nothing made for them.
+OPERATIONS = (
+    *integrator.OPERATIONS,
+    *blobs.OPERATIONS,
+    *uploads.OPERATIONS,
+    *media.OPERATIONS,
+    *playback.OPERATIONS,
+    *vouchers.OPERATIONS,
+    *exceptions.OPERATIONS,
+    *search.OPERATIONS,
+    *wording.OPERATIONS,
+    *webhooks.OPERATIONS,
+    *log.OPERATIONS,
+)
+
 
 def make_app(service: Service, sockets: Sockets) -> web.Application:
     """The routes of a running service."""
     app = web.Application(middlewares=[answer_errors], client_max_size=MAX_BODY_BYTES)
-    operations = (
-        *integrator.OPERATIONS,
-        *blobs.OPERATIONS,
-        *uploads.OPERATIONS,
-        *media.OPERATIONS,
-        *playback.OPERATIONS,
-        *vouchers.OPERATIONS,
-        *search.OPERATIONS,
-        *wording.OPERATIONS,
-        *webhooks.OPERATIONS,
-        *log.OPERATIONS,
-        *sockets.operations(),
-        *health.operations(service, sockets),
-    )
+    operations = (*OPERATIONS, *sockets.operations(), *health.operations(service, sockets))
     app.on_response_prepare.append(uploads.tell_version)
     mount(app, service, (*operations, openapi.operation_for(operations)))
     pages.mount(app)
+    app.on_shutdown.append(exceptions.end_feeds(service.orders))
     return app

@@ -1,7 +1,7 @@
 """The WebSocket of a case: the driver of `signaling/synchronisation.Reader`, and the ear for commands.
 
-One task writes what the reader says; the receiving loop feeds it. Commands of one person are carried out in
-the order they came; a shutter waits for its picture beside them.
+One task writes what the reader says; the receiving loop feeds it, and waits while too many answers do.
+Commands of one page are carried out in the order they came; a shutter waits for its picture beside them.
 """
 
 import asyncio
@@ -65,6 +65,7 @@ class CaseSocket:
         self._tasks = asyncio.TaskGroup()
         self._writing: asyncio.Task[None] | None = None
         self._woken = asyncio.Event()
+        self._performed = asyncio.Event()
         self._shutters = asyncio.Semaphore(MAX_SHUTTERS)
         self._case: Case | None = None
         self._expiry: asyncio.TimerHandle | None = None
@@ -95,6 +96,9 @@ class CaseSocket:
                 self._perform(self._reader.close(CloseCode.MALFORMED, "messages are text"))
                 return
             await self._handle_text(message.data)
+            while self._reader.crowded:
+                self._performed.clear()
+                await self._performed.wait()
 
     def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         return self._tasks.create_task(self._guard(work))
@@ -112,8 +116,8 @@ class CaseSocket:
         self._perform(self._reader.handle_event(event, time.monotonic()))
 
     def replace(self) -> None:
-        """Closes: the same link was opened elsewhere."""
-        self._perform(self._reader.close(CloseCode.REPLACED, "the same link was opened elsewhere"))
+        """Closes: the same link was opened too often."""
+        self._perform(self._reader.close(CloseCode.REPLACED, "the same link is open on too many devices"))
 
     def drain(self) -> None:
         """Closes: the service stops."""
@@ -143,7 +147,7 @@ class CaseSocket:
     def _take_signal(self, case: Case, signal: Signal) -> None:
         match signal:
             case Muted():
-                self._service.calls.mute(case, self.actor, signal)
+                self._service.calls.mute(case, self, signal)
             case Playback():
                 self._service.calls.play(case, self.actor, signal)
             case _:
@@ -276,6 +280,7 @@ class CaseSocket:
                 case Close():
                     self._start(self._close(output))
         self._woken.set()
+        self._performed.set()
 
     async def _write(self, send: Send) -> None:
         try:

@@ -22,7 +22,7 @@ from tests.bench.bot import BotFailed
 from tests.bench.janus_peer import WEBSOCKET_PORT, WEBSOCKET_URL
 from tests.bench.namespace import ADDRESS
 from tests.bench.peer import running, sending
-from tests.bench.proofcall_peer import HTTP_PORT, URL, ProofcallPeer
+from tests.bench.proofcall_peer import HTTP_PORT, URL, ProofcallPeer, lobby
 from tests.bench.table import Row, judge, percentile
 from tests.bench.workshop import Workshop
 from tests.link import Conditions
@@ -110,7 +110,7 @@ async def _join_preconnected(
     courier = await proofcall.join(case_id, "courier", stamps=False)
     link = await proofcall.issue_link(case_id, "customer")
     with sending([courier.bot]):
-        url = await _through(network, str(link["url"]))
+        url = await _through(network, lobby(link))
         async with browser.probed_page(chromium, url, network=network) as page:
             start = page.get_by_test_id("start-button")
             await start.wait_for(timeout=WAIT_MS)

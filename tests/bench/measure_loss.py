@@ -29,7 +29,7 @@ from tests.bench.camera import write_camera, write_microphone
 from tests.bench.janus_peer import WEBSOCKET_PORT, JanusPeer
 from tests.bench.namespace import ADDRESS
 from tests.bench.peer import running
-from tests.bench.proofcall_peer import HTTP_PORT, URL, ProofcallPeer
+from tests.bench.proofcall_peer import HTTP_PORT, URL, ProofcallPeer, lobby
 from tests.bench.smoothness import frame_rate, frozen_share
 from tests.bench.table import Row, judge
 from tests.bench.workshop import Workshop
@@ -297,7 +297,7 @@ async def _proofcall_call(
     async with contextlib.AsyncExitStack() as stack:
 
         async def page(role: str, at: str, way: AccessNetwork | None) -> Page:
-            url = str((await proofcall.issue_link(case_id, role))["url"]).replace(near, at)
+            url = lobby(await proofcall.issue_link(case_id, role)).replace(near, at)
             return await stack.enter_async_context(
                 browser.probed_page(chromium, url, probe="meter.js", network=way)
             )

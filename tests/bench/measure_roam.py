@@ -17,7 +17,7 @@ from playwright.async_api import Browser, Page
 from tests.bench import browser
 from tests.bench.bot import BotFailed
 from tests.bench.peer import running, sending
-from tests.bench.proofcall_peer import ProofcallPeer
+from tests.bench.proofcall_peer import ProofcallPeer, lobby
 from tests.bench.table import Row, judge, percentile, span
 from tests.bench.workshop import Workshop
 from tests.udp_proxy import UdpProxy
@@ -119,7 +119,7 @@ async def _call(
             await page.expose_function("accessPort", ways.port)
             await page.add_init_script(path=browser.PAGES / "way.js")
         with sending([courier.bot]):
-            await page.goto(str(link["url"]))
+            await page.goto(lobby(link))
             start = page.get_by_test_id("start-button")
             await start.wait_for(timeout=READY_MS)
             await start.click()

@@ -82,6 +82,11 @@ class Person:
                     self._waiting.pop(message["id"]).set_result(message)
 
 
+def lobby(link: Json) -> str:
+    """The link's page, where it begins with the call."""
+    return str(link["url"]).replace("#", "?call#")
+
+
 class ProofcallPeer:
     name = "Proofcall"
 

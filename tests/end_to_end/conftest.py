@@ -13,7 +13,8 @@ from tests.end_to_end.people import CHROMIUM
 from tests.end_to_end.pictures import COURIER, CUSTOMER, QA, write_camera
 from tests.udp_proxy import UdpProxy, udp_proxy
 
-PAGES = {"customer": "/c", "courier": "/d", "qa": "/qa"}
+PAGES = {"customer": "/c", "courier": "/d", "guest": "/g", "qa": "/qa", "dispatch": "/qa"}
+CALLED = ("customer", "courier", "guest")  # their pages begin with the conversation by themselves
 
 
 @pytest.fixture(scope="session")
@@ -42,7 +43,12 @@ class Scene:
     proxy: UdpProxy | None = None
 
     def url(self, role: str) -> str:
-        """The page of a role, in the service of this test."""
+        """The page of a role, in the service of this test; a phone's begins with the call."""
+        query = "?call" if role in CALLED else ""
+        return f"{self.caller.url}{PAGES[role]}{query}#{self.links[role]['token']}"
+
+    def talk_url(self, role: str) -> str:
+        """The same as people are sent it: a phone's begins with the conversation."""
         return f"{self.caller.url}{PAGES[role]}#{self.links[role]['token']}"
 
     async def entries(self) -> list[dict[str, Any]]:
@@ -58,7 +64,7 @@ class Scene:
 async def set_scene(caller: Caller, proxy: UdpProxy | None = None) -> Scene:
     """A new case, and a link to it for each role."""
     case_id = await caller.open_case()
-    links = {role: await caller.link(case_id, role, role) for role in PAGES}
+    links = {role: await caller.link(case_id, role, role) for role in ("customer", "courier", "qa")}
     return Scene(caller=caller, case_id=case_id, links=links, proxy=proxy)
 
 

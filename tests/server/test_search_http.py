@@ -9,7 +9,7 @@ from urllib.parse import quote
 import pytest
 
 from server import search
-from server.search_index import SEARCHABLE, Document, Query
+from server.search_index import SEARCHABLE, Document, Hit, Query
 from server.store.errors import FailedAppend, UnknownCaseKey
 from server.store.sealing import CaseSeal
 from signaling.commands import Command
@@ -293,6 +293,23 @@ async def test_after_a_start_the_log_is_read_newest_first_and_answers_say_how_fa
     monkeypatch.setattr(search, "PAUSES", 0.0)
     async with calling(tmp_path) as caller:
         assert numbers(await search_for(caller, "needle")) == [live, new, old]
+
+
+async def test_what_is_read_while_a_search_runs_does_not_make_its_answer_complete(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    driver = caller.service.search
+    monkeypatch.setattr(driver, "_unread", 7)
+    find = driver.find
+
+    async def find_and_finish(query: Query, limit: int) -> tuple[list[Hit], bool]:
+        found = await find(query, limit)
+        driver._unread = 0
+        return found
+
+    monkeypatch.setattr(driver, "find", find_and_finish)
+    complete = [(await caller.call("GET", "/api/search?q=x"))[1]["complete"] for _ in range(2)]
+    assert complete == [False, True]
 
 
 async def test_a_case_that_is_forgotten_is_found_no_more(caller: Caller) -> None:

@@ -2,11 +2,12 @@
 
 import asyncio
 import socket as sockets
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientWebSocketResponse, WSMsgType
+from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector, WSMsgType
 
 from server import calls, cases
 from signaling import gaps, synchronisation
@@ -62,7 +63,7 @@ async def test_a_reader_gets_what_it_missed_and_then_what_comes(caller: Caller) 
     again = await greet(caller, case_id, link["token"], after=3, known_hash=missed[2]["hash"])
     (entry,) = [m["entry"] for m in await up_to(again, "synced") if m["type"] == "entry"]
     assert entry["body"] == {"text": "I am downstairs", "captured_at": None}
-    assert await close_code(socket) == 4411, "the older page of the same link is told"
+    assert (await say(socket, "t2", kind="text", text="Here"))["number"] == 5, "the older page goes on"
 
 
 async def test_a_command_sent_twice_takes_effect_once(caller: Caller) -> None:
@@ -333,6 +334,72 @@ async def test_a_log_longer_than_a_page_arrives_whole_while_it_grows(caller: Cal
             numbers.append(message["entry"]["envelope"]["number"])
     await writing
     assert numbers == list(range(1, 244))
+
+
+async def test_an_hours_commands_are_carried_out_at_once_and_in_order(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    link = await caller.link(case_id, "customer")
+    socket = await greet(caller, case_id, link["token"])
+    await up_to(socket, "synced")
+    began = time.monotonic()
+    for number in range(200):
+        await socket.send_json(text_command(number, f"line {number}"))
+    acknowledged, said = await answers_to(socket, 200)
+    assert time.monotonic() - began < 3
+    assert acknowledged == [f"t{number}" for number in range(200)]
+    assert said == [f"line {number}" for number in range(200)]
+
+
+async def test_who_says_a_lot_and_reads_it_late_is_waited_for(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    link = await caller.link(case_id, "customer")
+    narrow = ClientSession(connector=TCPConnector(socket_factory=narrow_socket))
+    socket = await narrow.ws_connect(f"{caller.url}/api/cases/{case_id}/ws")
+    hello = {"type": "hello", "version": 1, "token": link["token"], "after": 0, "hash": None}
+    await socket.send_json(hello)
+    await up_to(socket, "synced")
+
+    async def send() -> None:
+        for number in range(600):  # 4.8 MB: more than the kernel holds
+            await socket.send_json(text_command(number, "\N{PACKAGE}" * 2000))
+
+    sending = asyncio.create_task(send())
+    case = await caller.service.cases.get(case_id)
+    newest = -1
+    while newest != case.state.last_number:
+        newest = case.state.last_number
+        await asyncio.sleep(0.5)
+    assert newest < 603, "no more is taken from it than it has read the answers to"
+    acknowledged, said = await answers_to(socket, 600)
+    assert acknowledged == [f"t{number}" for number in range(600)] and len(said) == 600
+    await sending
+    await narrow.close()
+
+
+def narrow_socket(address: Any) -> sockets.socket:
+    """Of a client whose kernel keeps little for it."""
+    narrow = sockets.socket(address[0])
+    narrow.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVBUF, 4096)
+    return narrow
+
+
+def text_command(number: int, text: str) -> dict[str, Any]:
+    command = {"kind": "text", "text": text, "captured_at": "2026-11-22T14:03:22.123Z"}
+    return {"type": "command", "id": f"t{number}", "command": command}
+
+
+async def answers_to(socket: ClientWebSocketResponse, count: int) -> tuple[list[str], list[str]]:
+    """The ids of that many acknowledged commands, and the texts that came, in order."""
+    acknowledged: list[str] = []
+    said: list[str] = []
+    while len(acknowledged) < count or len(said) < count:
+        message = await socket.receive_json(timeout=5)
+        assert message["type"] != "nack", message
+        if message["type"] == "ack":
+            acknowledged.append(message["id"])
+        elif message["type"] == "entry" and message["entry"]["envelope"]["kind"] == "text":
+            said.append(message["entry"]["body"]["text"])
+    return acknowledged, said
 
 
 async def test_a_leave_sent_again_after_a_reload_takes_effect_once(caller: Caller) -> None:

@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import re
+import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable
@@ -17,11 +18,18 @@ import pytest
 from aiohttp import ClientSession, web
 from standardwebhooks.webhooks import Webhook
 
-from server import app, webhook_runner
+from server import app, deadlines, webhook_runner
+from server.self_signed import make_certificate
 from server.store.errors import FailedAppend
 from server.webhook_delivery import BACK_OFF_S
+from signaling.commands import Consent, Join
+from signaling.delivery import Announce, Answer, Confirm, HandOver, RequestChange
 from signaling.entries import KIND
+from signaling.exceptions import DecideException, ReportException, TakeException
+from signaling.talk import Attach, Attachment, SendText, SharePlace
+from signaling.values import Place
 from tests.conftest import API_KEY, Caller, calling
+from tests.server.test_deadlines import give, person
 from tests.server.test_serve import serving
 
 INTERNAL = {"PROOFCALL_WEBHOOK_INTERNAL_HOSTS": "127.0.0.1, [::1]:8080"}
@@ -51,7 +59,7 @@ class Message:
         return leaf_index
 
 
-Answer = Callable[[Message], web.StreamResponse | int]
+Answering = Callable[[Message], web.StreamResponse | int]
 
 
 class Receiver:
@@ -61,7 +69,7 @@ class Receiver:
         self.url = ""
         self.port = 0
         self.messages: list[Message] = []
-        self.answer: Answer = lambda message: 204
+        self.answer: Answering = lambda message: 204
         self.hanging = asyncio.Event()
         self.hanging.set()
         self._came = asyncio.Condition()
@@ -101,15 +109,15 @@ class Receiver:
 
 
 @asynccontextmanager
-async def receiving(port: int = 0) -> AsyncIterator[Receiver]:
+async def receiving(tls: ssl.SSLContext | None = None) -> AsyncIterator[Receiver]:
     receiver = Receiver()
     application = web.Application()
     application.router.add_route("*", "/{path:.*}", receiver.handle)
     runner = web.AppRunner(application, access_log=None, shutdown_timeout=0.1)
     await runner.setup()
-    await web.TCPSite(runner, "127.0.0.1", port).start()
+    await web.TCPSite(runner, "127.0.0.1", 0, ssl_context=tls).start()
     receiver.port = runner.addresses[0][1]
-    receiver.url = f"http://127.0.0.1:{receiver.port}/hooks"
+    receiver.url = f"{'http' if tls is None else 'https'}://127.0.0.1:{receiver.port}/hooks"
     try:
         yield receiver
     finally:
@@ -298,6 +306,19 @@ async def test_what_is_not_there_is_unknown(caller: Caller) -> None:
         assert await refused(caller, method, path + more, **how) == (404, "unknown")
 
 
+async def test_a_replay_leaves_the_loop_to_the_calls_most_of_the_time(
+    caller: Caller, receiver: Receiver
+) -> None:
+    case_id = await caller.open_case()
+    for _ in range(60):
+        await caller.link(case_id, "customer")
+    began = time.monotonic()
+    for _ in range(2):
+        await add(caller, receiver.url, **{"from": 0})
+    await receiver.until(lambda: len(receiver.messages) == 122)
+    assert time.monotonic() - began >= 121 * webhook_runner.GAP_S
+
+
 async def test_a_deleted_endpoint_is_sent_nothing_more(caller: Caller, receiver: Receiver) -> None:
     first, second = await add(caller, receiver.url), await add(caller, f"{receiver.url}/2")
     await caller.call("DELETE", f"/api/webhooks/{first['webhook_id']}")
@@ -389,6 +410,85 @@ async def test_after_the_last_attempt_it_is_a_dead_letter_that_may_be_sent_again
     assert listed["dead_letters"] == []
 
 
+MARKER = "秘密Marker"
+HERE = Place(latitude_e6=31_230_416, longitude_e6=121_473_701, accuracy_m=5)
+PERSONAL = (MARKER, "31230416", "121473701", "31.230416", "SF1000000001")
+
+
+async def test_a_whole_delivery_leaves_without_a_word_of_its_people_but_with_what_a_channel_needs(
+    clock: Clock, caller: Caller, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(deadlines, "LOOK_EVERY_S", 0.02)
+    thin = await add(caller, f"{receiver.url}/thin")
+    full = await add(caller, f"{receiver.url}/full", with_bodies=True)
+    case_id = await caller.open_case(
+        address={"text": MARKER, "position": {"latitude": 31.230416, "longitude": 121.473701}},
+        metadata={MARKER: MARKER},
+    )
+    monkeypatch.setattr("tests.conftest.Caller.link", _named(Caller.link))
+    customer, courier, desk = [
+        await person(caller, case_id, role) for role in ("customer", "courier", "dispatch")
+    ]
+    photo = Attachment(
+        medium="photo",
+        sha256="ab" * 32,
+        size_bytes=5,
+        media_type="image/jpeg",
+        capture_path="camera",
+        captured_at=clock(),
+    )
+    await give(caller, case_id, courier, SendText(text=MARKER))
+    await give(caller, case_id, courier, SharePlace(place=HERE))
+    await give(caller, case_id, courier, Attach(attachment=photo, caption=MARKER))
+    await give(caller, case_id, customer, RequestChange(what="address", text=MARKER, place=HERE))
+    await give(caller, case_id, customer, Consent(statement=MARKER, language="zh"))
+    await give(caller, case_id, customer, Join())
+    notice = await give(caller, case_id, courier, Announce(notice="arrived"))
+    clock.ahead = timedelta(seconds=200)
+    await receiver.until(lambda: any(m.content["type"] == "notice_repeated" for m in receiver.messages))
+    await give(caller, case_id, customer, Answer(number=notice, choice="door", detail=MARKER))
+    await give(caller, case_id, courier, ReportException(exception="damage", text=MARKER, place=HERE))
+    (order,) = (await caller.service.cases.get(case_id)).state.exceptions.orders
+    await give(caller, case_id, desk, TakeException(number=order))
+    await give(caller, case_id, desk, DecideException(number=order, decision="go_on", remark=MARKER))
+    over = await give(caller, case_id, courier, HandOver(how="door", text=MARKER, attachments=(photo,)))
+    confirm = Confirm(number=over, statement=MARKER, language="zh", reservation=MARKER)
+    await give(caller, case_id, customer, confirm)
+    size = caller.service.log.size
+    await receiver.until(lambda: len({(m.path, m.leaf_index) for m in receiver.messages}) == 2 * size)
+    told = {path: [m for m in receiver.messages if m.path == path] for path in ("/hooks/thin", "/hooks/full")}
+    for path, secret in (("/hooks/thin", thin["secret"]), ("/hooks/full", full["secret"])):
+        for message in told[path]:
+            signed_at = datetime.fromtimestamp(int(message.headers["webhook-timestamp"]), UTC)
+            signature = Webhook(secret).sign(message.message_id, signed_at, message.body.decode())
+            assert message.headers["webhook-signature"] == signature
+    everything = b"".join(message.body for message in told["/hooks/thin"]).decode()
+    assert [word for word in PERSONAL if word in everything] == []
+    everything = b"".join(message.body for message in told["/hooks/full"]).decode()
+    assert [word for word in PERSONAL if word not in everything] == ["31.230416"]
+    backwards = sorted(told["/hooks/thin"], key=lambda message: -message.leaf_index)
+    by_kind = {message.content["type"]: message.content["data"] for message in backwards}  # the first of each
+    sent = by_kind["notice_sent"]
+    assert sent["number"] == notice and sent["facts"] == {"notice": "arrived", "to": "customer"}
+    assert by_kind["notice_repeated"]["facts"] == {"number": notice, "notice": "arrived", "to": "customer"}
+    ids = {customer.actor_id, courier.actor_id}
+    rung = by_kind["call_rung"]["facts"]
+    assert rung["call_number"] == 1 and set(rung["of"]) | set(rung["absent"]) <= ids and rung["absent"]
+    assert by_kind["exception_taken"]["facts"]["exception"] == "damage"
+    assert by_kind["exception_taken"]["facts"]["state"] == "taken"
+    assert by_kind["exception_decided"]["facts"]["due_at"].endswith("Z")
+    assert len(by_kind) >= 17, sorted(by_kind)
+
+
+def _named(link: Callable[..., Any]) -> Callable[..., Any]:
+    """`Caller.link` with a name that must not leave."""
+
+    async def named(caller: Caller, case_id: str, role: str) -> Any:
+        return await link(caller, case_id, role, MARKER)
+
+    return named
+
+
 async def test_gone_disables_the_endpoint_until_it_is_replayed(caller: Caller, receiver: Receiver) -> None:
     receiver.answer = lambda message: 410
     made = await add(caller, receiver.url)
@@ -433,6 +533,17 @@ async def test_of_what_a_receiver_answers_no_more_than_a_kilobyte_is_kept(
     error = shown["last_error"]
     assert error.startswith("500 Internal Server Error:") and len(error.encode()) <= 1024 and "错" in error
     assert error.isprintable()
+
+
+async def test_a_certificate_that_nobody_vouches_for_is_sent_nothing(caller: Caller, tmp_path: Path) -> None:
+    certificate, key = await asyncio.to_thread(make_certificate, tmp_path / "tls", "127.0.0.1")
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    async with receiving(tls=context) as receiver:
+        made = await add(caller, receiver.url)
+        await caller.open_case()
+        shown = await shown_until(caller, made["webhook_id"], lambda shown: shown["waiting"] == 1)
+        assert "certificate" in shown["last_error"].lower() and receiver.messages == []
 
 
 async def test_nobody_there_is_told_in_words(caller: Caller) -> None:

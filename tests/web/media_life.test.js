@@ -88,10 +88,10 @@ test("another network restarts a connection that still seems well, once for seve
 
 test("who hears but is not heard looks for new ways, and is not connected before the server hears", () => {
   const media = connected();
-  assert.deepEqual(media.handleServerView("silent", 5), [RESTART, STATE("reconnecting")]);
-  assert.deepEqual(media.handleServerView("silent", 5.1), []);
+  assert.deepEqual(media.handleServerView("silent", "ours", 5), [RESTART, STATE("reconnecting")]);
+  assert.deepEqual(media.handleServerView("silent", "ours", 5.1), []);
   assert.deepEqual(media.handleHeard(), []);
-  media.handleServerView("connected", 5.5);
+  media.handleServerView("connected", "ours", 5.5);
   assert.deepEqual(media.handleHeard(), [STATE("connected")]);
 });
 
@@ -138,11 +138,11 @@ test("a handshake that never ends is begun anew", () => {
 
 test("a server that knows nothing of the connection gets a fresh one, after a moment's doubt", () => {
   const media = connected();
-  media.handleServerView("none", 10);
+  media.handleServerView("none", "ours", 10);
   assert.deepEqual(media.handleTimeout(10.5), []);
-  media.handleServerView("connected", 10.5);
+  media.handleServerView("connected", "ours", 10.5);
   assert.equal(media.nextDeadline, Infinity);
-  media.handleServerView("none", 20);
+  media.handleServerView("none", "ours", 20);
   assert.deepEqual(media.handleTimeout(20.6), [CLOSE, OPEN, STATE("reconnecting")]);
 });
 
@@ -159,4 +159,46 @@ test("stopped, nothing happens any more", () => {
   assert.deepEqual(media.handleWake(5), []);
   assert.equal(media.nextDeadline, Infinity);
   assert.deepEqual(media.handleStart(6), [OPEN, STATE("connecting")]);
+});
+
+test("a connection that another device has taken rests, and is made anew only when it is wanted", () => {
+  const media = connected();
+  assert.deepEqual(media.handleServerView("connecting", "other", 5), []);
+  assert.equal(media.nextDeadline, 5.6);
+  assert.deepEqual(media.handleServerView("connected", "other", 5.3), []);
+  assert.deepEqual(media.handleTimeout(5.6), [CLOSE, STATE("elsewhere")]);
+  assert.equal(media.nextDeadline, Infinity);
+  assert.deepEqual(media.handleConnectionState("closed", 6), []);
+  assert.deepEqual(media.handleWake(6), []);
+  assert.deepEqual(media.handleNetworkChange(6), []);
+  assert.deepEqual(media.handleServerView("none", "nobody", 6), []);
+  assert.deepEqual(media.handleStart(7), [OPEN, STATE("connecting")]);
+});
+
+test("the server's view may be older than the connection: a moment's other name is nothing", () => {
+  const media = connected();
+  media.handleServerView("connected", "other", 5);
+  media.handleServerView("connected", "ours", 5.2);
+  assert.equal(media.nextDeadline, Infinity);
+  assert.deepEqual(media.handleTimeout(5.6), []);
+});
+
+test("while a connection is made, another's name does not end it; an answer of 412 does", () => {
+  const media = life();
+  media.handleStart(0);
+  media.handleServerView("connected", "other", 0.1);
+  assert.deepEqual(media.handleTimeout(0.7), []);
+  assert.deepEqual(media.handleRefused(412, 1), [CLOSE, STATE("elsewhere")]);
+  assert.deepEqual(media.handleStart(2), [OPEN, STATE("connecting")], "the person wants it here");
+});
+
+test("a lost connection does not come back by itself while the call goes on elsewhere", () => {
+  const media = connected();
+  media.handleConnectionState("failed", 5);
+  media.handleServerView("connecting", "other", 5);
+  assert.equal(media.nextDeadline, 5.125, "it may be ours, whose answer never came");
+  const other = connected();
+  other.handleSilence(5);
+  other.handleServerView("connected", "other", 5);
+  assert.deepEqual(other.handleTimeout(5.6), [CLOSE, STATE("elsewhere")]);
 });

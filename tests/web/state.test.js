@@ -9,6 +9,7 @@ import {
   INITIAL,
   inCall,
   intentions,
+  isElsewhere,
   others,
   reduce,
   summary,
@@ -43,8 +44,9 @@ function add(state, kind, body, actor_id = ME) {
 function ringing() {
   let state = hear(INITIAL, {
     type: "welcome",
-    case: { case_id: "c_1", waybill: "SF1", language: "zh", state: "open" },
+    case: { case_id: "c_1", waybill: "SF1", language: "zh", time_zone: "Asia/Shanghai", state: "open" },
     you: { actor_id: ME, role: "customer", name: "Li", session_id: "s_1" },
+    people: [],
     number: 3,
   });
   state = add(state, "consented", { statement: "", language: "zh" }, COURIER);
@@ -223,4 +225,33 @@ test("without a socket nobody is said to be here", () => {
   assert.equal(state.known[COURIER]?.name, "Wang");
   state = reduce(state, { type: "socket", state: "offline" });
   assert.equal(state.people[0]?.online, false);
+});
+
+test("a call that another device of mine took is wanted here no longer, until I want it back", () => {
+  const me = {
+    actor_id: ME,
+    role: "customer",
+    name: "Li",
+    online: true,
+    in_call: true,
+    connection: "connected",
+  };
+  const people = [{ ...me, media_session: "b-1", audio_muted: false, video_muted: false }];
+  let state = hear(talking(), { type: "event", event: { kind: "presence", people } });
+  assert.equal(isElsewhere(state), false);
+  state = reduce(state, { type: "media", state: "elsewhere" });
+  assert.equal(isElsewhere(state), true);
+  assert.deepEqual(intentions(state, CONSENT), []);
+  state = reduce(state, { type: "wish", wants_call: true });
+  assert.equal(isElsewhere(state), false);
+  assert.deepEqual(intentions(state, CONSENT), [], "I am in the call: only the media move");
+});
+
+test("what becomes of the bytes of a file is told while they go, and no longer", () => {
+  const progress = { sent_bytes: 5, size_bytes: 10 };
+  let state = reduce(INITIAL, { type: "upload", sha256: "a", progress });
+  state = reduce(state, { type: "upload", sha256: "b", progress });
+  assert.deepEqual(state.uploads, { a: progress, b: progress });
+  assert.deepEqual(reduce(state, { type: "upload", sha256: "a", progress: null }).uploads, { b: progress });
+  assert.equal(reduce(state, { type: "volatile" }).durable, false);
 });

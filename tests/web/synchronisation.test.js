@@ -28,8 +28,9 @@ function entry(number, previous_hash = `h${number - 1}`) {
 
 const WELCOME = JSON.stringify({
   type: "welcome",
-  case: { case_id: "c_1", waybill: "SF1", language: "zh", state: "open" },
+  case: { case_id: "c_1", waybill: "SF1", language: "zh", time_zone: "Asia/Shanghai", state: "open" },
   you: { actor_id: "l_1", role: "customer", name: "L", session_id: "s_1" },
+  people: [],
   number: 2,
 });
 const SYNCED = '{"type":"synced","number":2}';
@@ -80,7 +81,7 @@ test("a command waits for synced, and is sent again with its id until it is answ
   connect(synchronisation, 2);
   assert.deepEqual(sent(synchronisation.handleText(SYNCED, 2)), [message]);
   const outputs = synchronisation.handleText('{"type":"ack","id":"k1","number":3}', 2);
-  assert.deepEqual(outputs[0], { kind: "keep", outbox: [] });
+  assert.deepEqual(outputs[1], { kind: "answered", answer: { id: "k1", accepted: true, number: 3 } });
   synchronisation.handleClosed(1006, 3);
   connect(synchronisation, 4);
   assert.deepEqual(sent(synchronisation.handleText(SYNCED, 4)), []);
@@ -93,6 +94,37 @@ test("commands of an earlier life of the page go first", () => {
   assert.deepEqual(
     sent(synchronisation.handleText(SYNCED, 0)).map(({ id }) => id),
     ["old", "new"],
+  );
+});
+
+test("nothing goes out before it is known what an earlier life of the page has left", () => {
+  const synchronisation = new Synchronisation({ token: "t", random: () => 0, outbox: null });
+  connect(synchronisation, 0);
+  assert.deepEqual(sent(synchronisation.handleText(SYNCED, 0)), []);
+  assert.deepEqual(sent(synchronisation.handleCommand({ id: "new", command: TEXT }, 0)), []);
+  assert.deepEqual(
+    sent(synchronisation.handleRestored([{ id: "old", command: TEXT }])).map(({ id }) => id),
+    ["old", "new"],
+  );
+  assert.deepEqual(
+    sent(synchronisation.handleRestored([{ id: "of another page", command: TEXT }])).map(({ id }) => id),
+    ["of another page"],
+  );
+});
+
+test("on one connection a command goes out once, however often the server says that all is there", () => {
+  const synchronisation = machine();
+  connect(synchronisation, 0);
+  synchronisation.handleText(SYNCED, 0);
+  for (const id of ["k1", "k2"])
+    assert.equal(sent(synchronisation.handleCommand({ id, command: TEXT }, 0)).length, 1);
+  assert.deepEqual(sent(synchronisation.handleText(SYNCED, 1)), []);
+  synchronisation.handleText('{"type":"nack","id":"k1","code":"append_failed","message":""}', 1);
+  assert.deepEqual(sent(synchronisation.handleCommand({ id: "k3", command: TEXT }, 1)), []);
+  assert.deepEqual(
+    sent(synchronisation.handleTimeout(2)).map(({ id }) => id),
+    ["k1", "k3"],
+    "k2 is on its way",
   );
 });
 

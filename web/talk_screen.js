@@ -1,0 +1,102 @@
+// @ts-check
+/** The page of a parcel: its conversation, what is next above the line to write in, and the call as a button. */
+
+import { draw, h, icon, set, show, text } from "./dom.js";
+import { InviteDialog } from "./invite_dialog.js";
+import { inCall } from "./state.js";
+import { TALK_WORDS } from "./talk_words.js";
+
+/** @typedef {import("./state.js").State} State */
+
+export class TalkScreen {
+  #page;
+  #sounds;
+  #talk;
+  #cards;
+
+  /**
+   * @param {{
+   *   page: import("./language.js").PageLanguage, role: import("./protocol.js").Role,
+   *   participation: import("./call.js").Participation, case_id: string,
+   *   talk: import("./talk_view.js").TalkView, cards: import("./parcel_cards.js").ParcelCards,
+   *   sounds: import("./sounds.js").Sounds, onCall: () => void,
+   * }} options
+   */
+  constructor({ page, role, participation, case_id, talk, cards, sounds, onCall }) {
+    this.#page = page;
+    this.#sounds = sounds;
+    this.#talk = talk;
+    this.#cards = cards;
+    this.callWord = h("span");
+    this.call = h(
+      "button",
+      { class: "button with-icon call-button", type: "button", testid: "call-button", on: { click: onCall } },
+      icon("video"),
+      this.callWord,
+    );
+    this.search = headButton("search-open", "search", () => talk.search.set(!talk.search.open));
+    talk.onSearchClosed = () => this.search.button.focus();
+    this.dialog = new InviteDialog({ page, api: participation.api, case_id });
+    this.invite = headButton("invite", "invite", () =>
+      this.dialog.open(participation.state.case?.waybill ?? ""),
+    );
+    this.sound = headButton("sound-switch", "sound", () => {
+      sounds.on = !sounds.on;
+      this.update(participation.state);
+    });
+    show(this.invite.button, role === "customer" || role === "courier");
+    this.ended = h("p", { class: "talk-ended", testid: "talk-ended", hidden: true });
+    this.head = h(
+      "div",
+      { class: "talk-head" },
+      this.call,
+      h("div", { class: "talk-head-tools" }, this.search.button, this.invite.button, this.sound.button),
+    );
+    this.element = h(
+      "section",
+      { class: "screen is-talk", testid: "talk" },
+      this.head,
+      this.ended,
+      this.dialog.element,
+    );
+  }
+
+  /** The one conversation of the page stands here now. */
+  enter() {
+    this.#talk.slot.append(this.#cards.element);
+    this.element.append(this.#talk.element);
+  }
+
+  /** @param {State} state */
+  update(state) {
+    const { language, words: names } = this.#page;
+    const words = TALK_WORDS[language];
+    const ended = state.case?.state === "ended";
+    text(this.callWord, state.wants_call && inCall(state) ? words.call_goes_on : words.call);
+    set(this.call, "data-on", state.wants_call);
+    show(this.call, !ended);
+    show(this.ended, ended);
+    text(this.ended, `${names.ended_title}. ${names.ended_hint}`);
+    text(this.search.label, words.search);
+    text(this.invite.label, words.invite);
+    draw(this.sound.svg, this.#sounds.on ? "sound" : "sound_off");
+    text(this.sound.label, this.#sounds.on ? words.sound_on : words.sound_off);
+    set(this.sound.button, "aria-pressed", String(this.#sounds.on));
+    this.dialog.update();
+    this.#cards.update(state);
+    this.#talk.update(state);
+  }
+}
+
+/** @param {string} testid @param {import("./dom.js").IconName} name @param {() => void} onClick */
+function headButton(testid, name, onClick) {
+  const svg = icon(name);
+  const label = h("span", { class: "for-screen-readers" });
+  const button = h(
+    "button",
+    { class: "icon-button", type: "button", testid, on: { click: onClick } },
+    svg,
+    label,
+  );
+  return { svg, label, button };
+}
