@@ -19,6 +19,8 @@ one, too: deadlines.py. Words are found in search.py, whose index is made anew w
 Entries leave the house by webhooks.py: the log is the outbox, and each endpoint has a cursor in it.
 webhook_delivery.py says what is sent when, webhook_payload.py what it says, webhook_guard.py where it may go.
 
+What a customer confirmed leaves as a voucher that proves itself: vouchers.py, on paper by voucher_pdf.py.
+
 And how a call is: once a second stays.py reads the relay into each person's stay.py; calls.py tells people,
 and gaps become entries.
 

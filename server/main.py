@@ -55,7 +55,7 @@ def run(arguments: Sequence[str]) -> int:
         action="store_true",
         help="be reachable from phones in this network: every interface, HTTPS, self-signed certificate",
     )
-    commands.add_parser("verify", help="verify an evidence package", add_help=False)
+    commands.add_parser("verify", help="verify an evidence package or a voucher", add_help=False)
     commands.add_parser("check", help="check all that a data folder holds", add_help=False)
     known, rest = parser.parse_known_args(arguments)
     if known.command == "verify":

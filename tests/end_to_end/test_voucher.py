@@ -92,7 +92,10 @@ async def test_the_code_of_a_receipt_opens_a_page_that_checks_it_and_says_genuin
         assert said in facts
     report = verify_voucher(await document(caller, found), vkey=caller.service.log.vkey)
     assert await steps(person) == [step.outcome for step in report.steps]
-    await person.by("voucher-qr").evaluate("image => image.decode()")
+    # As large as a phone's screen has it, in pixels of that screen.
+    await person.by("voucher-qr").evaluate(
+        "async image => { image.style.width = image.style.maxWidth = '690px'; await image.decode(); }"
+    )
     seen = await person.by("voucher-qr").screenshot(scale="css")
     code = cv2.imdecode(numpy.frombuffer(seen, dtype=numpy.uint8), cv2.IMREAD_COLOR)
     assert code is not None and cv2.QRCodeDetector().detectAndDecode(code)[0] == found["url"]

@@ -216,7 +216,7 @@ async def test_the_code_on_the_paper_is_read_as_the_address_of_the_page(tmp_path
         pdf,
         tmp_path,
         "-r",
-        "200",
+        "400",
         "-f",
         "1",
         "-l",
