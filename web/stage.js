@@ -189,7 +189,7 @@ export class Stage {
     set(network, "data-state", level);
     const word = level === null ? "" : words.network[level];
     text(/** @type {Element} */ (network.lastElementChild), word);
-    set(tile, "aria-label", level === null ? label : `${label} · ${words.network_is(word)}`);
+    set(tile, "title", level === null ? label : `${label} · ${words.network_is(word)}`);
   }
 
   /** @param {HTMLElement} tile @param {boolean} large @param {number} place */
