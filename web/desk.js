@@ -10,7 +10,6 @@
 
 import { Api, ApiError } from "./api.js";
 import { CaseView } from "./case_view.js";
-import { allowChime, chime } from "./chime.js";
 import { DeskFeed } from "./desk_feed.js";
 import { h, icon, keyed, set, show, text } from "./dom.js";
 import { PageLanguage } from "./language.js";
@@ -18,6 +17,7 @@ import { LogSearch } from "./log_search.js";
 import { OrderList } from "./order_list.js";
 import { countToRule, followFeed, inOrder, keyOf, NO_QUEUE, newcomers, nextOrder } from "./orders.js";
 import { ORDERS_WORDS } from "./orders_words.js";
+import { Sounds } from "./sounds.js";
 import { linkOfPage, readToken, remember, remembered } from "./token.js";
 import { WordingSource } from "./wording.js";
 import { clockTime } from "./words.js";
@@ -29,6 +29,7 @@ const OWN_LINK_LIFETIME_S = 12 * 3600; // one shift
 const COUNT_EVERY_MS = 5000; // what is left of a work order's time is told in minutes
 
 const page = new PageLanguage();
+const sounds = new Sounds();
 const link = linkOfPage();
 const desk = link?.type === "desk" ? new Api(link.token) : null;
 const own_role = link?.role === "dispatch" ? "dispatch" : "qa";
@@ -156,7 +157,7 @@ function handleFeed(event) {
   orders = followFeed(orders, event);
   const [newest] = newcomers(before, orders, Date.now() + offset_ms);
   if (newest) {
-    chime();
+    sounds.play("order");
     orderList.announce(newest);
   }
   updateTitle();
@@ -372,7 +373,6 @@ document.addEventListener("keydown", (event) => {
   const { target } = event;
   if (event.ctrlKey || event.metaKey || event.altKey) return;
   if (event.key === "Escape" && target instanceof HTMLElement) target.blur();
-  allowChime();
   const typing =
     target instanceof HTMLInputElement ||
     target instanceof HTMLSelectElement ||
@@ -421,7 +421,6 @@ search.addEventListener("keydown", (event) => {
   } else if ((event.key === "ArrowDown" || event.key === "Enter") && logSearch.focus())
     event.preventDefault();
 });
-document.addEventListener("pointerdown", allowChime);
 addEventListener("popstate", follow);
 addEventListener("hashchange", () => location.reload());
 page.onChange = update;
