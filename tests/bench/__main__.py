@@ -21,6 +21,7 @@ from tests.bench.measure_frame import measure_frame
 from tests.bench.measure_journal import measure_journal
 from tests.bench.measure_log import measure_log
 from tests.bench.measure_memory import measure_memory
+from tests.bench.measure_offline import measure_offline
 from tests.bench.measure_playback import measure_playback
 from tests.bench.measure_roam import measure_roam
 from tests.bench.measure_talk import measure_search, measure_talk
@@ -41,6 +42,7 @@ PARTS: dict[str, Callable[[Workshop], Awaitable[list[Row]]]] = {
     "playback": measure_playback,
     "talk": measure_talk,
     "search": measure_search,
+    "offline": measure_offline,
 }
 ROWS = (*measure_join.ROWS, *measure_loss.ROWS)
 

