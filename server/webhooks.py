@@ -21,7 +21,7 @@ from server.store.log import LogStore
 from server.store.webhook_rows import Counts, Endpoint, Letter
 from server.store.webhooks import WebhookStore
 from server.webhook_guard import InternalHosts, Lookup, Names, Target, check_name, parse_target
-from server.webhook_runner import Pace, Revived, Runner
+from server.webhook_runner import Pace, Runner
 
 MAX_ENDPOINTS = 16  # together at most 192 messages of 64 KiB are on their way
 UNKNOWN = "there is no such webhook"
@@ -180,7 +180,7 @@ class Webhooks:
             if endpoint.disabled is not None:
                 raise DisabledWebhook("this webhook is disabled: replay it, which opens it again")
             count = await self._store.revive(endpoint_id, leaves, now_at=self._utc_now())
-            await self._runners[endpoint_id].tell(Revived())
+            self._runners[endpoint_id].revive()
         return count
 
     async def close(self, *, grace_s: float) -> None:

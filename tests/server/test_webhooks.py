@@ -4,6 +4,7 @@ import asyncio
 import base64
 import json
 import re
+import shutil
 import ssl
 import time
 from collections import Counter
@@ -18,7 +19,7 @@ import pytest
 from aiohttp import ClientSession, web
 from standardwebhooks.webhooks import Webhook
 
-from server import app, deadlines, webhook_runner
+from server import app, deadlines, webhook_delivery, webhook_runner
 from server.self_signed import make_certificate
 from server.store.errors import FailedAppend
 from server.webhook_delivery import BACK_OFF_S
@@ -656,6 +657,56 @@ async def test_when_the_disk_refuses_nothing_is_lost(
     await caller.link(case_id, "customer")
     await shown_until(caller, made["webhook_id"], lambda shown: shown["behind"] == 0)
     assert sorted(receiver.ids()) == [0, 1] and all(len(ids) == 1 for ids in receiver.ids().values())
+
+
+async def test_after_the_restore_of_an_older_log_no_id_is_of_another_entry(
+    tmp_path: Path, receiver: Receiver
+) -> None:
+    async with calling(tmp_path, **INTERNAL) as caller:
+        await add(caller, receiver.url)
+    shutil.copytree(tmp_path / "data", tmp_path / "backup")
+    async with calling(tmp_path, **INTERNAL) as caller:
+        await caller.open_case()
+        await receiver.leaves(0)
+    shutil.rmtree(tmp_path / "data")
+    (tmp_path / "backup").rename(tmp_path / "data")
+    async with calling(tmp_path, **INTERNAL) as caller:
+        await caller.open_case()
+        await receiver.until(lambda: len(receiver.messages) == 2)
+    lost, other = receiver.messages
+    assert lost.leaf_index == other.leaf_index and lost.message_id != other.message_id
+    for message in (lost, other):
+        assert message.message_id.startswith(f"msg_0_{message.content['data']['hash'][:8]}_w_")
+
+
+async def test_letters_are_made_due_without_waiting_for_an_endpoint_that_is_busy(
+    caller: Caller, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_delivery, "BACK_OFF_S", ())
+    healthy, busy = asyncio.Event(), asyncio.Event()
+    receiver.answer = lambda message: 200 if healthy.is_set() else 500
+    made = await add(caller, receiver.url)
+    case_id = await caller.open_case()
+    await shown_until(caller, made["webhook_id"], lambda shown: shown["dead"] == 1)
+    webhooks = caller.service.webhooks
+    settle = webhooks._store.settle
+
+    async def wait(*arguments: Any, **how: Any) -> None:
+        busy.set()
+        await healthy.wait()
+        await settle(*arguments, **how)
+
+    monkeypatch.setattr(webhooks._store, "settle", wait)
+    await caller.link(case_id, "customer")
+    await busy.wait()
+    events = webhooks._runners[made["webhook_id"]]._events
+    while not events.full():
+        events.put_nowait(webhook_runner._Grown())
+    async with asyncio.timeout(5):
+        assert await webhooks.send_again(made["webhook_id"], [0]) == 1
+        await add(caller, f"{receiver.url}/2", **{"from": "now"})
+    healthy.set()
+    await receiver.until(lambda: Counter(m.leaf_index for m in receiver.messages)[0] == 2)
 
 
 async def test_secrets_and_what_is_kept_of_webhooks_are_the_operators_alone(
