@@ -15,6 +15,7 @@ from media.attachment_protocol import ANSWER, SEEN, AttachmentFacts, parse_facts
 from media.errors import AttachmentRefused
 
 LOOK_TIMEOUT_S = 180.0  # the worker's own bound is 120 s of CPU, and the machine may have other work
+SLICE_BYTES = 64 << 10  # as much as a pipe holds: all at once would hold up the loop for 20 ms and more
 MAX_SHOWN_BYTES = 64 << 20  # as much as the worker may write
 
 
@@ -46,8 +47,9 @@ async def look(data: bytes, medium: str, *, timeout_s: float = LOOK_TIMEOUT_S) -
 
 async def _ask(worker: Process, data: bytes) -> Looked:
     assert worker.stdin is not None and worker.stdout is not None
-    worker.stdin.write(data)
-    await worker.stdin.drain()
+    for first in range(0, len(data), SLICE_BYTES):
+        worker.stdin.write(data[first : first + SLICE_BYTES])
+        await worker.stdin.drain()
     worker.stdin.close()
     kind, facts_size, shown_size = ANSWER.unpack(await worker.stdout.readexactly(ANSWER.size))
     facts = await worker.stdout.readexactly(facts_size)

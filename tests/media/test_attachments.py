@@ -1,5 +1,6 @@
 """What is shown of a photo or a voice note, and what is refused: decoded by workers, never here."""
 
+import asyncio
 import io
 import subprocess
 import sys
@@ -323,6 +324,19 @@ async def test_a_worker_that_dies_refuses_the_file(monkeypatch: pytest.MonkeyPat
     with pytest.raises(AttachmentRefused) as refused:
         await look(photo() * 100, "photo")
     assert refused.value.code == "crashed"
+
+
+async def test_the_loop_is_not_held_up_by_a_whole_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    write, sizes = asyncio.StreamWriter.write, list[int]()
+
+    def measured(writer: asyncio.StreamWriter, data: bytes) -> None:
+        sizes.append(len(data))
+        write(writer, data)
+
+    monkeypatch.setattr(asyncio.StreamWriter, "write", measured)
+    data = photo() + bytes(3 << 20)
+    assert (await look(data, "photo")).shown
+    assert sum(sizes) == len(data) and max(sizes) <= 64 << 10
 
 
 def test_a_worker_has_no_more_memory_time_and_disk_than_it_needs() -> None:
