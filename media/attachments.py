@@ -7,6 +7,7 @@ Nothing that strangers sent is decoded in this process.
 
 import asyncio
 import contextlib
+import signal
 import sys
 from asyncio.subprocess import PIPE, Process
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from dataclasses import dataclass
 from media.attachment_protocol import ANSWER, SEEN, AttachmentFacts, parse_facts, parse_refusal
 from media.errors import AttachmentRefused
 
-LOOK_TIMEOUT_S = 180.0  # the worker's own bound is 120 s of CPU, and the machine may have other work
+LOOK_TIMEOUT_S = 180.0  # the worker's own bound is 20 or 120 s of CPU, and the machine may have other work
 SLICE_BYTES = 64 << 10  # as much as a pipe holds: all at once would hold up the loop for 20 ms and more
 MAX_SHOWN_BYTES = 64 << 20  # as much as the worker may write
 
@@ -27,7 +28,7 @@ class Looked:
 
 async def look(data: bytes, medium: str, *, timeout_s: float = LOOK_TIMEOUT_S) -> Looked:
     """What the bytes of a photo or a voice note are. Raises AttachmentRefused, whose code says why; after
-    `crashed` and `timeout` a second look may go well.
+    `crashed` and `timeout` a second look may go well, after `too_costly` it will not.
     """
     worker = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "media.attachment_worker", medium, stdin=PIPE, stdout=PIPE
@@ -38,6 +39,10 @@ async def look(data: bytes, medium: str, *, timeout_s: float = LOOK_TIMEOUT_S) -
     except TimeoutError:
         raise AttachmentRefused("timeout", "looking at the file takes too long") from None
     except (asyncio.IncompleteReadError, ConnectionError):
+        with contextlib.suppress(ProcessLookupError):
+            worker.kill()  # without effect on one that is dead, and of that it knows why
+        if await worker.wait() == -signal.SIGXCPU:
+            raise AttachmentRefused("too_costly", "looking at the file takes too much work") from None
         raise AttachmentRefused("crashed", "the file cannot be read") from None
     finally:
         with contextlib.suppress(ProcessLookupError):

@@ -56,7 +56,7 @@ from signaling.values import Actor, ActorId, Blob, SessionId
 
 LIFETIME = timedelta(hours=24)  # a phone that has no network for a night goes on in the morning
 MAX_AT_ONCE = 16  # of one person: all of an entry, and some of the next
-MAX_SETTLING = 2  # of all: each holds the whole file, and a worker that may take 1.5 GiB for the moment
+MAX_SETTLING = 2  # of all, one of a person: each holds the file, and a worker that may take 1.5 GiB
 PAUSE_S = 60.0  # of a body that stops coming: far above what a tunnel takes
 SWEEP_S = 600.0  # who waits a day may wait ten minutes more
 
@@ -134,6 +134,8 @@ class Uploads:
         self._settlers = asyncio.Semaphore(MAX_SETTLING)
         self._turns: dict[UploadKey, _Turn] = {}
         self._settling: dict[UploadKey, asyncio.Task[None]] = {}
+        # Whoever sends what takes long to look at holds up nobody but themselves.
+        self._same_person: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         # One person's bytes and the same bytes of another: the second finds what the first has stored.
         self._same_bytes: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._fates: Counter[str] = Counter({"stored": 0, "refused": 0, "expired": 0})
@@ -336,10 +338,11 @@ class Uploads:
             self._settling[key].add_done_callback(lambda _: self._settling.pop(key))
 
     async def _settle(self, case: Case, upload: Upload, actor: Actor) -> None:
-        same_bytes = (upload.key.case_id, upload.key.sha256)
-        lock = self._same_bytes.setdefault(same_bytes, asyncio.Lock())
+        key = upload.key
+        person = self._same_person.setdefault((key.case_id, key.actor_id), asyncio.Lock())
+        same_bytes = self._same_bytes.setdefault((key.case_id, key.sha256), asyncio.Lock())
         try:
-            async with lock, self._settlers:
+            async with person, same_bytes, self._settlers:
                 while _unsettled(case, upload.key):  # more may be announced meanwhile
                     await self._settle_all(case, upload, actor)
             await self._store.drop(upload)

@@ -5,6 +5,7 @@ import base64
 import hashlib
 import io
 import os
+import sys
 import tempfile
 import zipfile
 from collections.abc import AsyncIterator, Callable
@@ -21,6 +22,7 @@ from tusclient import client as tus_client
 from tusclient.exceptions import TusCommunicationError
 from tusclient.uploader.uploader import Uploader
 
+from media.attachments import Looked
 from server import uploads
 from server.evidence.verify import verify_package
 from server.store.errors import FailedAppend
@@ -530,6 +532,50 @@ async def test_what_is_not_what_it_was_announced_as_is_refused(
     assert (kind, body["reason"]) == ("attachment_refused", reason) and body["message"]
     await until(lambda: not folder_of(tmp_path))
     assert not list((tmp_path / "data" / "blobs").glob("[!.]*/*")), "nothing of it stays"
+
+
+async def test_one_person_holds_up_nobody_elses_photos(
+    courier: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    look, going_on, looked_at = uploads.look, asyncio.Event(), list[bytes]()
+
+    async def slow(data: bytes, medium: str) -> Looked:
+        looked_at.append(data)
+        if data in hostile:
+            await going_on.wait()
+        return await look(data, medium)
+
+    monkeypatch.setattr(uploads, "look", slow)
+    hostile, harmless = [photo(width=width) for width in (100, 110, 120)], photo()
+    customer = await Person.come(courier.caller, courier.case_id, "customer")
+    for data in hostile:
+        await courier.announce(data)
+        await courier.send(data)
+    await until(lambda: looked_at)
+    await customer.announce(harmless)
+    await customer.send(harmless)
+    kind, body = await customer.settled()
+    assert kind == "attachment_stored" and body["sha256"] == sha256(harmless)
+    assert looked_at == [hostile[0], harmless], "one at a time of one person"
+    going_on.set()
+    for _ in hostile:
+        assert (await courier.settled())[0] == "attachment_stored"
+
+
+@pytest.mark.parametrize(("death", "looks"), [("XCPU", 1), ("SEGV", 2)])
+async def test_what_took_too_much_work_is_looked_at_once_alone(
+    courier: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, death: str, looks: int
+) -> None:
+    worker, told = tmp_path / "worker", tmp_path / "told"
+    worker.write_text(f"#!/bin/sh\necho >>{told}\nkill -{death} $$\n")
+    worker.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(worker))
+    data = photo()
+    await courier.announce(data)
+    await courier.send(data)
+    kind, body = await courier.settled()
+    assert (kind, body["reason"]) == ("attachment_refused", "too_costly" if looks == 1 else "crashed")
+    assert len(told.read_text().splitlines()) == looks
 
 
 async def test_of_two_claims_about_the_same_bytes_the_false_one_is_refused(courier: Person) -> None:
