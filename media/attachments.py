@@ -16,6 +16,7 @@ from media.attachment_protocol import ANSWER, SEEN, AttachmentFacts, parse_facts
 from media.errors import AttachmentRefused
 
 LOOK_TIMEOUT_S = 180.0  # the worker's own bound is 20 or 120 s of CPU, and the machine may have other work
+DYING_S = 2.0  # between the end of its pipe and that of a worker
 SLICE_BYTES = 64 << 10  # as much as a pipe holds: all at once would hold up the loop for 20 ms and more
 MAX_SHOWN_BYTES = 64 << 20  # as much as the worker may write
 
@@ -39,9 +40,11 @@ async def look(data: bytes, medium: str, *, timeout_s: float = LOOK_TIMEOUT_S) -
     except TimeoutError:
         raise AttachmentRefused("timeout", "looking at the file takes too long") from None
     except (asyncio.IncompleteReadError, ConnectionError):
-        with contextlib.suppress(ProcessLookupError):
-            worker.kill()  # without effect on one that is dead, and of that it knows why
-        if await worker.wait() == -signal.SIGXCPU:
+        # It says nothing more because it dies: of what, is known in a moment, and not if it is killed first.
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DYING_S):
+                await worker.wait()
+        if worker.returncode == -signal.SIGXCPU:
             raise AttachmentRefused("too_costly", "looking at the file takes too much work") from None
         raise AttachmentRefused("crashed", "the file cannot be read") from None
     finally:
