@@ -107,6 +107,7 @@ class _Turn:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.users = 0
+        self.newest = 0  # the number of the user who came last
         self.body: Body | None = None
 
 
@@ -221,7 +222,7 @@ class Uploads:
         FailedStorage, and what the chunks raise.
         """
         key = UploadKey(case_id=case.case_id, actor_id=actor.actor_id, sha256=sha256)
-        async with self._turn(key) as turn:
+        async with self._turn(key) as (turn, number):
             upload, size_bytes = await self._alive(case, key), _announced_size(case, key)
             if upload is None or size_bytes is None:
                 raise _unknown()
@@ -231,6 +232,8 @@ class Uploads:
             if length_bytes is not None and length_bytes > room:
                 raise MalformedLength(f"{room} bytes are missing, not {length_bytes}")
             turn.body = Body(chunks)
+            if number != turn.newest:  # somebody has come while this one waited
+                turn.body.end()
             try:
                 await self._take(upload, turn.body, room, checksum)
             finally:
@@ -252,14 +255,16 @@ class Uploads:
     # --- pieces ---
 
     @asynccontextmanager
-    async def _turn(self, key: UploadKey) -> AsyncIterator[_Turn]:
+    async def _turn(self, key: UploadKey) -> AsyncIterator[tuple[_Turn, int]]:
         turn = self._turns.setdefault(key, _Turn())
         turn.users += 1
+        turn.newest += 1
+        number = turn.newest
         if turn.body is not None:
             turn.body.end()
         try:
             async with turn.lock:
-                yield turn
+                yield turn, number
         finally:
             turn.users -= 1
             if not turn.users:

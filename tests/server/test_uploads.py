@@ -8,7 +8,7 @@ import os
 import sys
 import tempfile
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -294,6 +294,34 @@ async def test_a_newer_request_takes_an_upload_over_from_a_dead_connection(couri
     assert (await courier.patch(data, offset, data[offset:])).status == 204
     assert (await courier.settled())[0] == "attachment_stored"
     writer.close()
+
+
+async def test_of_three_requests_the_newest_waits_for_neither_of_the_dead(courier: Person) -> None:
+    data = noise(2 << 20)
+    await courier.announce(data)
+    await courier.begin(data)
+    service = courier.caller.service
+    writers = [await broken_patch(courier, data, sent=1)]
+    (upload,) = service.uploads._store.all()
+    turns = service.uploads._turns
+    await until(lambda: upload.key in turns and turns[upload.key].body is not None)
+    turn = turns[upload.key]
+    reading, finish = asyncio.Event(), service.background.finish
+
+    async def slow(work: Coroutine[Any, Any, Any]) -> Any:  # the first is still writing as the others come
+        await reading.wait()
+        return await finish(work)
+
+    service.uploads._background.finish = slow  # type: ignore[method-assign]
+    writers.append(await broken_patch(courier, data, sent=0))
+    await until(lambda: turn.users == 2)
+    asking = asyncio.create_task(courier.offset(data))
+    await until(lambda: turn.users == 3)
+    reading.set()
+    async with asyncio.timeout(10):
+        assert await asking == 1
+    for writer in writers:
+        writer.close()
 
 
 async def test_what_came_of_a_body_that_stops_coming_is_kept(
