@@ -261,14 +261,14 @@ async def test_the_real_client_goes_on_after_the_service_was_started_anew(tmp_pa
         assert (await courier.begin(data)).headers["Upload-Offset"] == str(len(data))
 
 
-async def broken_patch(person: Person, data: bytes, *, sent: int) -> asyncio.StreamWriter:
+async def broken_patch(person: Person, data: bytes, *, sent: int, offset: int = 0) -> asyncio.StreamWriter:
     """A PATCH of all that is missing, of which only so much is sent; its connection stays open."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(person.caller.url.rpartition(":")[2]))
     head = {
         "Host": "127.0.0.1",
         "Authorization": f"Bearer {person.link['token']}",
-        "Upload-Offset": "0",
-        "Content-Length": str(len(data)),
+        "Upload-Offset": str(offset),
+        "Content-Length": str(len(data) - offset),
     }
     lines = [f"{name}: {value}" for name, value in (head | VERSION | OCTETS).items()]
     path = f"/api/cases/{person.case_id}/uploads/{sha256(data)}"
@@ -313,7 +313,7 @@ async def test_of_three_requests_the_newest_waits_for_neither_of_the_dead(courie
         return await finish(work)
 
     service.uploads._background.finish = slow  # type: ignore[method-assign]
-    writers.append(await broken_patch(courier, data, sent=0))
+    writers.append(await broken_patch(courier, data, sent=0, offset=1))
     await until(lambda: turn.users == 2)
     asking = asyncio.create_task(courier.offset(data))
     await until(lambda: turn.users == 3)
