@@ -3,6 +3,7 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -12,7 +13,10 @@ import pytest
 from aiohttp import ClientResponse, ClientWebSocketResponse
 
 from server import orders
+from server.cases import Case, Cases
 from server.http import exceptions
+from server.store.errors import CorruptLog
+from server.store.log import LogStore
 from tests.conftest import Caller, calling
 from tests.server.test_socket import greet, say, up_to
 
@@ -181,6 +185,60 @@ async def test_what_was_open_before_a_restart_is_found_again(
                     break
         assert rows == old and [row["number"] for row in rows] == [number]
         assert await listed(after) == {"exceptions": old, "complete": True, "next_after": None}
+
+
+async def test_a_log_that_cannot_be_read_at_the_start_is_searched_again_for_work_orders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "RETRY_S", 0.05)
+    async with calling(tmp_path) as before:
+        number = await report(await person(before, await before.open_case(), "courier"))
+    cases_with, get, failures = LogStore.cases_with, Cases.get, Counter[str]()
+
+    async def fail(log: LogStore, kinds: frozenset[str], *, first: int, end: int) -> list[str]:
+        if kinds == {orders.REPORTED} and failures["log"] < 2:
+            failures["log"] += 1
+            raise CorruptLog("a leaf is damaged")
+        return await cases_with(log, kinds, first=first, end=end)
+
+    async def fail_once(cases: Cases, case_id: str) -> Case:
+        failures["case"] += failures["log"] == 2
+        if failures["case"] == 1:
+            raise CorruptLog("a leaf is damaged")
+        return await get(cases, case_id)
+
+    monkeypatch.setattr(LogStore, "cases_with", fail)
+    monkeypatch.setattr(Cases, "get", fail_once)
+    async with calling(tmp_path) as after:
+        for _ in range(1_000):
+            if (told := await listed(after))["complete"]:
+                break
+            await asyncio.sleep(0.01)
+        assert told["complete"]
+    assert [row["number"] for row in told["exceptions"]] == [number]
+
+
+async def test_a_case_with_many_work_orders_takes_no_room_from_others_and_the_list_says_that_some_are_missing(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "MAX_ORDERS", 3)
+    small, large = [await caller.open_case() for _ in range(2)]
+    first = await report(await person(caller, small, "courier"))
+    courier, qa = await person(caller, large, "courier"), await person(caller, large, "qa")
+    numbers = [await report(courier, f"r{place}") for place in range(3)]
+    told = await listed(caller)
+    assert [(row["case_id"], row["number"]) for row in told["exceptions"]] == [
+        (small, first),
+        *((large, number) for number in numbers[1:]),
+    ]
+    assert not told["complete"]
+    async with following(caller, await desk(caller)) as feed:
+        assert not (await feed.next())[2]["complete"]
+        await say(qa, "c1", kind="close_exception", number=numbers[2], remark="a mistake")
+        names = [(await feed.next())[1] for _ in range(3)]
+        assert names == ["gone", "order", "complete"], "there is room again"
+    told = await listed(caller)
+    assert [row["number"] for row in told["exceptions"]] == [first, *numbers[:2]] and told["complete"]
 
 
 async def test_the_list_is_in_pages_and_by_state(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
