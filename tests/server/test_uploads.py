@@ -22,7 +22,7 @@ from tusclient import client as tus_client
 from tusclient.exceptions import TusCommunicationError
 from tusclient.uploader.uploader import Uploader
 
-from media.attachments import Looked
+from media.attachments import Looked, look
 from server import uploads
 from server.evidence.verify import verify_package
 from server.store.errors import FailedAppend
@@ -565,7 +565,7 @@ async def test_what_is_not_what_it_was_announced_as_is_refused(
 async def test_one_person_holds_up_nobody_elses_photos(
     courier: Person, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look, going_on, looked_at = uploads.look, asyncio.Event(), list[bytes]()
+    going_on, looked_at = asyncio.Event(), list[bytes]()
 
     async def slow(data: bytes, medium: str) -> Looked:
         looked_at.append(data)
