@@ -6,17 +6,19 @@ import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse, ClientWebSocketResponse
+from aiohttp import ClientResponse, ClientWebSocketResponse, web
 
 from server import orders
 from server.cases import Case, Cases
 from server.http import exceptions
 from server.store.errors import CorruptLog
 from server.store.log import LogStore
+from server.tokens import LEEWAY_S, DeskToken
 from tests.conftest import Caller, calling
 from tests.server.test_socket import greet, say, up_to
 
@@ -266,6 +268,39 @@ async def test_the_orders_of_all_cases_are_for_the_desk_and_the_integrator_alone
         for path in ("/api/exceptions", "/api/desk/events"):
             assert (await caller.call("GET", path, bearer=token))[0] == 403, (role, path)
     assert (await caller.call("GET", "/api/desk/events", bearer=None))[0] == 401
+
+
+async def test_a_feed_outlives_no_token(caller: Caller) -> None:
+    service = caller.service
+    expires_at = service.utc_now() - timedelta(seconds=LEEWAY_S - 1)  # within what clocks differ by
+    token = service.tokens.issue_desk(DeskToken(desk_id="d_x", name="desk 7"), expires_at=expires_at)
+    async with following(caller, token) as feed:
+        await feed.next()
+        async with asyncio.timeout(5):
+            assert await feed.answer.content.read() == b""
+
+
+async def test_a_long_list_is_told_in_pieces_between_which_others_have_their_turn(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    courier = await person(caller, await caller.open_case(), "courier")
+    numbers = [await report(courier, f"r{place}") for place in range(5)]
+    monkeypatch.setattr(exceptions, "ROWS_A_PIECE", 2)
+    write, turns, told = web.StreamResponse.write, Counter[str](), list[int]()
+
+    async def measured(response: web.StreamResponse, data: bytes) -> None:
+        turns["written"] += 1
+        if turns["written"] == 1:
+            asyncio.get_running_loop().call_soon(told.append, 1)
+        elif turns["written"] == 2:
+            assert told, "somebody else came first"
+        await write(response, data)
+
+    monkeypatch.setattr(web.StreamResponse, "write", measured)
+    async with following(caller, await desk(caller)) as feed:
+        _, name, rows = await feed.next()
+    assert name == "orders" and [row["number"] for row in rows["exceptions"]] == numbers
+    assert turns["written"] == 5 and rows["complete"]
 
 
 async def test_a_feed_ends_when_the_service_stops_and_when_its_time_is_over(
