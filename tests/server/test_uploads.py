@@ -156,7 +156,8 @@ async def courier(caller: Caller) -> Person:
 
 def folder_of(tmp_path: Path) -> list[Path]:
     """The files of unfinished uploads."""
-    return sorted(path for path in (tmp_path / "data" / "uploads").rglob("*") if path.is_file())
+    walk = os.walk(tmp_path / "data" / "uploads")  # `rglob` fails if a folder goes meanwhile
+    return sorted(Path(folder) / name for folder, _, names in walk for name in names)
 
 
 async def until(holds: Callable[[], object]) -> None:
