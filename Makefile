@@ -14,10 +14,10 @@ BROWSER_TESTS := tests/end_to_end tests/interop
 run: $(READY)
 	$(BIN)/proofcall serve --sample $(if $(PHONE),--phone)
 
-# Most tests wait for disks and clocks: three at a time. Browsers take two cores by themselves: one at a time.
+# Most tests wait for disks and clocks: three at a time. Browsers with cameras are one at a time, with others beside.
 test: check
 	$(BIN)/pytest -n 3 --dist worksteal $(BROWSER_TESTS:%=--ignore=%)
-	$(BIN)/pytest $(BROWSER_TESTS)
+	$(BIN)/pytest -n 2 --dist loadgroup $(BROWSER_TESTS)
 
 # Everything that needs no running service: format, lint, types, web format, web types, web tests.
 check: $(READY) $(WEB_READY) | debian

@@ -114,6 +114,7 @@ from signaling.values import (
 from signaling.wording import Wording
 
 MAX_IN_CALL = 4  # a page offers receive slots for three others: a fifth would be there unseen
+MAX_GUESTS_IN_CALL = 1  # customer, courier and quality check find room beside them
 MAX_LINKS = 64  # the participants of a call stay below the 64 KiB of a body
 MAX_GUESTS = 6  # that one person ever lets in: no party can take up the links that others need
 RING_S = 45  # as long as telephones ring before they give up
@@ -198,7 +199,7 @@ class CaseState:
     calls: int = 0
     call: Call | None = None
     frames: Ledger[int, str] = field(default_factory=Ledger)
-    viewed: Ledger[tuple[ActorId, int], int] = field(default_factory=Ledger)
+    viewed: Ledger[tuple[ActorId, int, bool], int] = field(default_factory=Ledger)
     segments: Mapping[tuple[int, ActorId], int] = field(default_factory=dict)
     reading: Mapping[ActorId, Reading] = field(default_factory=dict)
     newest_for: Mapping[Role, int] = field(default_factory=dict)
@@ -457,8 +458,10 @@ def decide(state: CaseState, command: Command, actor: Actor, moment: Moment) -> 
                 raise IllegalForRole("only who let somebody in may take the link back")
             if link.revoked:
                 return []
-            left = _leave(state, [command.link_id], "revoked", actor, moment)
-            return [append(LinkRevoked(link_id=command.link_id)), *left]
+            # Who came with them goes with them.
+            taken_back = [command.link_id, *_guests_of(state, command.link_id)]
+            left = _leave(state, taken_back, "revoked", actor, moment)
+            return [*(append(LinkRevoked(link_id=link_id)) for link_id in taken_back), *left]
         case Consent():
             if actor.actor_id in state.consented:
                 return []
@@ -468,6 +471,9 @@ def decide(state: CaseState, command: Command, actor: Actor, moment: Moment) -> 
                 return []
             if len(state.in_call) >= MAX_IN_CALL:
                 raise IllegalWhenFull(f"a call holds {MAX_IN_CALL} people")
+            guests = [actor_id for actor_id in state.in_call if state.links[actor_id].role == "guest"]
+            if actor.role == "guest" and len(guests) >= MAX_GUESTS_IN_CALL:
+                raise IllegalWhenFull("another guest is in the call")
             if state.call is not None:
                 return [append(Joined(call_number=state.call.call_number))]
             call_number = state.calls + 1
@@ -524,9 +530,17 @@ def decide(state: CaseState, command: Command, actor: Actor, moment: Moment) -> 
         case RecordView():
             if command.number not in state.frames and not state.talk.stored_by(command.number):
                 raise UnknownFrame(f"entry {command.number} of this case holds no picture or sound")
-            if (actor.actor_id, command.number) in state.viewed:
+            if (actor.actor_id, command.number, command.original) in state.viewed:
                 return []
-            return [append(Viewed(number=command.number, authenticated_by=command.authenticated_by))]
+            return [
+                append(
+                    Viewed(
+                        number=command.number,
+                        original=command.original,
+                        authenticated_by=command.authenticated_by,
+                    )
+                )
+            ]
         case RecordExport():
             return [
                 append(Exported(entries_before=state.last_number, authenticated_by=command.authenticated_by))
@@ -622,7 +636,7 @@ def decide(state: CaseState, command: Command, actor: Actor, moment: Moment) -> 
             | delivery.RefuseReceipt()
         ):
             scene = _scene(state, actor, moment)
-            talk.check_attachments(state.talk, getattr(command, "attachments", ()))
+            talk.check_attachments(state.talk, actor, getattr(command, "attachments", ()))
             return [append(body) for body in delivery.decide(state.delivery, command, scene)]
         case (
             exceptions.ReportException()
@@ -632,7 +646,7 @@ def decide(state: CaseState, command: Command, actor: Actor, moment: Moment) -> 
             | exceptions.CloseException()
         ):
             scene = _scene(state, actor, moment)
-            talk.check_attachments(state.talk, getattr(command, "attachments", ()))
+            talk.check_attachments(state.talk, actor, getattr(command, "attachments", ()))
             bodies = exceptions.decide(state.exceptions, command, scene)
             return [append(body) for body in [*bodies, *_told_customer(bodies, scene)]]
         case EndCase():
@@ -749,7 +763,9 @@ def _changes(state: CaseState, entry: CaseEntry) -> dict[str, Any]:
                 raise IllegalEntry(f"segment {body.segment} cannot follow segment {last}")
             return {"segments": {**state.segments, sender: body.segment}}
         case Viewed():
-            return {"viewed": state.viewed.with_item((entry.actor_id, body.number), entry.number)}
+            return {
+                "viewed": state.viewed.with_item((entry.actor_id, body.number, body.original), entry.number)
+            }
         case Read():
             reading = state.reading.get(entry.actor_id, Reading())
             live_after = body.up_to if body.live else reading.live_after
@@ -854,6 +870,11 @@ def _newest_for(state: CaseState, role: Role) -> int:
     return state.newest_for.get(role, 0)
 
 
+def _guests_of(state: CaseState, host: ActorId) -> list[ActorId]:
+    """Those who were let in by this person and may still come."""
+    return [link_id for link_id, link in state.links.items() if link.invited_by == host and not link.revoked]
+
+
 def _scene(state: CaseState, actor: Actor, moment: Moment) -> Scene:
     return Scene(
         actor=actor,
@@ -909,7 +930,7 @@ def _elapsed_ringing(state: CaseState, now_at: datetime) -> list[CallMissed]:
 
 
 def _answer(state: CaseState, command: talk.SendText, scene: Scene) -> delivery.Answered | None:
-    return delivery.answer_in(state.delivery, command.text, scene, command.captured_at)
+    return delivery.answer_in(state.delivery, command, scene)
 
 
 def _told_customer(bodies: Iterable[exceptions.Body], scene: Scene) -> list[delivery.NoticeSent]:

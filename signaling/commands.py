@@ -184,11 +184,12 @@ class LoseSegment:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RecordView:
-    """The actor is about to be given the picture of entry `number`."""
+    """The actor is about to be given the picture or sound of entry `number`, perhaps the original of it."""
 
     kind: ClassVar[str] = "record_view"
 
     number: int
+    original: bool = False
     authenticated_by: Credential
 
 

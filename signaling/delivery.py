@@ -28,7 +28,7 @@ from signaling.errors import (
 )
 from signaling.exceptions import ExceptionReported, report
 from signaling.scene import Scene
-from signaling.talk import Attachments
+from signaling.talk import Attachments, SendText
 from signaling.values import (
     ActorId,
     Code,
@@ -341,7 +341,9 @@ class GivenAnswer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """The newest notice that wants an answer. `repeat_at` and `give_up_at` are None once that was so."""
+    """The newest notice that wants an answer. `repeat_at` and `give_up_at` are None once that was so;
+    `closed` once the parcel was handed over: then nothing is asked any more.
+    """
 
     number: int
     notice: str
@@ -350,6 +352,7 @@ class Notice:
     repeat_at: datetime | None
     give_up_at: datetime | None
     answer: GivenAnswer | None = None
+    closed: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -412,14 +415,20 @@ def notify(scene: Scene, notice: str, captured_at: datetime | None = None) -> No
     )
 
 
-def answer_in(state: Delivery, text: str, scene: Scene, captured_at: datetime | None) -> Answered | None:
-    """The answer to the open notice that a text plainly is; None for a text that is just that. Who writes
-    "2" is asked for no time: the courier sees that one is missing.
+def answer_in(state: Delivery, command: SendText, scene: Scene) -> Answered | None:
+    """The answer to the open notice that a text plainly is; None for a text that is just that, also because
+    its writer had seen neither this notice nor the answer that is valid. Who writes "2" is asked for no time:
+    the courier sees that one is missing.
     """
     notice = state.notice
-    if notice is None or notice.to != scene.actor.role or (notice.answer and notice.answer.taken):
+    if notice is None or notice.to != scene.actor.role or notice.closed:
         return None
-    meant = scene.wording.choice_meant(text, [choice.choice for choice in notice.choices])
+    if notice.answer is not None and notice.answer.taken:
+        return None
+    newest = notice.number if notice.answer is None else notice.answer.number
+    if command.seen is not None and command.seen < newest:
+        return None
+    meant = scene.wording.choice_meant(command.text, [choice.choice for choice in notice.choices])
     if meant is None:
         return None
     choice = next(choice for choice in notice.choices if choice.choice == meant[0])
@@ -433,7 +442,7 @@ def answer_in(state: Delivery, text: str, scene: Scene, captured_at: datetime | 
         detail=None,
         by=meant[1],
         replaces=None if notice.answer is None else notice.answer.number,
-        captured_at=captured_at,
+        captured_at=command.captured_at,
     )
 
 
@@ -457,6 +466,8 @@ def decide(state: Delivery, command: Command, scene: Scene) -> list[Body | Excep
         case RequestChange():
             if command.what == "time" and command.when_at is None:
                 raise IllegalStep("a change of the time wants a time")
+            if state.handed_over is not None and state.handed_over.confirmed:
+                raise IllegalStep("you have confirmed the receipt already")
             return [
                 ChangeRequested(
                     what=command.what,
@@ -512,6 +523,9 @@ def decide(state: Delivery, command: Command, scene: Scene) -> list[Body | Excep
             )
             if command.reservation is None:
                 return [confirmed]
+            kind = scene.wording.rules.exceptions.get(command.exception)
+            if kind is not None and scene.person_role not in kind.reporters:
+                raise IllegalForRole(f"{command.exception} is not for {scene.actor.role} to report")
             return [confirmed, report(scene, exception=command.exception, text=command.reservation)]
         case RefuseReceipt():
             _check_unsettled(state, command.number)
@@ -599,7 +613,7 @@ def _answer(state: Delivery, command: Answer, scene: Scene) -> Answered:
         raise IllegalMeanwhile("there is a newer notice: answer that one")
     if notice.to != scene.actor.role:
         raise IllegalForRole(f"this notice is not for {scene.actor.role} to answer")
-    if notice.answer is not None and notice.answer.taken:
+    if notice.closed or (notice.answer is not None and notice.answer.taken):
         raise IllegalStep("the courier acts on the answer already: write to them")
     valid = None if notice.answer is None else notice.answer.number
     if command.replaces != valid:
@@ -609,6 +623,8 @@ def _answer(state: Delivery, command: Answer, scene: Scene) -> Answered:
         raise UnknownWord(f"this notice has no choice {command.choice!r}")
     if choice.wants == "time" and command.when_at is None:
         raise IllegalStep(f"the choice {command.choice} wants a time")
+    if choice.wants == "text" and command.detail is None:
+        raise IllegalStep(f"the choice {command.choice} wants some words: who it is, or where")
     return Answered(
         number=notice.number,
         choice=choice.choice,
@@ -652,5 +668,6 @@ def _acted(state: Delivery) -> Delivery:
         repeat_at=None,
         give_up_at=None,
         answer=None if answer is None else replace(answer, taken=True),
+        closed=True,
     )
     return replace(state, notice=notice)

@@ -393,13 +393,14 @@ class SegmentLost(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Viewed(Strict):
-    """The envelope's actor was given the sealed picture of entry `number`. Older entries do not say how the
-    actor was authenticated.
+    """The envelope's actor was given the picture or sound of entry `number`; `original`: as it came, with the
+    place and the device that others do not see. Older entries do not say how the actor was authenticated.
     """
 
     kind: ClassVar[str] = "viewed"
 
     number: Number
+    original: Flag = False
     authenticated_by: Credential | None = None
 
 

@@ -17,6 +17,7 @@ from signaling.errors import (
     IllegalEntry,
     IllegalForRole,
     IllegalMeanwhile,
+    IllegalQuota,
     IllegalStep,
     UnknownEntry,
     UnknownWord,
@@ -35,6 +36,10 @@ from signaling.values import (
     WireText,
     WireTime,
     cut_to_milliseconds,
+)
+
+MAX_OPEN_ORDERS = (
+    20  # of a case, reported by people: what one parcel can have, and far below what floods a desk
 )
 
 OrderState = Literal["open", "taken", "decided", "acknowledged", "closed"]
@@ -227,6 +232,9 @@ def decide(state: Exceptions, command: Command, scene: Scene) -> list[Body]:
         rule = scene.wording.rules.exceptions.get(command.exception)
         if rule is not None and scene.person_role not in rule.reporters:
             raise IllegalForRole(f"{command.exception} is not for {scene.actor.role} to report")
+        waiting = [order for order in state.orders.values() if order.state != "closed"]
+        if len(waiting) >= MAX_OPEN_ORDERS:
+            raise IllegalQuota(f"{MAX_OPEN_ORDERS} exceptions of this case wait for the desk: write to it")
         if command.place is not None and command.place_refused:
             raise IllegalStep("a place is either told or refused")
         return [

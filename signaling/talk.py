@@ -20,6 +20,7 @@ from signaling.errors import IllegalQuota, IllegalStep, UnknownEntry, UnknownWor
 from signaling.ledger import Ledger
 from signaling.scene import Scene
 from signaling.values import (
+    Actor,
     ActorId,
     Blob,
     Code,
@@ -35,8 +36,13 @@ from signaling.values import (
 )
 
 MAX_ATTACHMENT_BYTES = 24 << 20  # a photo of 48 megapixels has 15 MiB, ten minutes of voice have 8
-MAX_CASE_ATTACHMENT_BYTES = 512 << 20  # some 200 photos as phones take them
+MAX_CASE_ATTACHMENT_BYTES = 1 << 30  # some 400 photos as phones take them
 MAX_CASE_ATTACHMENTS = 1_000
+# Of one person, so that nobody takes up the room of the others: a guest has something to show, too.
+MAX_PERSON_ATTACHMENT_BYTES = 256 << 20
+MAX_PERSON_ATTACHMENTS = 400
+MAX_GUEST_ATTACHMENT_BYTES = 24 << 20
+MAX_GUEST_ATTACHMENTS = 20
 MAX_ATTACHMENTS = 12  # of one entry: six sides, seal, label, and some of the damage
 EARTH_RADIUS_M = 6_371_009  # IUGG mean radius
 WAVEFORM_BARS = 64  # as many as a phone is wide enough to show
@@ -150,7 +156,12 @@ Body = Text | Phrase | Attached | AttachmentStored | AttachmentRefused | Placed 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SendText(Strict):
+    """`seen` is the newest entry that the writer's page had, None: the newest there is. A text answers no
+    notice, and replaces no answer, that its writer had not seen.
+    """
+
     text: WireText
+    seen: Count | None = None
     captured_at: WireTime | None = None
     kind: Literal["text"] = "text"
 
@@ -217,6 +228,14 @@ class Announced:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What somebody's attachments take up: those that are there or on their way, not the refused ones."""
+
+    count: int = 0
+    size_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Marks:
     delivered: int = 0
     read: int = 0
@@ -232,7 +251,7 @@ class Talk:
     settled: Ledger[tuple[int, str], int] = field(default_factory=Ledger)
     shown: Ledger[str, int] = field(default_factory=Ledger)
     originals: Ledger[str, int] = field(default_factory=Ledger)
-    announced_bytes: int = 0
+    room: Mapping[ActorId, Room] = field(default_factory=dict)
     marks: Mapping[ActorId, Marks] = field(default_factory=dict)
 
     def stored_by(self, number: int) -> bool:
@@ -248,8 +267,8 @@ class Talk:
         ]
 
 
-def check_attachments(state: Talk, attachments: Iterable[Attachment]) -> None:
-    """Whether a case has room for them, and each is what it says; raises IllegalQuota or IllegalStep."""
+def check_attachments(state: Talk, actor: Actor, attachments: Iterable[Attachment]) -> None:
+    """Whether the case has room for them, and each is what it says; raises IllegalQuota or IllegalStep."""
     attachments = list(attachments)
     if len({attachment.sha256 for attachment in attachments}) != len(attachments):
         raise IllegalStep("the same bytes are attached twice")
@@ -259,12 +278,23 @@ def check_attachments(state: Talk, attachments: Iterable[Attachment]) -> None:
             raise IllegalStep(f"a {attachment.medium} is not of the type {attachment.media_type}")
         if (attachment.capture_path == "microphone") != (attachment.medium == "voice"):
             raise IllegalStep(f"a {attachment.medium} does not come from {attachment.capture_path}")
-    size_bytes = state.announced_bytes + sum(attachment.size_bytes for attachment in attachments)
-    count = len(state.announced) + len(attachments)
-    if attachments and (size_bytes > MAX_CASE_ATTACHMENT_BYTES or count > MAX_CASE_ATTACHMENTS):
-        raise IllegalQuota(
-            f"a case has room for {MAX_CASE_ATTACHMENTS} attachments of {MAX_CASE_ATTACHMENT_BYTES >> 20} MiB"
-        )
+    if not attachments:
+        return
+    more = Room(count=len(attachments), size_bytes=sum(attachment.size_bytes for attachment in attachments))
+    guest = actor.role == "guest"
+    own = Room(
+        count=MAX_GUEST_ATTACHMENTS if guest else MAX_PERSON_ATTACHMENTS,
+        size_bytes=MAX_GUEST_ATTACHMENT_BYTES if guest else MAX_PERSON_ATTACHMENT_BYTES,
+    )
+    whole = Room(count=MAX_CASE_ATTACHMENTS, size_bytes=MAX_CASE_ATTACHMENT_BYTES)
+    mine = state.room.get(actor.actor_id, Room())
+    for whose, taken, room in [("you have", [mine], own), ("the case has", state.room.values(), whole)]:
+        count = sum(one.count for one in taken) + more.count
+        size_bytes = sum(one.size_bytes for one in taken) + more.size_bytes
+        if count > room.count or size_bytes > room.size_bytes:
+            raise IllegalQuota(
+                f"{whose} room for {room.count} attachments of {room.size_bytes >> 20} MiB together"
+            )
 
 
 def decide(state: Talk, command: Command, scene: Scene, destination: Place | None) -> list[Body]:
@@ -278,7 +308,7 @@ def decide(state: Talk, command: Command, scene: Scene, destination: Place | Non
             text = scene.wording.say(f"phrase.{command.phrase}")
             return [Phrase(phrase=command.phrase, text=text, captured_at=command.captured_at)]
         case Attach():
-            check_attachments(state, [command.attachment])
+            check_attachments(state, scene.actor, [command.attachment])
             return [Attached(attachment=command.attachment, caption=command.caption)]
         case SharePlace():
             distance_m = None if destination is None else distance(command.place, destination)
@@ -312,7 +342,11 @@ def evolve(state: Talk, number: int, actor_id: ActorId, body: Body) -> Talk:
                 originals=state.originals.with_item(body.original.sha256, number),
             )
         case AttachmentRefused():
-            return replace(state, settled=state.settled.with_item((body.number, body.sha256), number))
+            settled = state.settled.with_item((body.number, body.sha256), number)
+            announced = state.announced[body.number, body.sha256]
+            taken = state.room[announced.actor_id]
+            left = Room(count=taken.count - 1, size_bytes=taken.size_bytes - announced.attachment.size_bytes)
+            return replace(state, settled=settled, room={**state.room, announced.actor_id: left})
         case Receipt():
             marks = Marks(delivered=body.delivered, read=body.read)
             return replace(state, marks={**state.marks, actor_id: marks})
@@ -322,14 +356,14 @@ def evolve(state: Talk, number: int, actor_id: ActorId, body: Body) -> Talk:
 
 def with_attachments(state: Talk, number: int, actor_id: ActorId, attachments: Iterable[Attachment]) -> Talk:
     """The state after an entry of any kind that has these attachments."""
-    announced, size_bytes = state.announced, state.announced_bytes
+    announced, taken = state.announced, state.room.get(actor_id, Room())
     for attachment in attachments:
         value = Announced(actor_id=actor_id, attachment=attachment)
         announced = announced.with_item((number, attachment.sha256), value)
-        size_bytes += attachment.size_bytes
-    if size_bytes == state.announced_bytes:
+        taken = Room(count=taken.count + 1, size_bytes=taken.size_bytes + attachment.size_bytes)
+    if announced is state.announced:
         return state
-    return replace(state, announced=announced, announced_bytes=size_bytes)
+    return replace(state, announced=announced, room={**state.room, actor_id: taken})
 
 
 def distance(one: Place, other: Place) -> int:

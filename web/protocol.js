@@ -54,7 +54,7 @@ export const PROTOCOL_VERSION = 1;
  *   | {kind: "join"} | {kind: "leave"} | {kind: "decline_call"}
  *   | {kind: "take_frame", of: string}
  *   | {kind: "end_case"}
- *   | {kind: "text", text: string, captured_at?: string | null}
+ *   | {kind: "text", text: string, seen?: number | null, captured_at?: string | null}
  *   | {kind: "phrase", phrase: string, captured_at?: string | null}
  *   | {kind: "attach", attachment: Attachment, caption?: string | null}
  *   | {kind: "share_place", place: Place, captured_at?: string | null}

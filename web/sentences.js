@@ -161,7 +161,7 @@ export function sentenceOf(entry, state, words) {
     case "frame_failed":
       return words.entry.frame_failed(nameOf(state, body.of, words));
     case "viewed":
-      return words.entry.viewed(name, body.number);
+      return (body.original ? words.entry.viewed_original : words.entry.viewed)(name, body.number);
     case "exported":
       return words.entry.exported(name);
     case "read": {

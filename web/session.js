@@ -135,7 +135,7 @@ export class Session {
    */
   command(given, files = []) {
     const id = randomId();
-    const command = stamped(given);
+    const command = stamped(given, this.#state.entries.length);
     this.#outbox.add(id, command, files);
     this.dispatch({ type: "commanded", id, command });
     this.#uploads.take(
@@ -250,14 +250,17 @@ export class Session {
 }
 
 /**
- * With the moment of the tap, which an hour later nobody knows.
+ * With the moment of the tap, which an hour later nobody knows; and a text with what its writer had seen, because it
+ * may be the answer to a question.
  * @param {import("./protocol.js").Command} command
+ * @param {number} seen
  * @returns {import("./protocol.js").Command}
  */
-function stamped(command) {
+function stamped(command, seen) {
   if (!STAMPED.includes(command.kind)) return command;
   const captured_at = ("captured_at" in command && command.captured_at) || timeOf();
-  return /** @type {import("./protocol.js").Command} */ ({ ...command, captured_at });
+  const text = command.kind === "text" ? { seen } : {};
+  return /** @type {import("./protocol.js").Command} */ ({ ...command, ...text, captured_at });
 }
 
 /** @param {import("./outbox.js").Kept} kept */

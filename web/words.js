@@ -257,6 +257,8 @@ const en = {
     frame_sealed_you: "Your picture",
     frame_failed: (/** @type {string} */ name) => `No clear picture from ${name} just then. Try again.`,
     viewed: (/** @type {string} */ name, /** @type {number} */ number) => `${name} looked at No. ${number}`,
+    viewed_original: (/** @type {string} */ name, /** @type {number} */ number) =>
+      `${name} was given the original of No. ${number}`,
     exported: (/** @type {string} */ name) => `${name} exported the package`,
     read: (/** @type {string} */ name, /** @type {string} */ range) => `${name} read the log, No. ${range}`,
     read_live: (/** @type {string} */ name, /** @type {string} */ range) =>
@@ -776,6 +778,7 @@ const zh = {
     frame_sealed_you: "照片：您的画面",
     frame_failed: (name) => `刚才没有取到${name}的清晰画面，请再拍一次。`,
     viewed: (name, number) => `${name}查看了第 ${number} 号`,
+    viewed_original: (name, number) => `${name}取得了第 ${number} 号的原件`,
     exported: (name) => `${name}导出了证据包`,
     read: (name, range) => `${name}查阅了日志第 ${range} 号`,
     read_live: (name, range) => `${name}打开了日志，第 ${range} 号及之后`,

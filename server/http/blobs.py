@@ -14,7 +14,11 @@ async def get_blob(incoming: Incoming) -> web.Response:
     sha256 = incoming.request.match_info["sha256"]
     stored = await find_blob(service.log, case, sha256, principal.actor.role)
     data = await service.blobs.get(case.case_id, stored.blob.sha256)
-    view = RecordView(number=stored.number, authenticated_by=principal.authenticated_by)
+    view = RecordView(
+        number=stored.number,
+        original=stored.is_original,
+        authenticated_by=principal.authenticated_by,
+    )
     await service.custody.record(case, principal, view)
     headers = {
         "Cache-Control": "private, max-age=31536000, immutable",

@@ -17,6 +17,15 @@ PAGES = {"customer": "/c", "courier": "/d", "guest": "/g", "qa": "/qa", "dispatc
 CALLED = ("customer", "courier", "guest")  # their pages begin with the conversation by themselves
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests with cameras run one after the other, while another worker runs those without: pictures that are
+    on time want a core to themselves.
+    """
+    for item in items:
+        if "cameras" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.xdist_group("cameras"))
+
+
 @pytest.fixture(scope="session")
 def cameras(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     """A known picture for each role."""

@@ -673,15 +673,15 @@ async def test_more_bytes_than_announced_are_not_taken(courier: Person) -> None:
     assert (await courier.offset(data) or 0) <= 1_000
 
 
-async def test_the_room_of_a_case_ends_at_the_announcement(courier: Person) -> None:
+async def test_the_room_of_a_person_ends_at_the_announcement(courier: Person) -> None:
     answers = [
         await courier.say(
             kind="attach",
             attachment=attachment(b"", sha256=f"{number:064x}", size_bytes=MAX_ATTACHMENT_BYTES),
         )
-        for number in range(22)
+        for number in range(11)
     ]
-    assert [answer["type"] for answer in answers] == ["ack"] * 21 + ["nack"]
+    assert [answer["type"] for answer in answers] == ["ack"] * 10 + ["nack"]
     assert answers[-1]["code"] == "quota"
 
 

@@ -242,7 +242,9 @@ class CaseMachine(RuleBasedStateMachine):
         for marks in state.talk.marks.values():
             assert 0 <= marks.read <= marks.delivered <= state.last_number
         assert set(state.talk.settled) <= set(state.talk.announced)
-        assert state.talk.announced_bytes <= MAX_CASE_ATTACHMENT_BYTES
+        size_bytes = sum(room.size_bytes for room in state.talk.room.values())
+        assert 0 <= size_bytes <= MAX_CASE_ATTACHMENT_BYTES
+        assert all(room.count >= 0 and room.size_bytes >= 0 for room in state.talk.room.values())
         for order in state.exceptions.orders.values():
             assert (order.state != "open") or (order.taken_by is None and order.decided is None)
             assert order.state not in ("taken", "decided", "acknowledged") or order.taken_by is not None

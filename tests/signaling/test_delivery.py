@@ -154,8 +154,34 @@ def test_two_devices_answering_at_once_one_wins_and_the_other_is_told() -> None:
     assert log.state == before
 
 
+def test_a_text_answers_nothing_that_its_writer_had_not_seen() -> None:
+    log, number = announced()
+    late = SendText(text="1", seen=number - 1)
+    assert log.give(CUSTOMER, late) == [Text(text="1")], "written before the notice came"
+    log.give(CUSTOMER, Answer(number=number, choice="door"))
+    tablet = SendText(text="1", seen=number)
+    assert log.give(CUSTOMER, tablet) == [Text(text="1")], "written before the other device answered"
+    aware = SendText(text="1", seen=log.state.last_number)
+    assert [getattr(body, "kind", "") for body in log.give(CUSTOMER, aware)] == ["text", "answered"]
+
+
+def test_after_the_hand_over_nothing_is_answered_or_changed_any_more() -> None:
+    log, number = announced()
+    log.give(COURIER, HandOver(how="in_person"))
+    assert log.give(CUSTOMER, SendText(text="door")) == [Text(text="door")]
+    with pytest.raises(IllegalStep):
+        log.give(CUSTOMER, Answer(number=number, choice="refuse"))
+    handed = log.state.delivery.handed_over
+    assert handed is not None
+    log.give(CUSTOMER, replace(CONFIRM, number=handed.number))
+    with pytest.raises(IllegalStep):
+        log.give(CUSTOMER, RequestChange(what="person", text="My sister"))
+
+
 def test_an_answer_says_what_its_choice_wants() -> None:
     log, number = announced()
+    with pytest.raises(IllegalStep):
+        log.give(CUSTOMER, Answer(number=number, choice="neighbour"))
     with pytest.raises(IllegalStep):
         log.give(CUSTOMER, Answer(number=number, choice="later"))
     with pytest.raises(UnknownWord):
@@ -327,6 +353,14 @@ def test_a_reservation_opens_an_exception_by_itself() -> None:
     assert isinstance(confirmed, Confirmed) and confirmed.reservation == "One corner is dented."
     assert isinstance(report, ExceptionReported)
     assert (report.exception, report.text) == ("damage", "One corner is dented.")
+
+
+def test_a_reservation_is_of_a_kind_that_a_customer_may_report() -> None:
+    log, number = handed_over()
+    with pytest.raises(IllegalForRole):
+        log.give(CUSTOMER, replace(CONFIRM, number=number, reservation="flat", exception="vehicle"))
+    with pytest.raises(UnknownWord):
+        log.give(CUSTOMER, replace(CONFIRM, number=number, reservation="flat", exception="of_tomorrow"))
 
 
 def test_a_refusal_opens_an_exception_and_the_parcel_may_be_handed_over_anew() -> None:

@@ -59,7 +59,7 @@ LATER: dict[str, dict[str, Any]] = {
     "text": {"captured_at": None},
     "frame_sealed": {"journal": None},
     "call_ended": {"reason": "ended"},
-    "viewed": {"authenticated_by": None},
+    "viewed": {"original": False, "authenticated_by": None},
     "exported": {"authenticated_by": None},
 }
 

@@ -6,8 +6,16 @@ import pytest
 
 from signaling.commands import Elapse, EndCase
 from signaling.delivery import NoticeSent
-from signaling.errors import IllegalForRole, IllegalMeanwhile, IllegalStep, UnknownEntry, UnknownWord
+from signaling.errors import (
+    IllegalForRole,
+    IllegalMeanwhile,
+    IllegalQuota,
+    IllegalStep,
+    UnknownEntry,
+    UnknownWord,
+)
 from signaling.exceptions import (
+    MAX_OPEN_ORDERS,
     AcknowledgeException,
     CloseException,
     DecideException,
@@ -86,6 +94,17 @@ def test_each_kind_is_reported_by_those_whom_the_wording_names() -> None:
                     log.give(actor, ReportException(exception=exception))
     with pytest.raises(UnknownWord):
         opened_case(COURIER).give(COURIER, ReportException(exception="flood_of_frogs"))
+
+
+def test_one_parcel_does_not_flood_the_desk() -> None:
+    log = opened_case(CUSTOMER, COURIER, QA)
+    first = log.state.last_number + 1
+    for _ in range(MAX_OPEN_ORDERS):
+        log.give(CUSTOMER, ReportException(exception="other", text="again"))
+    with pytest.raises(IllegalQuota):
+        log.give(COURIER, ReportException(exception="damage"))
+    log.give(QA, CloseException(number=first, remark="said before"))
+    log.give(COURIER, ReportException(exception="damage"))
 
 
 def test_a_place_is_told_or_refused_and_not_both() -> None:

@@ -4,13 +4,15 @@ from dataclasses import replace
 
 import pytest
 
-from signaling.commands import EndCase, IssueLink, RecordView, RevokeLink
-from signaling.entries import Viewed
+from signaling.commands import EndCase, IssueLink, Join, RecordView, RevokeLink
+from signaling.entries import LinkRevoked, Viewed
 from signaling.errors import (
     IllegalForRole,
     IllegalInPhase,
+    IllegalLink,
     IllegalQuota,
     IllegalStep,
+    IllegalWhenFull,
     UnknownEntry,
     UnknownFrame,
     UnknownWord,
@@ -18,8 +20,10 @@ from signaling.errors import (
 from signaling.exceptions import ReportException
 from signaling.talk import (
     MAX_ATTACHMENT_BYTES,
-    MAX_CASE_ATTACHMENT_BYTES,
-    MAX_CASE_ATTACHMENTS,
+    MAX_GUEST_ATTACHMENT_BYTES,
+    MAX_GUEST_ATTACHMENTS,
+    MAX_PERSON_ATTACHMENT_BYTES,
+    MAX_PERSON_ATTACHMENTS,
     Announced,
     Attach,
     Attached,
@@ -30,6 +34,7 @@ from signaling.talk import (
     Placed,
     Receipt,
     RefuseAttachment,
+    Room,
     SendPhrase,
     SendText,
     SharePlace,
@@ -37,10 +42,11 @@ from signaling.talk import (
     Text,
     distance,
 )
-from signaling.values import PersonRole, Place
+from signaling.values import Actor, PersonRole, Place
 from tests.signaling.builders import (
     API,
     AT_THE_GATE,
+    CONSENT,
     COURIER,
     CUSTOMER,
     EXPIRES_AT,
@@ -146,7 +152,8 @@ def test_attachments_of_any_entry_are_announced() -> None:
     log.give(COURIER, ReportException(exception="damage", attachments=(PHOTO, VOICE)))
     number = log.state.last_number - 1  # the notice to the customer comes behind it
     assert list(log.state.talk.announced) == [(number, PHOTO.sha256), (number, VOICE.sha256)]
-    assert log.state.talk.announced_bytes == PHOTO.size_bytes + VOICE.size_bytes
+    taken = Room(count=2, size_bytes=PHOTO.size_bytes + VOICE.size_bytes)
+    assert log.state.talk.room == {COURIER.actor_id: taken}
 
 
 @pytest.mark.parametrize(
@@ -172,26 +179,50 @@ def test_an_attachment_that_contradicts_itself_is_refused(attachment: Attachment
     assert log.state == before
 
 
-def test_a_case_has_room_for_so_many_bytes() -> None:
-    log = opened_case(COURIER)
-    room = MAX_CASE_ATTACHMENT_BYTES
-    number = 0
-    while room >= MAX_ATTACHMENT_BYTES:
-        log.give(COURIER, Attach(attachment=photo(number, MAX_ATTACHMENT_BYTES)))
+@pytest.mark.parametrize(
+    ("actor", "size_bytes", "count"),
+    [
+        (COURIER, MAX_PERSON_ATTACHMENT_BYTES, MAX_PERSON_ATTACHMENTS),
+        (GUEST, MAX_GUEST_ATTACHMENT_BYTES, MAX_GUEST_ATTACHMENTS),
+    ],
+    ids=["party", "guest"],
+)
+def test_a_person_has_room_for_so_many_bytes_and_attachments(
+    actor: Actor, size_bytes: int, count: int
+) -> None:
+    heavy = opened_case(COURIER, GUEST, CUSTOMER)
+    number, room = 0, size_bytes
+    while room > MAX_ATTACHMENT_BYTES:
+        heavy.give(actor, Attach(attachment=photo(number, MAX_ATTACHMENT_BYTES)))
         number, room = number + 1, room - MAX_ATTACHMENT_BYTES
+    heavy.give(actor, Attach(attachment=photo(number, room)))
     with pytest.raises(IllegalQuota):
-        log.give(COURIER, Attach(attachment=photo(number, room + 1)))
-    log.give(COURIER, Attach(attachment=photo(number, room)))
+        heavy.give(actor, Attach(attachment=photo(number + 1, 1)))
+    many = opened_case(COURIER, GUEST, CUSTOMER)
+    for number in range(count):
+        many.give(actor, Attach(attachment=photo(number, 1)))
     with pytest.raises(IllegalQuota):
-        log.give(COURIER, ReportException(exception="damage", attachments=(photo(number + 1, 1),)))
+        many.give(actor, Attach(attachment=photo(count, 1)))
+    for log in (heavy, many):
+        log.give(CUSTOMER, ReportException(exception="damage", attachments=(photo(9_999),)))
 
 
-def test_a_case_has_room_for_so_many_attachments() -> None:
-    log = opened_case(COURIER)
-    for number in range(MAX_CASE_ATTACHMENTS):
-        log.give(COURIER, Attach(attachment=photo(number)))
-    with pytest.raises(IllegalQuota):
-        log.give(COURIER, Attach(attachment=photo(MAX_CASE_ATTACHMENTS)))
+def test_what_was_refused_takes_up_no_room() -> None:
+    log = opened_case(GUEST)
+    for number in range(MAX_GUEST_ATTACHMENTS):
+        log.give(GUEST, Attach(attachment=photo(number)))
+    first = log.state.last_number - MAX_GUEST_ATTACHMENTS + 1
+    log.give(GUEST, RefuseAttachment(refused=refused(photo(0), first)))
+    log.give(GUEST, Attach(attachment=photo(MAX_GUEST_ATTACHMENTS)))
+
+
+def test_a_case_has_room_for_all_and_no_more() -> None:
+    crowd = [person("courier", f"c{number}".replace("0", "z").replace("1", "y")) for number in range(2, 8)]
+    log = opened_case(*crowd)
+    with pytest.raises(IllegalQuota, match="the case"):
+        for place, actor in enumerate(crowd):
+            for number in range(MAX_PERSON_ATTACHMENT_BYTES // MAX_ATTACHMENT_BYTES):
+                log.give(actor, Attach(attachment=photo(100 * place + number, MAX_ATTACHMENT_BYTES)))
 
 
 def test_a_place_says_how_far_it_is_to_the_agreed_address() -> None:
@@ -275,3 +306,27 @@ def test_who_lets_in_says_until_when() -> None:
     log.now_at = EXPIRES_AT
     with pytest.raises(Exception, match="expired"):
         log.give(GUEST, SendText(text="late"))
+
+
+def test_a_guest_goes_with_the_person_who_let_them_in() -> None:
+    log = opened_case(CUSTOMER, COURIER)
+    log.give(CUSTOMER, link(GUEST))
+    assert log.give(API, RevokeLink(link_id=CUSTOMER.actor_id)) == [
+        LinkRevoked(link_id=CUSTOMER.actor_id),
+        LinkRevoked(link_id=GUEST.actor_id),
+    ]
+    with pytest.raises(IllegalLink):
+        log.give(GUEST, SendText(text="still here"))
+
+
+def test_guests_leave_room_in_a_call_for_the_others() -> None:
+    guests = [GUEST, person("guest", "second")]
+    log = opened_case(CUSTOMER, COURIER, QA, *guests)
+    for actor in (*guests, CUSTOMER, COURIER, QA):
+        log.give(actor, CONSENT)
+    log.give(GUEST, Join())
+    with pytest.raises(IllegalWhenFull):
+        log.give(guests[1], Join())
+    for actor in (CUSTOMER, COURIER, QA):
+        log.give(actor, Join())
+    assert len(log.state.in_call) == 4
