@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import io
 import os
+import re
 import resource
 import signal
 import sys
@@ -42,13 +43,18 @@ from media.attachment_protocol import (
 
 NICENESS = 10  # forwarding goes first, and frames that somebody waits for with a finger on the button
 MAX_MEMORY_BYTES = 1536 << 20  # 60 megapixels twice, at 4 bytes each, and 400 MiB of libraries
-MAX_CPU_S = 120  # ten minutes of voice take some 15, the largest photo 3
+MAX_CPU_S = {"photo": 20, "voice": 120}  # the largest photo takes 3, ten minutes of voice some 15
 MAX_WRITTEN_BYTES = 64 << 20  # far above what is shown of anything; it is written to memory
 MAX_OPEN_FILES = 32
 
 MAX_PIXELS = 60_000_000  # phones have 50 megapixels
+MAX_SCANS = 100  # of a JPEG; encoders write some ten, and each is a walk over all of the picture
 MAX_SHOWN_PX = 2560  # of the longest side: more than screens have, and a label is still read
 JPEG_QUALITY = 85  # where the losses begin to be seen, at a third of the size of 95
+# ITU-T T.81 section B.1.1.2: any byte but 0 and FF after an FF. Section B.1.1.3: those without a segment.
+_MARKER = re.compile(rb"\xff[\x01-\xfe]")
+_SOS, _EOI = 0xDA, 0xD9
+_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
 # How what is stored is turned to be upright, by its orientation (CIPA DC-008 section 4.6.4, tag 274).
 TURNS = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -86,12 +92,14 @@ def main() -> None:
     os.nice(NICENESS)
     for limit, most in (
         (resource.RLIMIT_AS, MAX_MEMORY_BYTES),
-        (resource.RLIMIT_CPU, MAX_CPU_S),
         (resource.RLIMIT_FSIZE, MAX_WRITTEN_BYTES),
         (resource.RLIMIT_NOFILE, MAX_OPEN_FILES),
         (resource.RLIMIT_CORE, 0),
     ):
         resource.setrlimit(limit, (most, most))
+    # The soft limit ends this process by a signal of its own: who asked then knows why.
+    cpu_s = MAX_CPU_S[sys.argv[1]]
+    resource.setrlimit(resource.RLIMIT_CPU, (cpu_s, cpu_s + 1))
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints must not land among the answers
     av.logging.set_level(av.logging.PANIC)
@@ -120,6 +128,8 @@ def look(data: bytes, medium: str) -> tuple[AttachmentFacts, bytes]:
 
 
 def _look_at_photo(data: bytes, media_type: str) -> tuple[AttachmentFacts, bytes]:
+    if media_type == JPEG and _has_too_many_scans(data):
+        raise Refused("too_many_scans", f"a photo is stored in {MAX_SCANS} scans at most")
     Image.MAX_IMAGE_PIXELS = None  # measured here, with an error of ours
     try:
         with Image.open(io.BytesIO(data), formats=[media_type.removeprefix("image/").upper()]) as image:
@@ -145,6 +155,22 @@ def _look_at_photo(data: bytes, media_type: str) -> tuple[AttachmentFacts, bytes
         original_type=media_type, shown_type=JPEG, width=shown.size[0], height=shown.size[1]
     )
     return facts, file.getvalue()
+
+
+def _has_too_many_scans(data: bytes) -> bool:
+    """ITU-T T.81 section B.1.1: from marker to marker, over what segments hold, to the end of the picture."""
+    at = scans = 0
+    while (found := _MARKER.search(data, at)) is not None:
+        marker, at = data[found.end() - 1], found.end()
+        if marker == _EOI:
+            return False
+        if marker == _SOS:
+            scans += 1
+            if scans > MAX_SCANS:
+                return True
+        if marker not in _ALONE:
+            at += int.from_bytes(data[at : at + 2], "big")
+    return False
 
 
 def _orientation(image: Image.Image) -> int:

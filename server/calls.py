@@ -99,7 +99,8 @@ class Calls:
             socket.actor.actor_id, Attendance()
         )
         if len(attendance.sockets) >= MAX_SOCKETS:
-            oldest = next(iter(attendance.sockets))
+            # Not the device in the call, however long it has been there: its person would be heard no more.
+            oldest = next(other for other in attendance.sockets if other is not attendance.speaker)
             del attendance.sockets[oldest]
             oldest.replace()
         attendance.sockets[socket] = None

@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from typing import Protocol, cast
 from weakref import WeakValueDictionary
 
@@ -176,11 +177,17 @@ class Case:
         self.state = evolve(self.state, as_case_entry(entry))
 
     def _tell(self, entry: Entry) -> None:
-        self._follower.observe(self, entry)
-        for observe in self._observers:
-            observe(self, entry)
-        for listener in tuple(self.listeners):
-            listener(entry)
+        """To each, whatever becomes of the others: the entry is on disk, and who said it must hear so."""
+        hearers: list[Listener] = [
+            partial(self._follower.observe, self),
+            *(partial(observe, self) for observe in self._observers),
+            *self.listeners,
+        ]
+        for hear in hearers:
+            try:
+                hear(entry)
+            except Exception:
+                logger.exception("of an entry of case %s somebody could not be told", self.case_id)
 
 
 class Cases:

@@ -18,7 +18,6 @@ from datetime import datetime, timedelta
 from server.cases import Case, Cases
 from server.errors import UnknownThing
 from server.evidence.entry import Entry
-from server.store.errors import StoreError
 from server.store.log import LogStore
 from signaling.case import WAITING
 from signaling.commands import Elapse
@@ -125,14 +124,14 @@ class Deadlines:
     async def _elapse(self, case_id: str) -> None:
         try:
             case = await self._cases.get(case_id)
-            if self._is_due(case):
-                await case.handle(Elapse(), self._actor)
+            decided = await case.handle(Elapse(), self._actor) if self._is_due(case) else None
         except UnknownThing:
             return
         except Exception as error:  # one case's fault must not keep the others waiting
             self._put_off(case_id, str(error))
             return
-        if self._is_due(case):
+        # Another deadline may have passed while this one was written: that is no failure, and due at once.
+        if decided is not None and decided.number is None and self._is_due(case):
             self._put_off(case_id, "nothing came of it")  # against all rules: not again at once, and for ever
             return
         self._failures.pop(case_id, None)
@@ -164,7 +163,7 @@ class Deadlines:
                             await self._look_at(case_id)
                             seen.add(case_id)
                 return
-            except StoreError:
+            except Exception:  # whatever it is, time goes on for those that are known
                 logger.exception("the log could not be searched for what waits; it is tried again")
                 await asyncio.sleep(RETRY_S)
 

@@ -8,15 +8,17 @@ the log, the newest pieces first; until then the list says that it is not comple
 """
 
 import asyncio
+import contextlib
 import logging
 import secrets
-from collections import deque
+from collections import Counter, deque
 from dataclasses import dataclass
 
 from server.background import Background
 from server.cases import Case, Cases
 from server.evidence.entry import Entry
 from server.models import ExceptionRow
+from server.store.errors import StoreError
 from server.store.log import LogStore
 from signaling.values import ActorId
 
@@ -25,6 +27,7 @@ MAX_ORDERS = 10_000  # of about 1 KiB each; a desk that has more of them open ne
 MAX_CHANGES = 1_000  # remembered: a page that was away for a minute resumes where it was
 LOOK_BACK_LEAVES = 500_000  # a case has about a hundred entries: the newest 5,000 cases
 LEAVES_A_TURN = 2_000  # about 2 ms of the log's reader
+RETRY_S = 30.0  # after the log could not be read
 PAUSE_S = 0.02  # between two turns: who waits for the log has it most of the time
 logger = logging.getLogger(__name__)
 
@@ -43,17 +46,24 @@ class Orders:
     """Open work orders by the entry that reported them, and what became of them lately."""
 
     def __init__(self, *, cases: Cases, log: LogStore, background: Background) -> None:
-        self.complete = False
         self.ended = False
         self.run = secrets.token_hex(4)  # changes of another process are numbered anew
         self.told = 0  # how many changes there were
         self._cases = cases
         self._log = log
         self._background = background
+        self._rebuilt = False
         self._rows: dict[Key, ExceptionRow] = {}
+        self._evicted: set[Key] = set()  # open, and not among the rows for want of room
         self._changes: deque[Change] = deque(maxlen=MAX_CHANGES)
         self._woken = asyncio.Event()
+        self._ending = asyncio.Event()
         cases.observers.append(self.handle_entry)
+
+    @property
+    def complete(self) -> bool:
+        """Whether all that are open are among the rows."""
+        return self._rebuilt and not self._evicted
 
     @property
     def rows(self) -> list[ExceptionRow]:
@@ -86,6 +96,8 @@ class Orders:
         """An entry is on disk, and the state of its case knows it."""
         kind = entry.envelope.kind
         if kind == "case_ended":
+            for key in [key for key in self._evicted if key[0] == case.case_id]:
+                self._find(key)
             for key in [key for key in self._rows if key[0] == case.case_id]:
                 self._remove(key)
         elif kind == REPORTED:
@@ -94,6 +106,9 @@ class Orders:
             key = (case.case_id, int(str(entry.body["number"])))
             if key in self._rows:
                 self._renew(case, key)
+            elif key in self._evicted and case.state.exceptions.orders[key[1]].state == "closed":
+                self._tell(Change(key=key))  # a page may have it from before
+                self._find(key)
             elif not self.complete:
                 self._background.start(self._read_case(case.case_id))
 
@@ -102,24 +117,49 @@ class Orders:
         last = self._log.size
         oldest = max(0, last - LOOK_BACK_LEAVES)
         seen: set[str] = set()
+        unread: list[str] = []
         while last > oldest and not self.ended:
             first = max(oldest, last - LEAVES_A_TURN)
-            for case_id in await self._log.cases_with(frozenset({REPORTED}), first=first, end=last):
-                if case_id in seen or self.ended:
-                    continue
-                seen.add(case_id)
-                try:
-                    await self._read_case(case_id)
-                except Exception:
-                    logger.exception("the work orders of a case could not be read")
+            try:
+                found = await self._log.cases_with(frozenset({REPORTED}), first=first, end=last)
+            except StoreError:
+                logger.exception("the log could not be searched for work orders; it is tried again")
+                await self._pause(RETRY_S)
+                continue
+            fresh = [case_id for case_id in found if case_id not in seen]
+            seen.update(fresh)
+            unread += await self._read_cases(fresh)
             last = first
-            await asyncio.sleep(PAUSE_S)
-        self.complete = True
-        self._tell(Change(key=None))
+            await self._pause(PAUSE_S)
+        while unread and not self.ended:  # until then the list is not complete, and says so
+            await self._pause(RETRY_S)
+            unread = await self._read_cases(unread)
+        if not self.ended:
+            self._rebuilt = True
+            self._tell_complete()
+
+    async def _read_cases(self, case_ids: list[str]) -> list[str]:
+        """Returns those that could not be read."""
+        unread = []
+        for case_id in case_ids:
+            if self.ended:
+                break
+            try:
+                await self._read_case(case_id)
+            except Exception:
+                logger.exception("the work orders of a case could not be read; it is tried again")
+                unread.append(case_id)
+        return unread
+
+    async def _pause(self, pause_s: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(pause_s):
+                await self._ending.wait()
 
     def end(self) -> None:
         """The service stops: every feed ends."""
         self.ended = True
+        self._ending.set()
         self._wake()
 
     async def _read_case(self, case_id: str) -> None:
@@ -158,7 +198,10 @@ class Orders:
         self._rows[key] = row
         self._tell(Change(key=key, row=row))
         if len(self._rows) > MAX_ORDERS:
-            self._remove(min(self._rows, key=lambda old: self._rows[old].leaf_index))
+            self._evicted.discard(key)
+            self._evict()
+        else:
+            self._find(key)
 
     def _renew(self, case: Case, key: Key) -> None:
         order = case.state.exceptions.orders[key[1]]
@@ -180,6 +223,26 @@ class Orders:
     def _remove(self, key: Key) -> None:
         del self._rows[key]
         self._tell(Change(key=key))
+        if self._evicted and len(self._rows) < MAX_ORDERS and not self.ended:  # one finds room again
+            case_id, _ = next(iter(self._evicted))
+            self._background.start(self._read_case(case_id))
+
+    def _evict(self) -> None:
+        """Makes room at the cost of the case that has most, whose oldest goes. It stays open: no change."""
+        ((case_id, _),) = Counter(key[0] for key in self._rows).most_common(1)
+        oldest = min(key for key in self._rows if key[0] == case_id)
+        del self._rows[oldest]
+        self._evicted.add(oldest)
+
+    def _find(self, key: Key) -> None:
+        """What was evicted is among the rows again, or open no more."""
+        if key in self._evicted:
+            self._evicted.discard(key)
+            self._tell_complete()
+
+    def _tell_complete(self) -> None:
+        if self.complete:
+            self._tell(Change(key=None))
 
     def _tell(self, change: Change) -> None:
         self._changes.append(change)

@@ -32,6 +32,7 @@ class Principal:
     actor: Actor  # as entries name it; a desk acts for the integrator until it holds a link
     link: LinkToken | None = None
     desk: DeskToken | None = None
+    expires_at: datetime | None = None  # of the credential, if it does
     barred: Refusal | None = None
 
     @property
@@ -87,7 +88,14 @@ class Principals:
         granted = self._tokens.read(credential, now_at=self._utc_now())
         token, barred = granted.token, EXPIRED if granted.expired else None
         if isinstance(token, DeskToken):
-            return Principal(kind="desk", name=token.name, actor=integrator, desk=token, barred=barred)
+            return Principal(
+                kind="desk",
+                name=token.name,
+                actor=integrator,
+                desk=token,
+                expires_at=granted.expires_at,
+                barred=barred,
+            )
         try:
             case = await self._cases.get(token.case_id)
         except UnknownThing:
@@ -98,4 +106,11 @@ class Principals:
             raise Unauthenticated("this link is not known here")
         actor = Actor(role=link.role, actor_id=link_id, session_id=session_id)
         barred = REVOKED if link.revoked else barred
-        return Principal(kind=link.role, name=link.name, actor=actor, link=token, barred=barred)
+        return Principal(
+            kind=link.role,
+            name=link.name,
+            actor=actor,
+            link=token,
+            expires_at=granted.expires_at,
+            barred=barred,
+        )

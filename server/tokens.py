@@ -7,7 +7,7 @@ revoked is the log's business, not the token's.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Literal
 
 import jwt
@@ -61,10 +61,13 @@ class VoucherToken:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Granted:
-    """An authentic token; one that has expired says no more than who comes with it."""
+    """An authentic token; one that has expired says no more than who comes with it. It is taken until
+    `expires_at`, the leeway included.
+    """
 
     token: LinkToken | DeskToken
     expired: bool
+    expires_at: datetime
 
 
 class Tokens:
@@ -103,19 +106,20 @@ class Tokens:
         """What a token of a link or a desk grants, or granted. Raises `Unauthenticated` unless it is ours."""
         claims = self._decode(text)
         try:
-            expired = int(claims["exp"]) + LEEWAY_S < now_at.timestamp()
+            exp = int(claims["exp"]) + LEEWAY_S
+            expired, expires_at = exp < now_at.timestamp(), datetime.fromtimestamp(exp, UTC)
             match claims["typ"]:
                 case "link":
                     link = LinkToken(case_id=claims["case"], link_id=claims["sub"], role=claims["role"])
-                    return Granted(token=link, expired=expired)
+                    return Granted(token=link, expired=expired, expires_at=expires_at)
                 case "desk":
                     desk = DeskToken(
                         desk_id=claims["sub"],
                         name=claims["name"],
                         role=DESK_ROLES[claims.get("role", "qa")],  # older tokens name none
                     )
-                    return Granted(token=desk, expired=expired)
-        except (KeyError, TypeError, ValueError):
+                    return Granted(token=desk, expired=expired, expires_at=expires_at)
+        except (KeyError, TypeError, ValueError, OverflowError, OSError):
             raise Unauthenticated(NOT_OURS) from None
         raise Unauthenticated("this token is of another type")
 

@@ -56,7 +56,7 @@ from signaling.values import Actor, ActorId, Blob, SessionId
 
 LIFETIME = timedelta(hours=24)  # a phone that has no network for a night goes on in the morning
 MAX_AT_ONCE = 16  # of one person: all of an entry, and some of the next
-MAX_SETTLING = 2  # of all: each holds the whole file, and a worker that may take 1.5 GiB for the moment
+MAX_SETTLING = 2  # of all, one of a person: each holds the file, and a worker that may take 1.5 GiB
 PAUSE_S = 60.0  # of a body that stops coming: far above what a tunnel takes
 SWEEP_S = 600.0  # who waits a day may wait ten minutes more
 
@@ -107,6 +107,7 @@ class _Turn:
     def __init__(self) -> None:
         self.lock = asyncio.Lock()
         self.users = 0
+        self.newest = 0  # the number of the user who came last
         self.body: Body | None = None
 
 
@@ -134,6 +135,8 @@ class Uploads:
         self._settlers = asyncio.Semaphore(MAX_SETTLING)
         self._turns: dict[UploadKey, _Turn] = {}
         self._settling: dict[UploadKey, asyncio.Task[None]] = {}
+        # Whoever sends what takes long to look at holds up nobody but themselves.
+        self._same_person: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         # One person's bytes and the same bytes of another: the second finds what the first has stored.
         self._same_bytes: WeakValueDictionary[tuple[str, str], asyncio.Lock] = WeakValueDictionary()
         self._fates: Counter[str] = Counter({"stored": 0, "refused": 0, "expired": 0})
@@ -219,7 +222,7 @@ class Uploads:
         FailedStorage, and what the chunks raise.
         """
         key = UploadKey(case_id=case.case_id, actor_id=actor.actor_id, sha256=sha256)
-        async with self._turn(key) as turn:
+        async with self._turn(key) as (turn, number):
             upload, size_bytes = await self._alive(case, key), _announced_size(case, key)
             if upload is None or size_bytes is None:
                 raise _unknown()
@@ -229,6 +232,8 @@ class Uploads:
             if length_bytes is not None and length_bytes > room:
                 raise MalformedLength(f"{room} bytes are missing, not {length_bytes}")
             turn.body = Body(chunks)
+            if number != turn.newest:  # somebody has come while this one waited
+                turn.body.end()
             try:
                 await self._take(upload, turn.body, room, checksum)
             finally:
@@ -250,14 +255,16 @@ class Uploads:
     # --- pieces ---
 
     @asynccontextmanager
-    async def _turn(self, key: UploadKey) -> AsyncIterator[_Turn]:
+    async def _turn(self, key: UploadKey) -> AsyncIterator[tuple[_Turn, int]]:
         turn = self._turns.setdefault(key, _Turn())
         turn.users += 1
+        turn.newest += 1
+        number = turn.newest
         if turn.body is not None:
             turn.body.end()
         try:
             async with turn.lock:
-                yield turn
+                yield turn, number
         finally:
             turn.users -= 1
             if not turn.users:
@@ -336,10 +343,11 @@ class Uploads:
             self._settling[key].add_done_callback(lambda _: self._settling.pop(key))
 
     async def _settle(self, case: Case, upload: Upload, actor: Actor) -> None:
-        same_bytes = (upload.key.case_id, upload.key.sha256)
-        lock = self._same_bytes.setdefault(same_bytes, asyncio.Lock())
+        key = upload.key
+        person = self._same_person.setdefault((key.case_id, key.actor_id), asyncio.Lock())
+        same_bytes = self._same_bytes.setdefault((key.case_id, key.sha256), asyncio.Lock())
         try:
-            async with lock, self._settlers:
+            async with person, same_bytes, self._settlers:
                 while _unsettled(case, upload.key):  # more may be announced meanwhile
                     await self._settle_all(case, upload, actor)
             await self._store.drop(upload)

@@ -4,8 +4,9 @@
     proofs under one checkpoint ────┼─▶ sealed by the log's key ─▶ derived/<case>/voucher-<number>.json
     waybill, time zone ─────────────┘                          └─▶ derived/<case>/voucher-<hash>.pdf
 
-Both files are derived ones, sealed with the key of the case: they may vanish, and go with the case when its
-key is destroyed. One that is made again has a newer checkpoint and so other bytes; it proves the same.
+The QR code is kept likewise. These files are derived ones, sealed with the key of the case: they may vanish,
+and go with the case when its key is destroyed. A document that is made again has a newer checkpoint and so
+other bytes; it proves the same.
 
 Whoever holds the address sees what the customer confirmed: it stands on their paper. Such a look is counted,
 and is no entry, because a bearer of a QR code is nobody that the log could name. That somebody who is known
@@ -34,7 +35,6 @@ from server.evidence.voucher import (
     Voucher,
     VoucherEntry,
     encode_voucher,
-    parse_voucher,
     seal_text,
 )
 from server.models import Voucher as Addresses
@@ -42,12 +42,14 @@ from server.store.derived import DerivedStore
 from server.store.errors import CorruptBlob
 from server.store.log import LogStore
 from server.tokens import Tokens, VoucherToken
-from server.voucher_pdf import LAYOUT_VERSION, PdfLanguage, render_voucher
+from server.voucher_pdf import LAYOUT_VERSION, PdfLanguage
+from server.voucher_worker import render
 
 # Ten years and their leap days, longer than anybody argues about a delivery. They count from the
 # confirmation, so that the address, the QR code and the PDF are always the same.
 ADDRESS_LIFETIME = timedelta(days=3653)
 
+QR_VERSION = 1  # of how the code is drawn: another number, and all are drawn anew
 Opened = Literal["json", "pdf", "qr"]
 
 
@@ -71,7 +73,7 @@ class Vouchers:
         self._public_url = public_url
         self._font = font
         self._making: dict[tuple[str, str], asyncio.Task[bytes]] = {}
-        self._rendering = asyncio.Lock()  # one at a time: fonts keep a state of their own, and calls go on
+        self._rendering = asyncio.Lock()  # one at a time: the cores are the calls
         self._opened: Counter[Opened] = Counter({"json": 0, "pdf": 0, "qr": 0})
 
     @property
@@ -114,20 +116,29 @@ class Vouchers:
         """The same on paper. Raises likewise."""
         data = await self.document(case)
         url = (await self.addresses(case)).url
-        made_of = [LAYOUT_VERSION, data.decode(), url, language, str(self._font)]
-        name = f"voucher-{hashlib.sha256(json.dumps(made_of).encode()).hexdigest()}.pdf"
 
-        async def render() -> bytes:
+        async def draw() -> bytes:
             async with self._rendering:
-                return await asyncio.to_thread(
-                    render_voucher, parse_voucher(data), url=url, language=language, font=self._font
-                )
+                return await render(data, url=url, language=language, font=self._font)
 
-        return await self._kept(case, name, render)
+        return await self._kept(case, self._pdf_name(data, url, language), draw)
+
+    async def pdf_name(self, case: Case, language: PdfLanguage) -> str:
+        """The name of the file that `pdf` gives: of another one if its bytes are others. Raises likewise."""
+        data = await self.document(case)
+        return self._pdf_name(data, (await self.addresses(case)).url, language)
+
+    def _pdf_name(self, data: bytes, url: str, language: PdfLanguage) -> str:
+        return f"voucher-{_hash(LAYOUT_VERSION, data.decode(), url, language, str(self._font))}.pdf"
 
     async def qr(self, case: Case) -> bytes:
         """The QR code of the public page, as SVG. Raises likewise."""
-        return await asyncio.to_thread(_draw, (await self.addresses(case)).url)
+        url = (await self.addresses(case)).url
+        return await self._kept(case, _qr_name(url), lambda: asyncio.to_thread(_draw, url))
+
+    async def qr_name(self, case: Case) -> str:
+        """As `pdf_name`."""
+        return _qr_name((await self.addresses(case)).url)
 
     def count(self, what: Opened) -> None:
         """Somebody looked at a voucher by its address."""
@@ -172,6 +183,14 @@ class Vouchers:
         data = await make()
         (await self._derived.put(case_id, name, io.BytesIO(data))).close()
         return data
+
+
+def _qr_name(url: str) -> str:
+    return f"voucher-{_hash(QR_VERSION, url)}.svg"
+
+
+def _hash(*made_of: str | int) -> str:
+    return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
 
 
 def _with_proof(entry: Entry, proof: InclusionProof) -> VoucherEntry:

@@ -10,10 +10,12 @@ connection is kept. Hosts that the operator names may be internal, and `http`.
 """
 
 import asyncio
+import contextlib
 import ipaddress
 import re
 import socket
 from collections.abc import Awaitable, Callable, Collection
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -24,6 +26,8 @@ from server.errors import ForbiddenTarget, MalformedTarget
 
 MAX_URL_CHARACTERS = 2000
 TIMEOUT_S = 15.0  # of a delivery as a whole; Standard Webhooks: "recommended to be between 15s and 30s"
+# At the same time: a resolver that hangs for half a minute holds up webhooks alone, and not all of them.
+MAX_LOOKUPS = 8
 PUBLIC_PORTS = frozenset({443, 8443})  # where https is served; others are for the network's own machines
 
 # `host`, and its port or None for any.
@@ -137,10 +141,37 @@ def check_address(text: str) -> None:
         )
 
 
-async def look_up(host: str, port: int) -> list[str]:
-    """The addresses of a name, as this machine resolves it."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    return [str(sockaddr[0]) for _, _, _, _, sockaddr in found]
+class Names:
+    """Names as this machine resolves them, in threads of their own: those of the loop write entries, blobs
+    and journals, and must not wait for somebody's name server. `close` at the end.
+    """
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(MAX_LOOKUPS, thread_name_prefix="names")
+        self._free = asyncio.Semaphore(MAX_LOOKUPS)
+
+    async def look_up(self, host: str, port: int) -> list[str]:
+        """The addresses of a name; who comes while all threads are busy waits for one."""
+        loop = asyncio.get_running_loop()
+        await self._free.acquire()
+        try:
+            looking = self._threads.submit(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+        except RuntimeError:  # closed
+            self._free.release()
+            raise OSError("the service stops") from None
+
+        def ended(_: object) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody waits any more
+                loop.call_soon_threadsafe(self._free.release)
+
+        # A look-up that nobody waits for any more still has its thread.
+        looking.add_done_callback(ended)
+        found = await asyncio.wrap_future(looking)
+        return [str(sockaddr[0]) for _, _, _, _, sockaddr in found]
+
+    def close(self) -> None:
+        """Begins no more; what hangs is left to itself."""
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
 
 class GuardedResolver(AbstractResolver):

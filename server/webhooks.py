@@ -20,8 +20,8 @@ from server.errors import DisabledWebhook, MalformedRequest, ServerError, TooMan
 from server.store.log import LogStore
 from server.store.webhook_rows import Counts, Endpoint, Letter
 from server.store.webhooks import WebhookStore
-from server.webhook_guard import InternalHosts, Lookup, Target, check_name, look_up, parse_target
-from server.webhook_runner import Pace, Revived, Runner
+from server.webhook_guard import InternalHosts, Lookup, Names, Target, check_name, parse_target
+from server.webhook_runner import Pace, Runner
 
 MAX_ENDPOINTS = 16  # together at most 192 messages of 64 KiB are on their way
 UNKNOWN = "there is no such webhook"
@@ -49,14 +49,15 @@ class Webhooks:
         internal_hosts: InternalHosts,
         utc_now: Callable[[], datetime],
         new_id: Callable[[str], str],
-        lookup: Lookup,
+        lookup: Lookup | None,
     ) -> None:
         self._store = store
         self._log = log
         self._internal_hosts = internal_hosts
         self._utc_now = utc_now
         self._new_id = new_id
-        self._lookup = lookup
+        self._names = Names()
+        self._lookup = lookup or self._names.look_up
         self._runners: dict[str, Runner] = {}
         self._changing = asyncio.Lock()  # endpoints are made, opened again and removed one at a time
         self._pace = Pace()
@@ -71,7 +72,7 @@ class Webhooks:
         internal_hosts: InternalHosts,
         utc_now: Callable[[], datetime],
         new_id: Callable[[str], str],
-        lookup: Lookup = look_up,
+        lookup: Lookup | None = None,
     ) -> "Webhooks":
         """Goes on where the last process ended. Raises IllegalOpen, CorruptWebhooks."""
         store = await WebhookStore.open(data_dir, log.keys.wrapper)
@@ -179,13 +180,14 @@ class Webhooks:
             if endpoint.disabled is not None:
                 raise DisabledWebhook("this webhook is disabled: replay it, which opens it again")
             count = await self._store.revive(endpoint_id, leaves, now_at=self._utc_now())
-            await self._runners[endpoint_id].tell(Revived())
+            self._runners[endpoint_id].revive()
         return count
 
     async def close(self, *, grace_s: float) -> None:
         """Sends what the log holds, for `grace_s` at most, and keeps what came of it."""
         runners, self._runners = self._runners, {}
         await asyncio.gather(*(runner.stop(grace_s) for runner in runners.values()))
+        self._names.close()
         await self._store.close()
 
     def _leaf(self, start: int | None) -> int:

@@ -188,12 +188,15 @@ def _check_codes(rules: Rules) -> None:
 
 def _check_sizes(rules: Rules, languages: Mapping[str, Mapping[str, str | list[str]]]) -> None:
     for code, notice in rules.notices.items():
-        keys = [f"notice.{code}", *(f"choice.{choice}" for choice in notice.choices)]
-        said = sum(len(str(spoken[key]).encode()) for spoken in languages.values() for key in keys)
-        if said > MAX_SAID_BYTES:
-            raise MalformedWording(
-                f"notice {code!r} says too much for one entry in {len(languages)} languages"
-            )
+        for what, keys in (
+            ("", [f"notice.{code}", *(f"choice.{choice}" for choice in notice.choices)]),
+            (" unanswered", ["unanswered", *(f"option.{option}" for option in notice.options)]),
+        ):
+            said = sum(len(str(spoken[key]).encode()) for spoken in languages.values() for key in keys)
+            if said > MAX_SAID_BYTES:
+                raise MalformedWording(
+                    f"notice {code!r}{what} says too much for one entry in {len(languages)} languages"
+                )
 
 
 def _first(error: ValidationError) -> str:

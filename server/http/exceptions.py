@@ -12,18 +12,19 @@ The feed is Server-Sent Events (WHATWG HTML, section 9.2), asked for with a bear
 
 import asyncio
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 
 from aiohttp import web
 
 from server.errors import MalformedRequest
 from server.http.operations import INTEGRATOR, Incoming, operation, query_number
-from server.models import ExceptionList
+from server.models import ExceptionList, ExceptionRow
 from server.orders import Change, Orders
 from signaling.values import MAX_INTEGER
 
 STATES = frozenset({"open", "taken", "decided", "acknowledged"})
 MAX_ROWS_A_PAGE = 100
+ROWS_A_PIECE = 25  # some 10 us each, before media and sockets have their turn
 MAX_ROWS_TOLD = 1_000  # at the beginning of a feed, the newest; the list has the others
 HEARTBEAT_S = 15.0  # proxies cut what is silent for 30 s and more
 LASTS_S = 600.0  # then whoever listens comes again, and their token is looked at anew
@@ -58,21 +59,24 @@ async def follow_exceptions(incoming: Incoming) -> web.StreamResponse:
     )
     await response.prepare(incoming.request)
     loop = asyncio.get_running_loop()
-    until = loop.time() + LASTS_S
+    until = loop.time() + _lasts_s(incoming)
     told = _number_of(orders, incoming.request.headers.get("Last-Event-ID", ""))
     try:
+        pieces: Iterable[str]
         while not orders.ended and loop.time() < until:
             changes = None if told is None else orders.changes_after(told)
             if changes is None:
                 told = orders.told
-                text = _event(orders, told, "orders", _all(orders))
+                pieces = _all(orders, told)
             elif changes:
-                text = "".join(_told(orders, number, change) for number, change in changes)
+                pieces = [_told(orders, number, change) for number, change in changes]
                 told = changes[-1][0]
             else:
-                text = ": still here\n\n"
-            async with asyncio.timeout(PATIENCE_S):
-                await response.write(text.encode())
+                pieces = [": still here\n\n"]
+            for piece in pieces:
+                async with asyncio.timeout(PATIENCE_S):
+                    await response.write(piece.encode())
+                await asyncio.sleep(0)  # media have their turn
             assert told is not None
             await orders.wait(told, min(HEARTBEAT_S, until - loop.time()))
         await response.write_eof()
@@ -98,11 +102,28 @@ def _number_of(orders: Orders, event_id: str) -> int | None:
     return int(number) if known else None
 
 
-def _all(orders: Orders) -> str:
+def _lasts_s(incoming: Incoming) -> float:
+    """A feed gives nothing to a token that has expired."""
+    expires_at = incoming.principal.expires_at
+    if expires_at is None:
+        return LASTS_S
+    return min(LASTS_S, (expires_at - incoming.service.utc_now()).total_seconds())
+
+
+def _all(orders: Orders, number: int) -> Iterator[str]:
+    """The rows as they are now, as one event, in pieces."""
     rows = orders.rows
     newest = rows[-MAX_ROWS_TOLD:]
     complete = orders.complete and len(newest) == len(rows)
-    return ExceptionList(exceptions=newest, complete=complete).model_dump_json(exclude={"next_after"})
+    return _event_of(orders.run, number, newest, complete=complete)
+
+
+def _event_of(run: str, number: int, rows: Sequence[ExceptionRow], *, complete: bool) -> Iterator[str]:
+    yield f'id: {run}-{number}\nevent: orders\ndata: {{"exceptions":['
+    for first in range(0, len(rows), ROWS_A_PIECE):
+        piece = ",".join(row.model_dump_json() for row in rows[first : first + ROWS_A_PIECE])
+        yield piece if first == 0 else f",{piece}"
+    yield f'],"complete":{json.dumps(complete)}}}\n\n'
 
 
 def _told(orders: Orders, number: int, change: Change) -> str:

@@ -1,6 +1,7 @@
 """Vouchers: the address for people of the case, and what stands behind it for whoever holds it."""
 
 import hashlib
+from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
@@ -8,6 +9,7 @@ from server.cases import Case
 from server.errors import MalformedRequest, UnknownVoucher
 from server.http.operations import ANYONE, INTEGRATOR, STAFF, Incoming, operation
 from server.models import Voucher
+from server.voucher_pdf import PdfLanguage
 from server.vouchers import Opened
 from signaling.commands import RecordRead
 
@@ -32,9 +34,16 @@ async def show_voucher(incoming: Incoming) -> Voucher:
 async def get_voucher(incoming: Incoming) -> web.Response:
     """The voucher, a document that proves itself; the address is the credential"""
     case = await _opened(incoming, "json")
-    return _answer(
+    data = await incoming.service.vouchers.document(case)
+
+    async def there() -> bytes:
+        return data
+
+    # What is made again may have other bytes: a copy is good as long as its hash is.
+    return await _answer(
         incoming,
-        await incoming.service.vouchers.document(case),
+        hashlib.sha256(data).hexdigest(),
+        there,
         "application/json",
         f'attachment; filename="proofcall-voucher-{case.case_id}.json"',
     )
@@ -45,10 +54,12 @@ async def get_voucher_pdf(incoming: Incoming) -> web.Response:
     language = incoming.request.query.get("language", "zh")
     if language not in LANGUAGES:
         raise MalformedRequest("language is zh or en")
-    case = await _opened(incoming, "pdf")
-    return _answer(
+    chosen: PdfLanguage = "zh" if language == "zh" else "en"
+    case, vouchers = await _opened(incoming, "pdf"), incoming.service.vouchers
+    return await _answer(
         incoming,
-        await incoming.service.vouchers.pdf(case, "zh" if language == "zh" else "en"),
+        await vouchers.pdf_name(case, chosen),
+        lambda: vouchers.pdf(case, chosen),
         "application/pdf",
         f'inline; filename="proofcall-voucher-{case.case_id}-{language}.pdf"',
     )
@@ -56,8 +67,9 @@ async def get_voucher_pdf(incoming: Incoming) -> web.Response:
 
 async def get_voucher_qr(incoming: Incoming) -> web.Response:
     """The QR code of the voucher's page; the address is the credential"""
-    case = await _opened(incoming, "qr")
-    return _answer(incoming, await incoming.service.vouchers.qr(case), "image/svg+xml", "inline")
+    case, vouchers = await _opened(incoming, "qr"), incoming.service.vouchers
+    name = await vouchers.qr_name(case)
+    return await _answer(incoming, name, lambda: vouchers.qr(case), "image/svg+xml", "inline")
 
 
 async def _opened(incoming: Incoming, what: Opened) -> Case:
@@ -70,17 +82,19 @@ async def _opened(incoming: Incoming, what: Opened) -> Case:
     return case
 
 
-def _answer(incoming: Incoming, data: bytes, media_type: str, disposition: str) -> web.Response:
-    # What is made again may have other bytes: a copy is good as long as its hash is.
+async def _answer(
+    incoming: Incoming, tag: str, make: Callable[[], Awaitable[bytes]], media_type: str, disposition: str
+) -> web.Response:
+    """What `tag` stands for; whoever has it already costs no more than that."""
     headers = {
         "Cache-Control": "private, no-cache",
         "Content-Disposition": disposition,
-        "ETag": f'"{hashlib.sha256(data).hexdigest()}"',
+        "ETag": f'"{tag}"',
         "X-Content-Type-Options": "nosniff",
     }
     if incoming.request.headers.get("If-None-Match") == headers["ETag"]:
         return web.Response(status=304, headers=headers)
-    return web.Response(body=data, content_type=media_type, headers=headers)
+    return web.Response(body=await make(), content_type=media_type, headers=headers)
 
 
 PUBLIC = "/api/vouchers/{token}"

@@ -1,5 +1,6 @@
 """What is shown of a photo or a voice note, and what is refused: decoded by workers, never here."""
 
+import asyncio
 import io
 import subprocess
 import sys
@@ -178,6 +179,27 @@ HOSTILE_PHOTOS: dict[str, tuple[Callable[[], bytes], str]] = {
 }
 
 
+def scans(count: int) -> bytes:
+    """A progressive JPEG of so many scans: its last one again and again."""
+    data = plain(picture(64, 48), "JPEG", progressive=True)
+    last, end = data.rindex(b"\xff\xda"), data.rindex(b"\xff\xd9")
+    return data[:end] + data[last:end] * (count - data.count(b"\xff\xda")) + data[end:]
+
+
+async def test_a_photo_of_more_scans_than_anybody_stores_is_not_decoded() -> None:
+    assert (await look(scans(100), "photo")).facts.width == 64
+    with pytest.raises(AttachmentRefused) as refused:
+        await look(scans(101), "photo")
+    assert refused.value.code == "too_many_scans"
+
+
+async def test_what_only_looks_like_scans_is_none() -> None:
+    thumbnail = b"Exif\0\0" + b"\xff\xda\x00\x08" * 500  # in a segment, and behind the picture
+    data = photo("JPEG")
+    noted = data[:2] + b"\xff\xe1" + (len(thumbnail) + 2).to_bytes(2, "big") + thumbnail + data[2:]
+    assert (await look(noted + thumbnail, "photo")).facts.width == 640
+
+
 @pytest.mark.parametrize("name", HOSTILE_PHOTOS)
 async def test_what_is_no_photo_is_refused_with_a_reason(name: str) -> None:
     make, code = HOSTILE_PHOTOS[name]
@@ -318,11 +340,36 @@ async def test_a_worker_that_takes_too_long_is_ended() -> None:
     assert refused.value.code == "timeout"
 
 
+async def test_a_file_that_takes_more_work_than_any_other_is_refused_for_good(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    ended = tmp_path / "ended"
+    ended.write_text("#!/bin/sh\nkill -XCPU $$\n")  # what the system does at the limit
+    ended.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(ended))
+    with pytest.raises(AttachmentRefused) as refused:
+        await look(photo() * 100, "photo")
+    assert refused.value.code == "too_costly"
+
+
 async def test_a_worker_that_dies_refuses_the_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     with pytest.raises(AttachmentRefused) as refused:
         await look(photo() * 100, "photo")
     assert refused.value.code == "crashed"
+
+
+async def test_the_loop_is_not_held_up_by_a_whole_file(monkeypatch: pytest.MonkeyPatch) -> None:
+    write, sizes = asyncio.StreamWriter.write, list[int]()
+
+    def measured(writer: asyncio.StreamWriter, data: bytes) -> None:
+        sizes.append(len(data))
+        write(writer, data)
+
+    monkeypatch.setattr(asyncio.StreamWriter, "write", measured)
+    data = photo() + bytes(3 << 20)
+    assert (await look(data, "photo")).shown
+    assert sum(sizes) == len(data) and max(sizes) <= 64 << 10
 
 
 def test_a_worker_has_no_more_memory_time_and_disk_than_it_needs() -> None:
@@ -337,7 +384,7 @@ def test_a_worker_has_no_more_memory_time_and_disk_than_it_needs() -> None:
         worker.stdout.read()
     limits = {line[:26].strip(): line[26:46].strip() for line in told}
     assert limits["Max address space"] == str(1536 << 20)
-    assert limits["Max cpu time"] == "120"
+    assert limits["Max cpu time"] == "20"
     assert limits["Max file size"] == str(64 << 20)
     assert limits["Max core file size"] == "0"
 

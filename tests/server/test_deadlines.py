@@ -8,6 +8,7 @@ from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -15,6 +16,7 @@ from server import app, cases, deadlines
 from server.cases import Case
 from server.errors import UnknownThing
 from server.store.errors import CorruptLog
+from server.store.log import LogStore
 from signaling.case import RING_S, WAITING
 from signaling.commands import Command, Consent, IssueLink, Join, OpenCase
 from signaling.delivery import Announce, Answer, Confirm, HandOver, NoticeSent
@@ -238,6 +240,46 @@ async def test_a_case_that_fails_keeps_no_other_waiting_and_is_tried_again(
         clock.ahead += timedelta(seconds=1)
         await until(caller, broken, "notice_repeated")
         assert len(failures) == 2
+
+
+@pytest.mark.parametrize("error", [CorruptLog("a leaf is damaged"), ValueError("a bug of ours")])
+async def test_a_log_that_cannot_be_searched_stops_no_clock_and_is_searched_again(
+    caller_of: CallerOf, clock: Clock, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    monkeypatch.setattr(deadlines, "RETRY_S", 0.05)
+    async with caller_of() as caller:
+        before, _, _ = await announced(caller)
+    cases_with, whole = LogStore.cases_with, asyncio.Event()
+
+    async def fail(log: LogStore, kinds: frozenset[str], *, first: int, end: int) -> list[str]:
+        if kinds == WAITING and not whole.is_set():
+            raise error
+        return await cases_with(log, kinds, first=first, end=end)
+
+    monkeypatch.setattr(LogStore, "cases_with", fail)
+    async with caller_of() as caller:
+        await passes(caller, clock)
+        whole.set()
+        await until(caller, before, "notice_repeated")
+
+
+async def test_what_becomes_due_while_something_else_is_written_is_no_failure_and_not_late(
+    caller_of: CallerOf, clock: Clock, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with caller_of() as caller:
+        case_id, _, _ = await announced(caller)
+        append = caller.service.log.append
+
+        async def slow(*arguments: Any, **how: Any) -> Any:
+            monkeypatch.undo()  # once
+            monkeypatch.setattr(app, "utc_now", clock)
+            clock.ahead += REPEAT * 2
+            return await append(*arguments, **how)
+
+        monkeypatch.setattr(caller.service.log, "append", slow)
+        clock.ahead += REPEAT
+        await until(caller, case_id, "notice_unanswered")
+        assert "nothing came of it" not in caplog.text
 
 
 async def test_a_clock_that_is_set_back_is_followed(caller_of: CallerOf, clock: Clock) -> None:

@@ -111,6 +111,19 @@ async def mute(socket: ClientWebSocketResponse, *, audio: bool, **more: str) -> 
     await socket.send_json({"type": "signal", "signal": signal})
 
 
+async def test_too_many_devices_never_close_the_one_in_the_call(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    link = await caller.link(case_id, "customer", "customer")
+    speaker = await greet(caller, case_id, link["token"])
+    session = await media_session(caller, case_id, link["token"])
+    await mute(speaker, audio=True, media_session=session)
+    await told(speaker, "customer", media_session=session, audio_muted=True)
+    others = [await greet(caller, case_id, link["token"]) for _ in range(calls.MAX_SOCKETS)]
+    assert await close_code(others[0]) == 4411
+    await mute(speaker, audio=False, media_session=session)
+    await told(others[-1], "customer", media_session=session, audio_muted=False)
+
+
 async def test_a_page_on_another_device_does_not_keep_a_person_in_the_call_whose_media_are_gone(
     caller: Caller, monkeypatch: pytest.MonkeyPatch
 ) -> None:

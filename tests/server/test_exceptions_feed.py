@@ -3,16 +3,22 @@
 import asyncio
 import json
 import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from aiohttp import ClientResponse, ClientWebSocketResponse
+from aiohttp import ClientResponse, ClientWebSocketResponse, web
 
 from server import orders
+from server.cases import Case, Cases
 from server.http import exceptions
+from server.store.errors import CorruptLog
+from server.store.log import LogStore
+from server.tokens import LEEWAY_S, DeskToken
 from tests.conftest import Caller, calling
 from tests.server.test_socket import greet, say, up_to
 
@@ -183,6 +189,60 @@ async def test_what_was_open_before_a_restart_is_found_again(
         assert await listed(after) == {"exceptions": old, "complete": True, "next_after": None}
 
 
+async def test_a_log_that_cannot_be_read_at_the_start_is_searched_again_for_work_orders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "RETRY_S", 0.05)
+    async with calling(tmp_path) as before:
+        number = await report(await person(before, await before.open_case(), "courier"))
+    cases_with, get, failures = LogStore.cases_with, Cases.get, Counter[str]()
+
+    async def fail(log: LogStore, kinds: frozenset[str], *, first: int, end: int) -> list[str]:
+        if kinds == {orders.REPORTED} and failures["log"] < 2:
+            failures["log"] += 1
+            raise CorruptLog("a leaf is damaged")
+        return await cases_with(log, kinds, first=first, end=end)
+
+    async def fail_once(cases: Cases, case_id: str) -> Case:
+        failures["case"] += failures["log"] == 2
+        if failures["case"] == 1:
+            raise CorruptLog("a leaf is damaged")
+        return await get(cases, case_id)
+
+    monkeypatch.setattr(LogStore, "cases_with", fail)
+    monkeypatch.setattr(Cases, "get", fail_once)
+    async with calling(tmp_path) as after:
+        for _ in range(1_000):
+            if (told := await listed(after))["complete"]:
+                break
+            await asyncio.sleep(0.01)
+        assert told["complete"]
+    assert [row["number"] for row in told["exceptions"]] == [number]
+
+
+async def test_a_case_with_many_work_orders_takes_no_room_from_others_and_the_list_says_that_some_are_missing(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(orders, "MAX_ORDERS", 3)
+    small, large = [await caller.open_case() for _ in range(2)]
+    first = await report(await person(caller, small, "courier"))
+    courier, qa = await person(caller, large, "courier"), await person(caller, large, "qa")
+    numbers = [await report(courier, f"r{place}") for place in range(3)]
+    told = await listed(caller)
+    assert [(row["case_id"], row["number"]) for row in told["exceptions"]] == [
+        (small, first),
+        *((large, number) for number in numbers[1:]),
+    ]
+    assert not told["complete"]
+    async with following(caller, await desk(caller)) as feed:
+        assert not (await feed.next())[2]["complete"]
+        await say(qa, "c1", kind="close_exception", number=numbers[2], remark="a mistake")
+        names = [(await feed.next())[1] for _ in range(3)]
+        assert names == ["gone", "order", "complete"], "there is room again"
+    told = await listed(caller)
+    assert [row["number"] for row in told["exceptions"]] == [first, *numbers[:2]] and told["complete"]
+
+
 async def test_the_list_is_in_pages_and_by_state(caller: Caller, monkeypatch: pytest.MonkeyPatch) -> None:
     case_id = await caller.open_case()
     courier, qa = await person(caller, case_id, "courier"), await person(caller, case_id, "qa")
@@ -208,6 +268,39 @@ async def test_the_orders_of_all_cases_are_for_the_desk_and_the_integrator_alone
         for path in ("/api/exceptions", "/api/desk/events"):
             assert (await caller.call("GET", path, bearer=token))[0] == 403, (role, path)
     assert (await caller.call("GET", "/api/desk/events", bearer=None))[0] == 401
+
+
+async def test_a_feed_outlives_no_token(caller: Caller) -> None:
+    service = caller.service
+    expires_at = service.utc_now() - timedelta(seconds=LEEWAY_S - 1)  # within what clocks differ by
+    token = service.tokens.issue_desk(DeskToken(desk_id="d_x", name="desk 7"), expires_at=expires_at)
+    async with following(caller, token) as feed:
+        await feed.next()
+        async with asyncio.timeout(5):
+            assert await feed.answer.content.read() == b""
+
+
+async def test_a_long_list_is_told_in_pieces_between_which_others_have_their_turn(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    courier = await person(caller, await caller.open_case(), "courier")
+    numbers = [await report(courier, f"r{place}") for place in range(5)]
+    monkeypatch.setattr(exceptions, "ROWS_A_PIECE", 2)
+    write, turns, told = web.StreamResponse.write, Counter[str](), list[int]()
+
+    async def measured(response: web.StreamResponse, data: bytes) -> None:
+        turns["written"] += 1
+        if turns["written"] == 1:
+            asyncio.get_running_loop().call_soon(told.append, 1)
+        elif turns["written"] == 2:
+            assert told, "somebody else came first"
+        await write(response, data)
+
+    monkeypatch.setattr(web.StreamResponse, "write", measured)
+    async with following(caller, await desk(caller)) as feed:
+        _, name, rows = await feed.next()
+    assert name == "orders" and [row["number"] for row in rows["exceptions"]] == numbers
+    assert turns["written"] == 5 and rows["complete"]
 
 
 async def test_a_feed_ends_when_the_service_stops_and_when_its_time_is_over(

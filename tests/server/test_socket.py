@@ -545,3 +545,23 @@ async def test_a_case_that_a_request_still_holds_is_never_there_twice(
         await caller.open_case()
     assert len(caller.service.cases.live()) <= 3
     assert await caller.service.cases.get(held.case_id) is held
+
+
+async def test_whoever_fails_to_hear_of_an_entry_leaves_it_durable_and_told_to_the_others(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    case_id = await caller.open_case()
+    socket = await greet(caller, case_id, (await caller.link(case_id, "customer"))["token"])
+    await up_to(socket, "synced")
+    case = await caller.service.cases.get(case_id)
+
+    def fail(*_: object) -> None:
+        raise ValueError("a bug of ours")
+
+    monkeypatch.setattr(caller.service.calls, "observe", fail)
+    caller.service.cases.observers.insert(0, fail)
+    heard: list[str] = []
+    case.listeners |= {fail, lambda entry: heard.append(entry.envelope.kind)}
+    assert (await say(socket, "t1", kind="text", text="here"))["type"] == "ack"
+    assert (await say(socket, "t2", kind="text", text="here"))["type"] == "ack"
+    assert heard == ["text", "text"] and "could not be told" in caplog.text

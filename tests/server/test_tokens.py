@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from server.errors import Unauthenticated
-from server.tokens import DeskToken, Granted, LinkToken, PlaybackToken, Tokens, VoucherToken
+from server.tokens import LEEWAY_S, DeskToken, Granted, LinkToken, PlaybackToken, Tokens, VoucherToken
 
 SECRET = b"s" * 64
 NOW_AT = datetime(2026, 11, 22, 14, 3, tzinfo=UTC)
@@ -27,7 +27,8 @@ def test_a_token_says_again_what_was_put_into_it() -> None:
         (LINK, tokens.issue_link(LINK, expires_at=LATER)),
         (desk, tokens.issue_desk(desk, expires_at=LATER)),
     ):
-        assert tokens.read(text, now_at=NOW_AT) == Granted(token=token, expired=False)
+        granted = Granted(token=token, expired=False, expires_at=LATER + timedelta(seconds=LEEWAY_S))
+        assert tokens.read(text, now_at=NOW_AT) == granted
     assert tokens.read_playback(tokens.issue_playback(playback, expires_at=LATER), now_at=NOW_AT) == playback
 
 
@@ -87,8 +88,9 @@ def test_a_desk_token_of_before_there_was_dispatch_is_one_of_qa() -> None:
 
 
 def test_an_expired_token_says_so_and_who_came_with_it() -> None:
-    token = Tokens(SECRET).issue_link(LINK, expires_at=NOW_AT - timedelta(minutes=1))
-    assert Tokens(SECRET).read(token, now_at=NOW_AT) == Granted(token=LINK, expired=True)
+    before = NOW_AT - timedelta(minutes=1)
+    granted = Granted(token=LINK, expired=True, expires_at=before + timedelta(seconds=LEEWAY_S))
+    assert Tokens(SECRET).read(Tokens(SECRET).issue_link(LINK, expires_at=before), now_at=NOW_AT) == granted
 
 
 @given(st.text(max_size=300))

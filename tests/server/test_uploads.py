@@ -5,9 +5,10 @@ import base64
 import hashlib
 import io
 import os
+import sys
 import tempfile
 import zipfile
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -21,6 +22,7 @@ from tusclient import client as tus_client
 from tusclient.exceptions import TusCommunicationError
 from tusclient.uploader.uploader import Uploader
 
+from media.attachments import Looked, look
 from server import uploads
 from server.evidence.verify import verify_package
 from server.store.errors import FailedAppend
@@ -154,7 +156,8 @@ async def courier(caller: Caller) -> Person:
 
 def folder_of(tmp_path: Path) -> list[Path]:
     """The files of unfinished uploads."""
-    return sorted(path for path in (tmp_path / "data" / "uploads").rglob("*") if path.is_file())
+    walk = os.walk(tmp_path / "data" / "uploads")  # `rglob` fails if a folder goes meanwhile
+    return sorted(Path(folder) / name for folder, _, names in walk for name in names)
 
 
 async def until(holds: Callable[[], object]) -> None:
@@ -259,14 +262,14 @@ async def test_the_real_client_goes_on_after_the_service_was_started_anew(tmp_pa
         assert (await courier.begin(data)).headers["Upload-Offset"] == str(len(data))
 
 
-async def broken_patch(person: Person, data: bytes, *, sent: int) -> asyncio.StreamWriter:
+async def broken_patch(person: Person, data: bytes, *, sent: int, offset: int = 0) -> asyncio.StreamWriter:
     """A PATCH of all that is missing, of which only so much is sent; its connection stays open."""
     reader, writer = await asyncio.open_connection("127.0.0.1", int(person.caller.url.rpartition(":")[2]))
     head = {
         "Host": "127.0.0.1",
         "Authorization": f"Bearer {person.link['token']}",
-        "Upload-Offset": "0",
-        "Content-Length": str(len(data)),
+        "Upload-Offset": str(offset),
+        "Content-Length": str(len(data) - offset),
     }
     lines = [f"{name}: {value}" for name, value in (head | VERSION | OCTETS).items()]
     path = f"/api/cases/{person.case_id}/uploads/{sha256(data)}"
@@ -292,6 +295,34 @@ async def test_a_newer_request_takes_an_upload_over_from_a_dead_connection(couri
     assert (await courier.patch(data, offset, data[offset:])).status == 204
     assert (await courier.settled())[0] == "attachment_stored"
     writer.close()
+
+
+async def test_of_three_requests_the_newest_waits_for_neither_of_the_dead(courier: Person) -> None:
+    data = noise(2 << 20)
+    await courier.announce(data)
+    await courier.begin(data)
+    service = courier.caller.service
+    writers = [await broken_patch(courier, data, sent=1)]
+    (upload,) = service.uploads._store.all()
+    turns = service.uploads._turns
+    await until(lambda: upload.key in turns and turns[upload.key].body is not None)
+    turn = turns[upload.key]
+    reading, finish = asyncio.Event(), service.background.finish
+
+    async def slow(work: Coroutine[Any, Any, Any]) -> Any:  # the first is still writing as the others come
+        await reading.wait()
+        return await finish(work)
+
+    service.uploads._background.finish = slow  # type: ignore[method-assign]
+    writers.append(await broken_patch(courier, data, sent=0, offset=1))
+    await until(lambda: turn.users == 2)
+    asking = asyncio.create_task(courier.offset(data))
+    await until(lambda: turn.users == 3)
+    reading.set()
+    async with asyncio.timeout(10):
+        assert await asking == 1
+    for writer in writers:
+        writer.close()
 
 
 async def test_what_came_of_a_body_that_stops_coming_is_kept(
@@ -530,6 +561,50 @@ async def test_what_is_not_what_it_was_announced_as_is_refused(
     assert (kind, body["reason"]) == ("attachment_refused", reason) and body["message"]
     await until(lambda: not folder_of(tmp_path))
     assert not list((tmp_path / "data" / "blobs").glob("[!.]*/*")), "nothing of it stays"
+
+
+async def test_one_person_holds_up_nobody_elses_photos(
+    courier: Person, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    going_on, looked_at = asyncio.Event(), list[bytes]()
+
+    async def slow(data: bytes, medium: str) -> Looked:
+        looked_at.append(data)
+        if data in hostile:
+            await going_on.wait()
+        return await look(data, medium)
+
+    monkeypatch.setattr(uploads, "look", slow)
+    hostile, harmless = [photo(width=width) for width in (100, 110, 120)], photo()
+    customer = await Person.come(courier.caller, courier.case_id, "customer")
+    for data in hostile:
+        await courier.announce(data)
+        await courier.send(data)
+    await until(lambda: looked_at)
+    await customer.announce(harmless)
+    await customer.send(harmless)
+    kind, body = await customer.settled()
+    assert kind == "attachment_stored" and body["sha256"] == sha256(harmless)
+    assert looked_at == [hostile[0], harmless], "one at a time of one person"
+    going_on.set()
+    for _ in hostile:
+        assert (await courier.settled())[0] == "attachment_stored"
+
+
+@pytest.mark.parametrize(("death", "looks"), [("XCPU", 1), ("SEGV", 2)])
+async def test_what_took_too_much_work_is_looked_at_once_alone(
+    courier: Person, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, death: str, looks: int
+) -> None:
+    worker, told = tmp_path / "worker", tmp_path / "told"
+    worker.write_text(f"#!/bin/sh\necho >>{told}\nkill -{death} $$\n")
+    worker.chmod(0o700)
+    monkeypatch.setattr(sys, "executable", str(worker))
+    data = photo()
+    await courier.announce(data)
+    await courier.send(data)
+    kind, body = await courier.settled()
+    assert (kind, body["reason"]) == ("attachment_refused", "too_costly" if looks == 1 else "crashed")
+    assert len(told.read_text().splitlines()) == looks
 
 
 async def test_of_two_claims_about_the_same_bytes_the_false_one_is_refused(courier: Person) -> None:

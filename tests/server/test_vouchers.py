@@ -4,6 +4,7 @@ import asyncio
 import json
 import shutil
 import subprocess
+import sys
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -203,6 +204,38 @@ async def test_a_copy_that_is_still_the_same_is_not_sent_again(caller: Caller) -
         caller.url + found["json_url"], headers={"If-None-Match": headers["ETag"]}
     ) as answer:
         assert answer.status == 304
+
+
+async def test_whoever_has_the_paper_or_the_code_makes_nobody_draw_it_again(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    found = await addresses(caller, await confirm_receipt(caller))
+    drawn, draw = [], vouchers._draw
+    monkeypatch.setattr(vouchers, "_draw", lambda url: drawn.append(url) or draw(url))  # type: ignore[func-returns-value]
+    for url in (found["pdf_url"], found["qr_url"]):
+        async with caller.http.get(caller.url + url) as answer:
+            assert answer.status == 200
+            tag, data = answer.headers["ETag"], await answer.read()
+        async with caller.http.get(caller.url + url) as answer:
+            assert (answer.headers["ETag"], await answer.read()) == (tag, data)
+        for path in (tmp_path / "data" / "derived").rglob("voucher-*.[ps][dv][fg]"):
+            path.unlink()
+        async with caller.http.get(caller.url + url, headers={"If-None-Match": tag}) as answer:
+            assert answer.status == 304
+        assert not list((tmp_path / "data" / "derived").rglob("voucher-*.[ps][dv][fg]"))
+    assert len(drawn) == 1
+
+
+async def test_a_paper_is_made_beside_the_calls_and_made_again_if_that_fails(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = await addresses(caller, await confirm_receipt(caller))
+    with monkeypatch.context() as broken:
+        broken.setattr(sys, "executable", "/bin/false")
+        status, answer = await caller.call("GET", found["pdf_url"], bearer=None)
+        assert (status, answer["error"]["code"]) == (500, "internal")
+    status, pdf = await caller.call("GET", found["pdf_url"], bearer=None)
+    assert status == 200 and pdf.startswith(b"%PDF")
 
 
 @POPPLER

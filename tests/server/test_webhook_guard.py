@@ -2,6 +2,7 @@
 
 import asyncio
 import socket
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -12,14 +13,23 @@ from hypothesis import strategies as st
 
 from server.errors import ForbiddenTarget, MalformedRequest, MalformedTarget
 from server.webhook_guard import (
+    MAX_LOOKUPS,
     GuardedResolver,
+    Names,
     Target,
     check_address,
     check_name,
     guarded_session,
-    look_up,
     parse_target,
 )
+
+
+@pytest.fixture
+async def names() -> AsyncIterator[Names]:
+    names = Names()
+    yield names
+    names.close()
+
 
 FORBIDDEN_ADDRESSES = (
     "0.0.0.0",
@@ -271,22 +281,24 @@ async def test_one_forbidden_address_among_public_ones_refuses_all() -> None:
     "host",
     ["127.0.0.1", "2130706433", "0x7f000001", "127.1", "0177.0.0.1", "localhost", "[::ffff:127.0.0.1]"],
 )
-async def test_no_spelling_of_loopback_gets_through_even_if_the_url_was_never_checked(host: str) -> None:
+async def test_no_spelling_of_loopback_gets_through_even_if_the_url_was_never_checked(
+    host: str, names: Names
+) -> None:
     async with listening() as (port, reached):
         url = f"http://{host}:{port}/x"
         target = Target(url=url, host=host, port=port, internal=False)
-        async with guarded_session(target, look_up, limit=1) as http:
+        async with guarded_session(target, names.look_up, limit=1) as http:
             with pytest.raises((ForbiddenTarget, ClientError, ValueError)):
                 await http.post(url)
         assert reached == []
 
 
-async def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPatch, names: Names) -> None:
     async with listening() as (proxy, through_proxy), listening() as (port, reached):
         monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{proxy}")
         monkeypatch.setenv("HTTP_PROXY", f"http://127.0.0.1:{proxy}")
         target = Target(url=f"http://127.0.0.1:{port}/x", host="127.0.0.1", port=port, internal=True)
-        async with guarded_session(target, look_up, limit=1) as http:
+        async with guarded_session(target, names.look_up, limit=1) as http:
             await http.post(target.url)
         assert (through_proxy, reached) == ([], ["/x"])
         async with ClientSession(trust_env=True) as http:
@@ -294,10 +306,41 @@ async def test_no_proxy_of_the_environment_is_used(monkeypatch: pytest.MonkeyPat
         assert len(through_proxy) == 1, "the test would have seen it"
 
 
-async def test_a_name_that_does_not_resolve_now_may_be_given_all_the_same() -> None:
+async def test_a_name_that_does_not_resolve_now_may_be_given_all_the_same(names: Names) -> None:
     async def failing(host: str, port: int) -> list[str]:
         raise socket.gaierror(socket.EAI_AGAIN, "later")
 
     await check_name(parse_target("https://example.com/", ()), failing)
-    assert await look_up("127.0.0.1", 80) == ["127.0.0.1"]
+    assert await names.look_up("127.0.0.1", 80) == ["127.0.0.1"]
     await asyncio.sleep(0)
+
+
+async def test_a_name_server_that_hangs_holds_up_neither_disk_nor_more_threads_than_are_its_own(
+    names: Names, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answered, asked = threading.Event(), threading.Semaphore(0)
+
+    def hang(host: str, port: int, **_: object) -> list[tuple[object, ...]]:
+        asked.release()
+        assert answered.wait(20)
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("192.0.2.1", port))]
+
+    monkeypatch.setattr(socket, "getaddrinfo", hang)
+    looking = [asyncio.create_task(names.look_up("slow.example", 443)) for _ in range(50)]
+    try:
+        async with asyncio.timeout(5):
+            for _ in range(MAX_LOOKUPS):  # all of them, in the threads that blobs and journals are written by
+                assert await asyncio.to_thread(asked.acquire, True, 4)
+            given_up = looking.pop(0)
+            given_up.cancel()
+            await asyncio.wait([given_up])
+        assert not asked.acquire(timeout=0.2), "who gives up leaves a thread that hangs, and no room for more"
+    finally:
+        answered.set()
+    assert await asyncio.gather(*looking) == [["192.0.2.1"]] * 49
+
+
+async def test_who_asks_for_a_name_as_the_service_stops_is_told_so(names: Names) -> None:
+    names.close()
+    with pytest.raises(OSError, match="stops"):
+        await names.look_up("127.0.0.1", 80)

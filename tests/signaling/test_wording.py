@@ -144,8 +144,16 @@ def test_a_file_that_is_no_json_names_itself(tmp_path: Path) -> None:
         read_wording(tmp_path)
 
 
-def test_a_notice_in_all_languages_fits_into_an_entry() -> None:
+@pytest.mark.parametrize(
+    ("of", "what"), [(("notice.", "choice."), "says"), (("unanswered", "option."), "unanswered says")]
+)
+def test_a_notice_and_that_nobody_answered_it_fit_into_an_entry_in_all_languages(
+    of: tuple[str, ...], what: str
+) -> None:
     tags = [f"{first}{second}" for first in "abcd" for second in "wxyz"]
-    long = {key: text if isinstance(text, list) else "长" * 500 for key, text in TEXTS["zh"].items()}
-    with pytest.raises(MalformedWording, match="too much"):
+    long = {
+        key: "长" * 500 if key.startswith(of) and isinstance(text, str) else text
+        for key, text in TEXTS["zh"].items()
+    }
+    with pytest.raises(MalformedWording, match=f"{what} too much"):
         parse_wording(RULES, dict.fromkeys(tags, long))
