@@ -338,7 +338,7 @@ export class TalkList {
     set(row, failed ? "data-failed" : "data-waiting", true);
     const attachments = attachmentsOf(/** @type {any} */ (command));
     const views = this.#attach(row, attachments, null);
-    const said = this.#saidByCommand(command, state);
+    const said = this.#saidByCommand(command);
     const foot = h("p", { class: "bubble-foot" });
     if (failed) {
       const why = refusalWords(item.failed.code, names);
@@ -366,8 +366,8 @@ export class TalkList {
     row.replaceChildren(bubble);
   }
 
-  /** @param {import("./protocol.js").Command} command @param {State} _state @returns {HTMLElement[]} */
-  #saidByCommand(command, _state) {
+  /** @param {import("./protocol.js").Command} command @returns {HTMLElement[]} */
+  #saidByCommand(command) {
     const words = TALK_WORDS[this.#page.language];
     switch (command.kind) {
       case "text":
@@ -380,9 +380,10 @@ export class TalkList {
         return [h("p", { class: "bubble-text" }, words.place)];
       default: {
         const kinds = words.waiting_kind;
-        return [
-          h("p", { class: "bubble-text" }, kinds[/** @type {keyof typeof kinds} */ (command.kind)] ?? ""),
-        ];
+        const said = [kinds[/** @type {keyof typeof kinds} */ (command.kind)] ?? ""];
+        if ("text" in command && command.text) said.push(command.text);
+        if ("reservation" in command && command.reservation) said.push(command.reservation);
+        return said.map((line) => h("p", { class: "bubble-text" }, line));
       }
     }
   }
