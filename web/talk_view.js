@@ -8,7 +8,7 @@ import { h, show } from "./dom.js";
 import { ReachDialog } from "./reach_dialog.js";
 import { attachmentsOf } from "./talk.js";
 import { Composer } from "./talk_composer.js";
-import { isMessage } from "./talk_items.js";
+import { messagesSince } from "./talk_items.js";
 import { TalkList } from "./talk_list.js";
 import { MarkTeller } from "./talk_marks.js";
 import { TalkSearch } from "./talk_search.js";
@@ -175,12 +175,7 @@ export class TalkView {
 /** Whether a message of somebody else has come just now; notices and answers have sounds of their own. @param {State} state @param {State} before */
 export function somethingSaid(state, before) {
   if (!before.synced || state.entries.length <= before.entries.length) return false;
-  return state.entries
-    .slice(before.entries.length)
-    .some(
-      ({ envelope, body }) =>
-        body !== null && isMessage(envelope.kind) && envelope.actor_id !== state.you?.actor_id,
-    );
+  return messagesSince(state, before.entries.length).length > 0;
 }
 
 /** @param {string} key @returns {import("./state.js").Failed[]} */
