@@ -159,3 +159,17 @@ export function draw(svg, name) {
 export function motionAllowed() {
   return !matchMedia("(prefers-reduced-motion: reduce)").matches;
 }
+
+/** To the clipboard, also where the browser has none for pages. @param {string} words */
+export async function copy(words) {
+  try {
+    await navigator.clipboard.writeText(words);
+  } catch {
+    const field = h("input", { value: words, readonly: true });
+    // Inside an open dialog only what lies in it can be selected.
+    (document.querySelector("dialog[open]") ?? document.body).append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
+}

@@ -1,13 +1,16 @@
 """The outbox in a browser's own database, also when that is full, cut off, or the clock is put back."""
 
 from collections.abc import AsyncIterator
+from io import BytesIO
 from typing import Any
 
 import pytest
-from playwright.async_api import Playwright
+from PIL import Image
+from playwright.async_api import FilePayload, Playwright
 
 from tests.conftest import Caller
-from tests.end_to_end.people import Somebody, chromium, open_page
+from tests.end_to_end.conftest import Scene
+from tests.end_to_end.people import Somebody, chromium, open_page, until
 
 HELPERS = """
   window.outboxes = async () => {
@@ -133,3 +136,35 @@ async def test_what_nobody_came_back_for_does_not_fill_the_phone(page: Somebody)
         return [left.commands.map(({ id }) => id), await outbox.bytesOf('aa')];
         """,
     ) == [["k2"], None]
+
+
+async def test_the_entry_that_names_a_file_is_written_down_before_its_command_is_forgotten(
+    playwright: Playwright, scene: Scene
+) -> None:
+    async with chromium(playwright) as browser:
+        phone = await open_page(browser, scene.talk_url("customer"))
+        await phone.by("text-input").wait_for()
+        await phone.page.evaluate(
+            """() => {
+              window.written = [];
+              const { put, delete: remove } = IDBObjectStore.prototype;
+              IDBObjectStore.prototype.put = function (...given) {
+                if (this.name === 'files' && given[0].announced !== null) written.push('announced');
+                return put.apply(this, given);
+              };
+              IDBObjectStore.prototype.delete = function (...given) {
+                if (this.name === 'commands') written.push('answered');
+                return remove.apply(this, given);
+              };
+            }"""
+        )
+        image = BytesIO()
+        Image.new("RGB", (64, 48)).save(image, "JPEG")
+        photo = FilePayload(name="a.jpg", mimeType="image/jpeg", buffer=image.getvalue())
+        await phone.by("talk-composer").get_by_test_id("album-input").set_input_files([photo])
+
+        async def both() -> bool:
+            return len(await phone.page.evaluate("[...new Set(written)]")) == 2
+
+        await until(both, "the command was answered")
+        assert await phone.page.evaluate("written") == ["announced", "answered"]
