@@ -240,6 +240,32 @@ async def test_no_microphone_runs_on_where_nobody_sees_it_and_a_call_keeps_its_o
         await expect(entry(customer, "attached")).to_have_count(2, timeout=PATIENCE_MS)
 
 
+async def test_a_recorder_that_does_not_start_is_told_in_words_and_gives_the_microphone_back(
+    playwright: Playwright, scene: Scene
+) -> None:
+    async with (
+        chromium(playwright) as browser,
+        phone(browser, scene.talk_url("customer")) as customer,
+    ):
+        await customer.page.evaluate(
+            """() => {
+              MediaRecorder.prototype.start = () => { throw new DOMException('no', 'NotSupportedError'); };
+              const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+              window.tracks = [];
+              navigator.mediaDevices.getUserMedia = async (wanted) => {
+                const stream = await ask(wanted);
+                tracks.push(...stream.getTracks());
+                return stream;
+              };
+            }"""
+        )
+        await customer.tap("talk-more")
+        await customer.tap("record-voice")
+        await expect(customer.by("talk-complaint")).to_contain_text("麦克风没有启动", timeout=PATIENCE_MS)
+        await expect(customer.by("record-voice")).to_be_visible()
+        assert await customer.page.evaluate("tracks.map((track) => track.readyState)") == ["ended"]
+
+
 async def test_a_phone_that_keeps_nothing_says_so_and_who_hears_the_page_hears_the_others_alone(
     playwright: Playwright, scene: Scene
 ) -> None:
