@@ -87,7 +87,7 @@ export class AttachmentPicker {
     this.voice = voice
       ? new VoiceBar({
           page,
-          onVoice: (note) => this.#take([Promise.resolve(note)]),
+          onVoice: (note) => this.#take([note]),
           onState: () => this.update(),
         })
       : null;
@@ -123,8 +123,8 @@ export class AttachmentPicker {
     this.#changed();
   }
 
-  /** In the page's language of this moment. @param {unknown} [_words] */
-  update(_words) {
+  /** In the page's language of this moment. */
+  update() {
     const words = TALK_WORDS[this.#page.language];
     text(this.camera.label, words.camera);
     text(this.album.label, words.album);

@@ -2,7 +2,7 @@
 /** A dialog that makes a link for somebody else: a neighbour or a guard, or a second desk. */
 
 import { ApiError } from "./api.js";
-import { h, set, show, text } from "./dom.js";
+import { copy, h, set, show, text } from "./dom.js";
 import { ORDERS_WORDS } from "./orders_words.js";
 
 const GUEST_LIFETIME_S = 24 * 3600; // the longest that people may give: a parcel is taken in on its day
@@ -121,17 +121,13 @@ export class BringIn {
   }
 
   async #copy() {
-    this.url.select();
-    try {
-      await navigator.clipboard.writeText(this.url.value);
-      this.#state.copied = true;
-      setTimeout(() => {
-        this.#state.copied = false;
-        this.update();
-      }, SHOWN_COPIED_MS);
-    } catch {
-      // it is selected: the keyboard's own copy does it
-    }
+    await copy(this.url.value);
+    this.url.select(); // for who would rather take it by keyboard
+    this.#state.copied = true;
+    setTimeout(() => {
+      this.#state.copied = false;
+      this.update();
+    }, SHOWN_COPIED_MS);
     this.update();
   }
 

@@ -45,6 +45,14 @@ function picture(which) {
   return { width: { ideal: 1280 }, height: { ideal: 720 }, frameRate: { ideal: 25 }, ...which };
 }
 
+/** Of the camera that is open on this page. @type {MediaStreamTrack | null} */
+let open_sound = null;
+
+/** The microphone that is open already: asking for it a second time would mute a call on iOS. */
+export function openMicrophone() {
+  return open_sound?.readyState === "live" ? open_sound : null;
+}
+
 export class Camera {
   #onChange;
   /** @type {"user" | "environment"} */
@@ -123,6 +131,7 @@ export class Camera {
       audio: kinds.audio ? null : this.#tracks.audio,
       video: kinds.video ? null : this.#tracks.video,
     };
+    if (kinds.audio) open_sound = null;
   }
 
   /**
@@ -150,6 +159,7 @@ export class Camera {
         audio: kinds.audio ? (stream.getAudioTracks()[0] ?? null) : this.#tracks.audio,
         video: kinds.video ? (stream.getVideoTracks()[0] ?? null) : this.#tracks.video,
       };
+      open_sound = this.#tracks.audio;
       this.#onChange(this.#tracks, null);
     } catch (error) {
       this.#onChange(this.#tracks, cameraProblem(error, { secure: window.isSecureContext, available }));

@@ -532,7 +532,10 @@ export class CaseView {
   /** Others are told up to where this desk has the log, and has looked at it. */
   #mark() {
     const { state, session } = this.#participation;
-    if (document.visibilityState === "visible") this.#marks.handleSeen(Number(this.#log.lastShown() ?? 0));
+    // A filtered log shows the last of its kind, and not what lies between.
+    if (document.visibilityState === "visible" && this.#filter === "all_kinds") {
+      this.#marks.handleSeen(Number(this.#log.lastShown() ?? 0));
+    }
     const mark = this.#marks.handle(state, performance.now() / 1000);
     if (mark) session.command(mark);
     clearTimeout(this.#marking);

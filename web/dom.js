@@ -51,15 +51,21 @@ export function show(element, visible) {
  * @param {readonly string[]} keys
  * @param {(key: string) => Item} make
  * @param {(element: Item, key: string) => void} update
+ * @param {(element: Item) => void} [gone] it was taken out for good
  */
-export function keyed(parent, keys, make, update) {
+export function keyed(parent, keys, make, update, gone = () => {}) {
   const present = new Map(
     Array.from(parent.children, (child) => [
       /** @type {Item} */ (child).dataset.key ?? "",
       /** @type {Item} */ (child),
     ]),
   );
-  for (const [key, element] of present) if (!keys.includes(key)) element.remove();
+  const wanted = new Set(keys);
+  for (const [key, element] of present) {
+    if (wanted.has(key)) continue;
+    element.remove();
+    gone(element);
+  }
   let before = parent.firstElementChild;
   for (const key of keys) {
     let element = present.get(key);
@@ -88,7 +94,6 @@ const ICONS = {
   write: ["M4 5h16v11H10l-4 4v-4H4Z", "M8 9h8", "M8 12.5h5"],
   hang_up: ["M4 14.5c0-6 16-6 16 0v1.5l-4.5-1v-2.700a11 11 0 0 0-7 0V15L4 16Z"],
   close: ["M6 6l12 12", "M18 6L6 18"],
-  lock: ["M6 11h12v9H6Z", "M8.5 11V8a3.5 3.5 0 0 1 7 0v3"],
   alert: ["M12 4l9 16H3Z", "M12 10v4.5", "M12 17v.5"],
   camera_off: ["M4 7h10v10H4Z", "M14 11l6-3v8l-6-3", "M3 3l18 18"],
   play: ["M7 5l12 7-12 7Z"],
@@ -153,4 +158,18 @@ export function draw(svg, name) {
 /** Whether things may move. */
 export function motionAllowed() {
   return !matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
+
+/** To the clipboard, also where the browser has none for pages. @param {string} words */
+export async function copy(words) {
+  try {
+    await navigator.clipboard.writeText(words);
+  } catch {
+    const field = h("input", { value: words, readonly: true });
+    // Inside an open dialog only what lies in it can be selected.
+    (document.querySelector("dialog[open]") ?? document.body).append(field);
+    field.select();
+    document.execCommand("copy");
+    field.remove();
+  }
 }

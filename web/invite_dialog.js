@@ -2,8 +2,7 @@
 /** A neighbour or a guard gets a link of their own, for some hours, handed on as the phone hands on links. */
 
 import { ApiError } from "./api.js";
-import { h, show, text } from "./dom.js";
-import { copy } from "./lobby_screen.js";
+import { copy, h, show, text } from "./dom.js";
 import { TALK_WORDS } from "./talk_words.js";
 import { shortTime } from "./words.js";
 

@@ -1,7 +1,7 @@
 // @ts-check
 /** Before the call: the own picture, what is agreed to by the tap, and who waits. */
 
-import { h, icon, set, show, text } from "./dom.js";
+import { copy, h, icon, set, show, text } from "./dom.js";
 import { watchLevel } from "./microphone_level.js";
 import { updateRefusal } from "./refusal.js";
 import { inCall, isElsewhere } from "./state.js";
@@ -158,19 +158,5 @@ export class LobbyScreen {
             : words.start,
     );
     updateRefusal(this.refusal, state, words);
-  }
-}
-
-/** @param {string} words */
-export async function copy(words) {
-  try {
-    await navigator.clipboard.writeText(words);
-  } catch {
-    const field = h("input", { value: words, readonly: true });
-    // Inside an open dialog only what lies in it can be selected.
-    (document.querySelector("dialog[open]") ?? document.body).append(field);
-    field.select();
-    document.execCommand("copy");
-    field.remove();
   }
 }

@@ -17,19 +17,27 @@ const DATABASE = "proofcall";
 const VERSION = 1;
 const PIECE_BYTES = 2 ** 20;
 const KEPT_MS = 86_400_000; // the bytes of a refused command, which its person may give again the same day
+const OLD_MS = 14 * 86_400_000; // longer than the log of any parcel is open for words
 const OPENS_WITHIN_MS = 3000; // a database that does not open by then is held by something that hangs
 
 /** @typedef {import("./protocol.js").Command} Command */
 /** @typedef {{sha256: string, size_bytes: number}} File */
 /** @typedef {{sha256: string, bytes: ArrayBuffer}} Bytes */
-/** @typedef {{id: string, command: Command, files: File[], at: number}} Kept at: when it was given, milliseconds since 1970 */
+/**
+ * at: when it was given, milliseconds since 1970; order: its key in the database, for the order of the taps holds
+ * also when the clock was put back. One that is not there stands half a step behind the newest that is.
+ * @typedef {{id: string, command: Command, files: File[], at: number, order: number}} Kept
+ */
 /** @typedef {{commands: Kept[], files: (File & {announced: number})[]}} Left */
 
 export class Outbox {
   #box;
   #life = crypto.getRandomValues(new Uint32Array(4)).join("-");
-  /** @type {Promise<IDBDatabase | null>} */
+  /** Of this moment: a phone may cut the connection of a page that was in the background. @type {Promise<IDBDatabase | null>} */
   #opening;
+  /** Whether there has been a database: then rows may be there that cannot be read. */
+  #existed = false;
+  #newest = 0;
   #durable = true;
   #onVolatile;
   /** Until they are in the database, or for ever where there is none. @type {Map<string, ArrayBuffer>} */
@@ -44,7 +52,8 @@ export class Outbox {
   constructor(box, onVolatile) {
     this.#box = box;
     this.#onVolatile = onVolatile;
-    this.#opening = openDatabase();
+    this.#volatile = readStored(box);
+    this.#opening = this.#connect();
     this.#hold(lockOf(box, this.#life), () => new Promise(() => {}), {});
   }
 
@@ -58,17 +67,14 @@ export class Outbox {
    * @param {(left: Left) => void} onLeft
    */
   async open(onLeft) {
-    const database = await this.#opening;
-    this.#volatile = readStored(this.#box);
     /** @type {Left} */
     const left = { commands: [...this.#volatile], files: [] };
     /** @type {string[]} */
     const alive = [];
     try {
-      if (database === null) throw new Error("there is no database");
-      for (const life of await this.#lives(database)) {
+      for (const life of await this.#use((database) => this.#lives(database))) {
         if (await this.#isFree(life)) {
-          const rest = await this.#adopt(database, life);
+          const rest = await this.#adopt(life);
           left.commands.push(...rest.commands);
           left.files.push(...rest.files);
         } else alive.push(life);
@@ -76,16 +82,17 @@ export class Outbox {
     } catch {
       this.#becomeVolatile();
     }
-    left.commands.sort((one, other) => one.at - other.at);
+    left.commands.sort((one, other) => one.order - other.order);
     onLeft(left);
-    if (database === null) return;
     for (const life of alive) {
       const adopt = async () => {
-        onLeft(await this.#adopt(database, life));
+        onLeft(await this.#adopt(life));
         await new Promise(() => {}); // its lock is ours from now on
       };
       this.#hold(lockOf(this.#box, life), adopt, {});
     }
+    const swept = this.#use((database) => this.#sweep(database));
+    this.#last = Promise.all([this.#last, swept]).catch(() => {}); // else the next page sweeps
   }
 
   /** @param {string} id @param {Command} command @param {readonly Bytes[]} files */
@@ -95,13 +102,19 @@ export class Outbox {
       id,
       command,
       at: Date.now(),
+      order: 0,
       files: files.map(({ sha256, bytes }) => ({ sha256, size_bytes: bytes.byteLength })),
     };
     for (const { sha256, bytes } of files) this.#memory.set(sha256, bytes);
     return this.#write(
       ["commands", "files", "pieces"],
       (transaction) => {
-        transaction.objectStore("commands").add({ box: this.#box, life: this.#life, ...kept });
+        const { id, command, at, files } = kept;
+        const row = { box: this.#box, life: this.#life, id, command, at, files };
+        const request = transaction.objectStore("commands").add(row);
+        request.onsuccess = () => {
+          this.#newest = Math.max(this.#newest, Number(request.result));
+        };
         for (const file of kept.files) {
           const row = { box: this.#box, life: this.#life, announced: null, at: kept.at, ...file };
           transaction.objectStore("files").put(row);
@@ -113,7 +126,7 @@ export class Outbox {
         }
       },
       () => {
-        this.#volatile.push(kept);
+        this.#volatile.push({ ...kept, order: this.#newest + 0.5 });
         this.#store();
       },
       () => {
@@ -124,6 +137,12 @@ export class Outbox {
 
   /** A command was answered. @param {string} id */
   answered(id) {
+    // It may be here although the database works by now: what was full then need not be full any more.
+    const drop = () => {
+      if (!this.#volatile.some((kept) => kept.id === id)) return;
+      this.#volatile = this.#volatile.filter((kept) => kept.id !== id);
+      this.#store();
+    };
     return this.#write(
       ["commands"],
       (transaction) => {
@@ -131,10 +150,8 @@ export class Outbox {
         const request = commands.index("id").getKey([this.#box, id]);
         request.onsuccess = () => request.result !== undefined && commands.delete(request.result);
       },
-      () => {
-        this.#volatile = this.#volatile.filter((kept) => kept.id !== id);
-        this.#store();
-      },
+      drop,
+      drop,
     );
   }
 
@@ -157,7 +174,8 @@ export class Outbox {
   }
 
   /**
-   * Bytes `from` … `to` of a file that still waits here, null if it does not.
+   * Bytes `from` … `to` of a file that still waits here, null if it does not. Rejects when the database does not
+   * say: then they may be there all the same.
    * @param {string} sha256
    * @param {number} [from]
    * @param {number} [to]
@@ -166,19 +184,15 @@ export class Outbox {
   async bytesOf(sha256, from = 0, to = Infinity) {
     const memory = this.#memory.get(sha256);
     if (memory !== undefined) return memory.slice(from, Math.min(to, memory.byteLength));
-    const database = await this.#opening;
-    if (database === null) return null;
+    if ((await this.#opening) === null && !this.#existed) return null;
     const range = IDBKeyRange.bound(
       [this.#box, sha256, Math.floor(from / PIECE_BYTES)],
       [this.#box, sha256, Math.max(0, Math.ceil(to / PIECE_BYTES) - 1)],
     );
     /** @type {ArrayBuffer[]} */
-    let pieces;
-    try {
-      pieces = await promised(database.transaction("pieces").objectStore("pieces").getAll(range));
-    } catch {
-      return null;
-    }
+    const pieces = await this.#use((database) =>
+      promised(database.transaction("pieces").objectStore("pieces").getAll(range)),
+    );
     if (pieces.length === 0) return null;
     const start = from % PIECE_BYTES;
     const whole = await new Blob(pieces).arrayBuffer();
@@ -188,6 +202,58 @@ export class Outbox {
   close() {
     this.#stopped.abort();
     this.#last.finally(async () => (await this.#opening)?.close());
+  }
+
+  /** @returns {Promise<IDBDatabase | null>} */
+  #connect() {
+    const opening = openDatabase(() => {
+      if (this.#opening === opening && !this.#stopped.signal.aborted) this.#opening = this.#connect();
+    });
+    opening.then((database) => {
+      this.#existed ||= database !== null;
+    });
+    return opening;
+  }
+
+  /**
+   * Works with the database; if the connection was lost meanwhile, once more with a new one.
+   * @template T
+   * @param {(database: IDBDatabase) => Promise<T>} work
+   * @returns {Promise<T>}
+   */
+  async #use(work) {
+    const opening = this.#opening;
+    const database = await opening;
+    if (database === null) throw new Error("there is no database");
+    try {
+      return await work(database);
+    } catch (error) {
+      if (!isLost(error) || this.#stopped.signal.aborted) throw error;
+      if (this.#opening === opening) this.#opening = this.#connect();
+      const again = await this.#opening;
+      if (again === null) throw error;
+      return await work(again);
+    }
+  }
+
+  /** Boxes that nobody opens any more must not fill the phone. @param {IDBDatabase} database */
+  async #sweep(database) {
+    const before = Date.now() - OLD_MS;
+    const transaction = database.transaction(["commands", "files", "pieces"], "readwrite");
+    for (const name of ["commands", "files"]) {
+      const cursor = transaction.objectStore(name).openCursor();
+      cursor.onsuccess = () => {
+        const at = cursor.result;
+        if (at === null) return;
+        const { box, life, sha256, at: given } = at.value;
+        if (given < before && life !== this.#life) {
+          at.delete();
+          if (name === "files") transaction.objectStore("pieces").delete(piecesOf(box, sha256));
+        }
+        at.continue();
+      };
+    }
+    await completed(transaction);
   }
 
   /** @param {IDBDatabase} database @returns {Promise<Set<string>>} all but our own */
@@ -202,8 +268,16 @@ export class Outbox {
     return lives;
   }
 
-  /** What a life has left is ours from now on. @param {IDBDatabase} database @param {string} life @returns {Promise<Left>} */
-  async #adopt(database, life) {
+  /** What a life has left is ours from now on. @param {string} life @returns {Promise<Left>} */
+  async #adopt(life) {
+    const { left, old } = await this.#use((database) => this.#takeOver(database, life));
+    const named = left.commands.flatMap(({ files }) => files.map(({ sha256 }) => sha256));
+    for (const sha256 of old) if (!named.includes(sha256)) this.forget(sha256);
+    return left;
+  }
+
+  /** @param {IDBDatabase} database @param {string} life @returns {Promise<{left: Left, old: string[]}>} */
+  async #takeOver(database, life) {
     /** @type {Left} */
     const left = { commands: [], files: [] };
     /** @type {string[]} */
@@ -220,7 +294,9 @@ export class Outbox {
           if (row.life === life) {
             at.update({ ...row, life: this.#life });
             if (name === "commands") {
-              left.commands.push({ id: row.id, command: row.command, files: row.files, at: row.at });
+              const order = Number(at.primaryKey);
+              this.#newest = Math.max(this.#newest, order);
+              left.commands.push({ id: row.id, command: row.command, files: row.files, at: row.at, order });
             } else if (row.announced !== null) {
               left.files.push({ sha256: row.sha256, size_bytes: row.size_bytes, announced: row.announced });
             } else if (Date.now() - row.at > KEPT_MS) old.push(row.sha256);
@@ -229,9 +305,7 @@ export class Outbox {
         };
       });
     }
-    const named = left.commands.flatMap(({ files }) => files.map(({ sha256 }) => sha256));
-    for (const sha256 of old) if (!named.includes(sha256)) this.forget(sha256);
-    return left;
+    return { left, old };
   }
 
   /** @param {string} life @returns {Promise<boolean>} whether its page has gone; then its lock is ours */
@@ -274,15 +348,12 @@ export class Outbox {
    */
   #write(stores, change, otherwise = () => {}, afterwards = () => {}) {
     const written = this.#last.then(async () => {
-      const database = await this.#opening;
-      if (database === null) return otherwise();
+      if ((await this.#opening) === null && !this.#existed) return otherwise();
       try {
-        const transaction = database.transaction(stores, "readwrite");
-        change(transaction);
-        await new Promise((resolve, reject) => {
-          transaction.oncomplete = resolve;
-          transaction.onabort = () => reject(transaction.error);
-          transaction.onerror = () => reject(transaction.error);
+        await this.#use((database) => {
+          const transaction = database.transaction(stores, "readwrite");
+          change(transaction);
+          return completed(transaction);
         });
         afterwards();
       } catch {
@@ -318,8 +389,8 @@ function piecesOf(box, sha256) {
   return IDBKeyRange.bound([box, sha256, 0], [box, sha256, Infinity]);
 }
 
-/** @returns {Promise<IDBDatabase | null>} null where the browser has none for us */
-function openDatabase() {
+/** @param {() => void} onLost the browser has cut the connection @returns {Promise<IDBDatabase | null>} null where the browser has none for us */
+function openDatabase(onLost) {
   return new Promise((resolve) => {
     setTimeout(() => resolve(null), OPENS_WITHIN_MS);
     try {
@@ -335,12 +406,28 @@ function openDatabase() {
       request.onsuccess = () => {
         // Another version of the page wants to change it: it must not wait for this one.
         request.result.onversionchange = () => request.result.close();
+        request.result.onclose = onLost;
         resolve(request.result);
       };
       request.onerror = () => resolve(null);
     } catch {
       resolve(null);
     }
+  });
+}
+
+/** Whether the connection is gone: closed, or cut (phones say "unknown" for that). @param {unknown} error */
+function isLost(error) {
+  return (
+    error instanceof DOMException && ["InvalidStateError", "UnknownError", "AbortError"].includes(error.name)
+  );
+}
+
+/** @param {IDBTransaction} transaction @returns {Promise<void>} */
+function completed(transaction) {
+  return new Promise((resolve, reject) => {
+    transaction.oncomplete = () => resolve();
+    transaction.onabort = () => reject(transaction.error);
   });
 }
 
@@ -357,7 +444,13 @@ function readStored(box) {
   try {
     const stored = JSON.parse(remembered(box) ?? "[]");
     if (!Array.isArray(stored)) return [];
-    return stored.map(({ id, command, at }) => ({ id, command, at: at ?? Date.now(), files: [] }));
+    return stored.map(({ id, command, at, order }) => ({
+      id,
+      command,
+      at: at ?? Date.now(),
+      order: order ?? Number.MAX_SAFE_INTEGER,
+      files: [],
+    }));
   } catch {
     return [];
   }

@@ -1,14 +1,14 @@
 // @ts-check
 /**
- * A voice note from the microphone: start, then finish or cancel. At the longest it stops by itself and waits for
- * one of the two; nothing that was said is lost.
+ * A voice note from the microphone: start, then finish or cancel. At the longest, or when its bar is out of sight, it
+ * stops by itself and waits for one of the two; nothing that was said is lost.
  *
  *     idle ─ start ─► asking ─► recording ─ 10 min ─► full
  *       ▲                │          └── finish: the sound ──┘
  *       └──── cancel ────┴──────────────────────────────────┘
  */
 
-import { cameraProblem } from "./camera.js";
+import { cameraProblem, openMicrophone } from "./camera.js";
 import { watchLevel } from "./microphone_level.js";
 
 export const MAX_RECORDING_MS = 10 * 60 * 1000; // signaling/talk.py: ten minutes of voice have 8 MiB at most
@@ -55,9 +55,7 @@ export class Recorder {
     let stream;
     try {
       if (typeof MediaRecorder === "undefined") throw new TypeError("no MediaRecorder");
-      stream = await navigator.mediaDevices.getUserMedia({
-        audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
-      });
+      stream = await microphone();
     } catch (error) {
       if (attempt !== this.#attempt) return;
       const available = Boolean(navigator.mediaDevices) && typeof MediaRecorder !== "undefined";
@@ -69,7 +67,19 @@ export class Recorder {
       for (const track of stream.getTracks()) track.stop(); // cancelled while the phone was asking
       return;
     }
-    this.#record(stream);
+    try {
+      this.#record(stream);
+    } catch {
+      for (const track of stream.getTracks()) track.stop();
+      this.problem = "other";
+      this.#rest();
+    }
+  }
+
+  /** Nobody sees any more that it records: the microphone is given back, and what was said waits. */
+  hold() {
+    if (this.state === "asking") this.cancel();
+    else if (this.state === "recording" && this.#recorder) stopped(this.#recorder);
   }
 
   /** The sound, once; null if there is none. @returns {Promise<Blob | null>} */
@@ -148,6 +158,19 @@ export class Recorder {
     this.state = state;
     this.#onChange();
   }
+}
+
+/** Beside a call its own microphone, heard also while it is muted there. @returns {Promise<MediaStream>} */
+async function microphone() {
+  const open = openMicrophone();
+  if (open === null) {
+    return navigator.mediaDevices.getUserMedia({
+      audio: { echoCancellation: true, noiseSuppression: true, autoGainControl: true },
+    });
+  }
+  const track = open.clone();
+  track.enabled = true;
+  return new MediaStream([track]);
 }
 
 /** @param {MediaRecorder} recorder @returns {Promise<void>} */

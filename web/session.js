@@ -197,8 +197,9 @@ export class Session {
           this.dispatch({ type: "forgotten" });
           break;
         case "answered":
-          this.#outbox.answered(output.answer.id);
+          // First which entry names the files: a page that ends between the two asks once more, and orphans nothing.
           this.#uploads.answer(output.answer);
+          this.#outbox.answered(output.answer.id);
           break;
       }
     }

@@ -87,7 +87,17 @@ import { followTalk, NO_TALK } from "./talk.js";
  */
 
 /** What a person has said, and will want to keep even if the service did not take it. */
-const SAID = ["text", "phrase", "attach", "share_place"];
+const SAID = [
+  "text",
+  "phrase",
+  "attach",
+  "share_place",
+  "request_change",
+  "hand_over",
+  "confirm",
+  "refuse_receipt",
+  "report_exception",
+];
 
 /** @type {State} */
 export const INITIAL = Object.freeze({
@@ -220,9 +230,11 @@ function receive(state, message, at) {
       return { ...state, case: message.case, you: message.you, known };
     }
     case "entry": {
-      const heard = state.synced
-        ? { ...state, offset_ms: sooner(state, message.entry.envelope.recorded_at, at) }
-        : state;
+      // What is caught up on after a break was recorded long ago, and says nothing about the clock.
+      const heard =
+        state.socket === "live"
+          ? { ...state, offset_ms: sooner(state, message.entry.envelope.recorded_at, at) }
+          : state;
       return evolve(heard, message.entry);
     }
     case "synced":

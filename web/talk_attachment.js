@@ -30,6 +30,11 @@ export class AttachmentView {
   #attachment;
   #number;
   #address = "";
+  /** Of what waits to be sent; those of stored photos belong to `pictures`. */
+  #own_address = "";
+  #near = false;
+  /** Whether there may be a preview of it on this device. */
+  #mine = false;
   #asked = "";
   #failed = false;
   #photo = { alt: "", note: "" };
@@ -73,6 +78,20 @@ export class AttachmentView {
     );
   }
 
+  /** Its row comes near the view: a long conversation need not load all of its photos. */
+  approach() {
+    if (this.#near) return;
+    this.#near = true;
+    this.#look();
+  }
+
+  /** Its row is gone. */
+  release() {
+    if (this.#own_address !== "") URL.revokeObjectURL(this.#own_address);
+    this.#own_address = "";
+    this.#asked = "released";
+  }
+
   /** @param {State} state @param {string} actor_id who sent it @param {TalkWords} words @param {import("./words.js").Words} names */
   update(state, actor_id, words, names) {
     const { medium, sha256, capture_path } = this.#attachment;
@@ -93,7 +112,7 @@ export class AttachmentView {
       const say = medium === "photo" ? words.refused_photo : words.refused_voice;
       note = say(because[reason]);
     } else if (stage === "announced") {
-      if (upload?.failed) note = words.upload_failed;
+      if (upload?.failed) note = failureWords(upload.failed.code, state.durable, words);
       else if (percent !== null) note = words.sent_part(percent);
       else if (!mine) note = medium === "photo" ? words.photo_coming : words.voice_coming;
     } else if (medium === "photo") {
@@ -115,8 +134,15 @@ export class AttachmentView {
     this.#photo = { alt, note: this.note.textContent ?? "" };
     this.button.disabled = this.#address === "" && !this.#failed;
     if (this.#failed) return;
-    if (settled?.stored) this.#load(settled.stored.shown);
-    else if (mine && settled?.state !== "refused") this.#preview();
+    this.#mine = mine && settled?.state !== "refused";
+    this.#look();
+  }
+
+  /** Loads what there is to see, once it is near. */
+  #look() {
+    if (!this.#near || !this.image || this.#failed || this.#asked === "released") return;
+    if (this.#blob) this.#load(this.#blob);
+    else if (this.#mine) this.#preview();
   }
 
   /** @param {import("./talk.js").AttachmentState | null} settled @param {TalkWords} words @param {string} name */
@@ -189,18 +215,21 @@ export class AttachmentView {
     this.#asked = "own";
     const bytes = await this.#means.bytesOf(sha256);
     if (bytes === null || this.#asked !== "own") return;
-    this.#show(URL.createObjectURL(new Blob([bytes], { type: media_type })));
+    this.#own_address = URL.createObjectURL(new Blob([bytes], { type: media_type }));
+    this.#show(this.#own_address);
   }
 
   /** @param {string} address */
   #show(address) {
-    const before = this.#address;
+    if (!this.image || this.#asked === "released") return;
     this.#address = address;
-    if (!this.image) return;
     set(this.image, "src", address);
     show(this.image, true);
     this.button.disabled = false;
-    if (before !== "" && before !== address && this.#asked !== "own") URL.revokeObjectURL(before);
+    if (this.#own_address !== "" && this.#own_address !== address) {
+      URL.revokeObjectURL(this.#own_address);
+      this.#own_address = "";
+    }
   }
 
   #fail() {
@@ -208,6 +237,21 @@ export class AttachmentView {
     this.button.disabled = false;
     if (this.image) show(this.image, false);
   }
+}
+
+/** The service's final word: asking again by itself brings nothing. */
+const NOT_TAKEN = ["malformed_upload", "unknown_attachment", "http_413"];
+
+/**
+ * Why bytes were not sent, and what to do: never to load the page again where it has the only copy.
+ * @param {string} code
+ * @param {boolean} durable
+ * @param {TalkWords} words
+ */
+export function failureWords(code, durable, words) {
+  if (code === "bytes_gone") return words.upload_gone;
+  if (NOT_TAKEN.includes(code)) return words.upload_not_taken;
+  return durable ? words.upload_failed : words.upload_failed_here;
 }
 
 /** As many bars, each the loudest of its part. @param {readonly number[]} waveform @param {number} count @returns {number[]} */

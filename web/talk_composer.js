@@ -90,7 +90,7 @@ export class Composer {
     this.place = tool("share-place", "place", () => this.dialog.open());
     this.voice = new VoiceBar({
       page,
-      onVoice: (note) => this.#attach([Promise.resolve(note)]),
+      onVoice: (note) => this.#attach([note]),
       onState: () => this.update(),
     });
     this.dialog = new PlaceDialog({

@@ -70,6 +70,16 @@ export function isMessage(kind) {
   return MESSAGES.has(kind);
 }
 
+/** What others have said after the first `before` entries. @param {Pick<State, "entries" | "you">} state @param {number} before */
+export function messagesSince({ entries, you }, before) {
+  return entries
+    .slice(before)
+    .filter(
+      ({ envelope, body }) =>
+        body !== null && isMessage(envelope.kind) && envelope.actor_id !== you?.actor_id,
+    );
+}
+
 /** Whether an entry is for others to read. @param {Entry} entry */
 export function isAddressed({ envelope, body }) {
   return body !== null && ADDRESSED.has(envelope.kind);

@@ -5,11 +5,12 @@
  */
 
 import { h, icon, keyed, set, show, text } from "./dom.js";
+import { mapAddress } from "./place_link.js";
 import { refusalWords } from "./refusal.js";
 import { nameOf, sentenceOf } from "./sentences.js";
 import { attachmentsOf } from "./talk.js";
 import { AttachmentView } from "./talk_attachment.js";
-import { isAddressed, itemsOf, reachOf } from "./talk_items.js";
+import { isAddressed, itemsOf, messagesSince, reachOf } from "./talk_items.js";
 import { TALK_WORDS } from "./talk_words.js";
 import { say } from "./translations.js";
 import { clockTime, dayName, dayOf, shortTime } from "./words.js";
@@ -21,6 +22,7 @@ import { clockTime, dayName, dayOf, shortTime } from "./words.js";
 
 const SHOWN = 200; // what a thumb scrolls back to; "earlier" brings as many more
 const NEAR_END_PX = 48; // this near, people mean the end
+const NEAR = "100% 0px"; // one view more on either side is loaded before a thumb gets there
 const SEEN_SHARE = 0.5; // of a row, or of the list for rows that are higher
 
 export class TalkList {
@@ -40,6 +42,9 @@ export class TalkList {
   /** @type {State | null} */
   #state = null;
   #seeing;
+  #nearing;
+  /** Entries that need not be read out any more; null: the log is not here yet. @type {number | null} */
+  #read_out = null;
 
   /**
    * @param {{
@@ -61,7 +66,20 @@ export class TalkList {
     });
     this.list = h("ol", { class: "talk", testid: "talk-list" });
     this.empty = h("p", { class: "quiet talk-empty" });
-    this.scroller = h("div", { class: "talk-scroller", tabindex: 0 }, this.earlier, this.empty, this.list);
+    // A log, but read out by `heard` alone: else every line on what happened would be read to who cannot see it.
+    this.scroller = h(
+      "div",
+      { class: "talk-scroller", tabindex: 0, role: "log", "aria-live": "off" },
+      this.earlier,
+      this.empty,
+      this.list,
+    );
+    this.heard = h("div", {
+      class: "for-screen-readers",
+      testid: "talk-heard",
+      role: "status",
+      "aria-live": "polite",
+    });
     this.newestWord = h("span");
     this.newest = h(
       "button",
@@ -80,13 +98,22 @@ export class TalkList {
       icon("down"),
       this.newestWord,
     );
-    this.element = h("div", { class: "talk-frame" }, this.scroller, this.newest);
+    this.element = h("div", { class: "talk-frame" }, this.scroller, this.newest, this.heard);
     this.scroller.addEventListener("scroll", () => this.#noteScroll(), { passive: true });
     new ResizeObserver(() => this.#settle()).observe(this.scroller);
     new ResizeObserver(() => this.#settle()).observe(this.list);
     this.#seeing = new IntersectionObserver((seen) => this.#noteSeen(seen), {
       threshold: [0, SEEN_SHARE, 1],
     });
+    this.#nearing = new IntersectionObserver(
+      (seen) => {
+        for (const { target, isIntersecting } of seen) {
+          if (!isIntersecting) continue;
+          for (const view of this.#views.get(/** @type {HTMLElement} */ (target)) ?? []) view.approach();
+        }
+      },
+      { root: this.scroller, rootMargin: NEAR },
+    );
     document.addEventListener("visibilitychange", () => this.#lookAgain());
   }
 
@@ -148,7 +175,9 @@ export class TalkList {
       items.map(({ key }) => key),
       (key) => this.#make(/** @type {Item} */ (byKey.get(key))),
       (row, key) => this.#draw(row, /** @type {Item} */ (byKey.get(key)), state),
+      (row) => this.#forget(row),
     );
+    this.#readOut(state);
     this.#settle();
     this.#updateNewest(state);
   }
@@ -159,7 +188,27 @@ export class TalkList {
   #make(item) {
     const row = h("li", { class: "talk-item" });
     if (item.type === "entry") this.#seeing.observe(row);
+    if (item.type !== "day") this.#nearing.observe(row);
     return row;
+  }
+
+  /** @param {HTMLElement} row */
+  #forget(row) {
+    this.#seeing.unobserve(row);
+    this.#nearing.unobserve(row);
+    for (const view of this.#views.get(row) ?? []) view.release();
+  }
+
+  /** What others have just said, for who hears the page. @param {State} state */
+  #readOut(state) {
+    if (!state.synced) return;
+    const { words } = this.#page;
+    const before = this.#read_out ?? state.entries.length;
+    this.#read_out = state.entries.length;
+    const said = messagesSince(state, before).map(
+      (entry) => `${nameOf(state, entry.envelope.actor_id, words)}: ${sentenceOf(entry, state, words)}`,
+    );
+    if (said.length > 0) this.heard.replaceChildren(...said.map((line) => h("p", {}, line)));
   }
 
   /** @param {HTMLElement} row @param {Item} item @param {State} state */
@@ -338,7 +387,7 @@ export class TalkList {
     set(row, failed ? "data-failed" : "data-waiting", true);
     const attachments = attachmentsOf(/** @type {any} */ (command));
     const views = this.#attach(row, attachments, null);
-    const said = this.#saidByCommand(command, state);
+    const said = this.#saidByCommand(command);
     const foot = h("p", { class: "bubble-foot" });
     if (failed) {
       const why = refusalWords(item.failed.code, names);
@@ -366,8 +415,8 @@ export class TalkList {
     row.replaceChildren(bubble);
   }
 
-  /** @param {import("./protocol.js").Command} command @param {State} _state @returns {HTMLElement[]} */
-  #saidByCommand(command, _state) {
+  /** @param {import("./protocol.js").Command} command @returns {HTMLElement[]} */
+  #saidByCommand(command) {
     const words = TALK_WORDS[this.#page.language];
     switch (command.kind) {
       case "text":
@@ -380,9 +429,10 @@ export class TalkList {
         return [h("p", { class: "bubble-text" }, words.place)];
       default: {
         const kinds = words.waiting_kind;
-        return [
-          h("p", { class: "bubble-text" }, kinds[/** @type {keyof typeof kinds} */ (command.kind)] ?? ""),
-        ];
+        const said = [kinds[/** @type {keyof typeof kinds} */ (command.kind)] ?? ""];
+        if ("text" in command && command.text) said.push(command.text);
+        if ("reservation" in command && command.reservation) said.push(command.reservation);
+        return said.map((line) => h("p", { class: "bubble-text" }, line));
       }
     }
   }
@@ -461,25 +511,10 @@ export class TalkList {
   }
 }
 
-/**
- * An https address, for web views of other apps know no geo: links. Phones that read Chinese are mostly where the
- * one map works, the others where the other does; both take WGS 84.
- * @param {string} latitude
- * @param {string} longitude
- * @param {import("./protocol.js").Language} language
- */
-export function mapAddress(latitude, longitude, language) {
-  return language === "zh"
-    ? `https://uri.amap.com/marker?position=${longitude},${latitude}&coordinate=wgs84`
-    : `https://www.openstreetmap.org/?mlat=${latitude}&mlon=${longitude}#map=17/${latitude}/${longitude}`;
-}
-
 /** @param {import("./protocol.js").Body} body @param {string | null} name null: the reader's own @param {import("./protocol.js").Language} language */
 function place(body, name, language) {
   const words = TALK_WORDS[language];
-  const { latitude_e6, longitude_e6, accuracy_m } = body.place;
-  const latitude = (latitude_e6 / 1e6).toFixed(6);
-  const longitude = (longitude_e6 / 1e6).toFixed(6);
+  const { accuracy_m } = body.place;
   const facts = [words.place_accuracy(words.metres(accuracy_m))];
   if (body.distance_m !== null && body.distance_m !== undefined)
     facts.unshift(words.place_distance(words.metres(body.distance_m)));
@@ -496,7 +531,7 @@ function place(body, name, language) {
       {
         class: "button place-map",
         testid: "place-map",
-        href: mapAddress(latitude, longitude, language),
+        href: mapAddress(body.place, language),
         target: "_blank",
         rel: "noopener noreferrer",
         "aria-label": name === null ? words.place_map : `${words.place_map}: ${words.place_of(name)}`,

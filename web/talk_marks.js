@@ -36,7 +36,7 @@ export class MarkTeller {
    */
   handle(state, now) {
     this.#deadline = Infinity;
-    if (!state.synced || state.socket !== "live" || !state.you || state.case?.state === "ended") return null;
+    if (!state.synced || state.socket !== "live" || !state.you) return null;
     // Until it is answered another one would only repeat it.
     if (state.waiting.some(({ command }) => command.kind === "mark")) return null;
     const wanted = marksDue(state, this.#read);

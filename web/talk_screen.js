@@ -46,6 +46,7 @@ export class TalkScreen {
     });
     show(this.invite.button, role === "customer" || role === "courier");
     this.ended = h("p", { class: "talk-ended", testid: "talk-ended", hidden: true });
+    this.volatile = h("p", { class: "quiet talk-volatile", role: "status", testid: "talk-volatile" });
     this.head = h(
       "div",
       { class: "talk-head" },
@@ -57,6 +58,7 @@ export class TalkScreen {
       { class: "screen is-talk", testid: "talk" },
       this.head,
       this.ended,
+      this.volatile,
       this.dialog.element,
     );
   }
@@ -77,6 +79,8 @@ export class TalkScreen {
     show(this.call, !ended);
     show(this.ended, ended);
     text(this.ended, `${names.ended_title}. ${names.ended_hint}`);
+    show(this.volatile, !state.durable && !ended);
+    text(this.volatile, words.not_kept);
     text(this.search.label, words.search);
     text(this.invite.label, words.invite);
     draw(this.sound.svg, this.#sounds.on ? "sound" : "sound_off");

@@ -6,8 +6,9 @@
 
 import { h, show } from "./dom.js";
 import { ReachDialog } from "./reach_dialog.js";
+import { attachmentsOf } from "./talk.js";
 import { Composer } from "./talk_composer.js";
-import { isMessage } from "./talk_items.js";
+import { messagesSince } from "./talk_items.js";
 import { TalkList } from "./talk_list.js";
 import { MarkTeller } from "./talk_marks.js";
 import { TalkSearch } from "./talk_search.js";
@@ -20,8 +21,6 @@ export class TalkView {
   #session;
   #failed_key;
   #marks = new MarkTeller();
-  /** What was sent from this page and is not settled: the outbox forgets what was not taken. @type {Map<string, ArrayBuffer>} */
-  #own = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #marking;
   /** @type {State | null} */
@@ -65,7 +64,7 @@ export class TalkView {
       wording,
       onCommand: (command, files) => {
         this.list.toEnd();
-        this.#command(command, files);
+        session.command(command, files);
       },
       onOpen: () => this.#makeRoom(),
     });
@@ -102,7 +101,6 @@ export class TalkView {
       if (state.failed !== before.failed) {
         remember(this.#failed_key, state.failed.length > 0 ? JSON.stringify(state.failed) : null);
       }
-      if (state.talk.settled !== before.talk.settled) this.#forgetSettled(state);
       this.#state = state;
       this.#tellMarks();
     });
@@ -136,20 +134,9 @@ export class TalkView {
     show(this.slot, rings || !(this.composer.open || this.search.input.value));
   }
 
-  /** @param {import("./protocol.js").Command} command @param {{sha256: string, bytes: ArrayBuffer}[]} [files] */
-  #command(command, files = []) {
-    for (const { sha256, bytes } of files) this.#own.set(sha256, bytes);
-    return this.#session.command(command, files);
-  }
-
-  /** @param {string} sha256 @returns {Promise<ArrayBuffer | null>} what this page still has of its own bytes */
-  async #bytesOf(sha256) {
-    return (await this.#session.bytesOf(sha256)) ?? this.#own.get(sha256) ?? null;
-  }
-
-  /** @param {State} state */
-  #forgetSettled({ talk }) {
-    for (const key of Object.keys(talk.settled)) this.#own.delete(key.split(" ")[1] ?? "");
+  /** What this device still has of its own bytes; also what was refused stays there. @param {string} sha256 @returns {Promise<ArrayBuffer | null>} */
+  #bytesOf(sha256) {
+    return this.#session.bytesOf(sha256).catch(() => null); // it cannot be read just now: asked again, it may be
   }
 
   /** Says it anew, with what it was. @param {string} id */
@@ -157,15 +144,20 @@ export class TalkView {
     const failed = this.#session.state.failed.find((other) => other.id === id);
     if (!failed) return;
     const { command } = failed;
-    const sha256 = command.kind === "attach" ? command.attachment.sha256 : null;
-    const bytes = sha256 === null ? null : await this.#bytesOf(sha256);
-    this.#session.dispatch({ type: "dropped", id });
-    if (sha256 !== null && bytes === null) {
-      this.composer.complain("unreadable"); // after a reload nobody has them any more
-      return;
+    const files = [];
+    for (const { sha256 } of attachmentsOf(/** @type {any} */ (command))) {
+      const bytes = await this.#bytesOf(sha256);
+      if (bytes === null) {
+        // What was written with it stays in sight, to be said in another way.
+        this.composer.complain("unreadable");
+        return;
+      }
+      files.push({ sha256, bytes });
     }
+    if (!this.#session.state.failed.includes(failed)) return; // tapped twice
+    this.#session.dispatch({ type: "dropped", id });
     this.list.toEnd();
-    this.#command(command, sha256 !== null && bytes !== null ? [{ sha256, bytes }] : []);
+    this.#session.command(command, files);
   }
 
   #tellMarks() {
@@ -183,12 +175,7 @@ export class TalkView {
 /** Whether a message of somebody else has come just now; notices and answers have sounds of their own. @param {State} state @param {State} before */
 export function somethingSaid(state, before) {
   if (!before.synced || state.entries.length <= before.entries.length) return false;
-  return state.entries
-    .slice(before.entries.length)
-    .some(
-      ({ envelope, body }) =>
-        body !== null && isMessage(envelope.kind) && envelope.actor_id !== state.you?.actor_id,
-    );
+  return messagesSince(state, before.entries.length).length > 0;
 }
 
 /** @param {string} key @returns {import("./state.js").Failed[]} */

@@ -53,6 +53,11 @@ const en = {
   voice_failed: "The voice note could not be loaded. Tap to try again.",
   sent_part: (/** @type {number} */ percent) => `${percent} % sent`,
   upload_failed: "It could not be sent. It stays on this phone: load the page again to try once more.",
+  upload_failed_here:
+    "It could not be sent, and this phone keeps it only while this page is open. Leave the page open; it is tried again when the network comes back.",
+  upload_not_taken: "The service did not take it. Please send it again.",
+  upload_gone: "This phone no longer has it. Please send it again.",
+  not_kept: "This phone keeps what is not sent only while this page is open.",
   refused_photo: (/** @type {string} */ why) => `This photo was not accepted. ${why}`,
   refused_voice: (/** @type {string} */ why) => `This voice note was not accepted. ${why}`,
   refused_because: {
@@ -92,6 +97,7 @@ const en = {
     asking: "Please allow the microphone",
     recording: "Recording",
     full: "Ten minutes, that is the most",
+    held: "Recording has stopped",
   },
   voice_drop: "Drop the voice note",
   voice_take: "Keep",
@@ -207,6 +213,10 @@ const zh = {
   voice_failed: "语音没有加载出来，点击重试。",
   sent_part: (percent) => `已上传 ${percent}%`,
   upload_failed: "没有发送成功，内容仍在本机。重新打开本页可再试一次。",
+  upload_failed_here: "没有发送成功，内容只在本页打开时保留。请不要关闭本页，网络恢复后会再试。",
+  upload_not_taken: "服务没有收下，请重新发送。",
+  upload_gone: "本机已没有这个文件，请重新发送。",
+  not_kept: "未发送的内容只在本页打开时保留在本机。",
   refused_photo: (why) => `这张照片未能收下。${why}`,
   refused_voice: (why) => `这段语音未能收下。${why}`,
   refused_because: {
@@ -242,7 +252,12 @@ const zh = {
   take_away: (what, place) => `移除${what} ${place}`,
   at_most: (count) => `一次最多 ${count} 个。`,
 
-  recording: { asking: "请允许使用麦克风", recording: "正在录音", full: "已到十分钟上限" },
+  recording: {
+    asking: "请允许使用麦克风",
+    recording: "正在录音",
+    full: "已到十分钟上限",
+    held: "录音已停止",
+  },
   voice_drop: "取消录音",
   voice_take: "保留",
   voice_send: "发送",

@@ -5,7 +5,14 @@ import { UploadPlan } from "./upload_plan.js";
 
 const TUS = "1.0.0";
 const BYTES_GONE = { code: "bytes_gone", message: "This device has lost the file." };
+const BYTES_UNREADABLE = {
+  code: "bytes_unreadable",
+  message: "This device does not give the file just now.",
+};
 const ANSWERS_WITHIN_MS = 60_000; // a piece takes 20 s at 100 kbit/s, and longer beside a call
+
+/** They may be there all the same: asked again, the database may say. */
+class Unreadable extends Error {}
 
 export class Uploads {
   #address;
@@ -116,8 +123,9 @@ export class Uploads {
           await fetch(address, { ...init, cache: "no-store", signal: ending.signal }),
         );
       }
-    } catch {
-      // no network, too late or stopped
+    } catch (error) {
+      // Else there is no network, it is too late, or stopped.
+      if (error instanceof Unreadable) answered = { ...answered, status: 503, ...BYTES_UNREADABLE };
     }
     clearTimeout(late);
     signal.removeEventListener("abort", end);
@@ -134,7 +142,9 @@ export class Uploads {
       headers["Upload-Metadata"] = `sha256 ${btoa(sha256)}`;
       return { method: "POST", headers };
     }
-    const piece = await this.#bytesOf(sha256, offset, offset + length);
+    const piece = await this.#bytesOf(sha256, offset, offset + length).catch(() => {
+      throw new Unreadable();
+    });
     if (piece === null || piece.byteLength !== length) return null;
     headers["Content-Type"] = "application/offset+octet-stream";
     headers["Upload-Offset"] = String(offset);

@@ -3,7 +3,7 @@
 
 import { attachmentOf } from "./capture.js";
 import { h, icon, set, show, text } from "./dom.js";
-import { Recorder } from "./recorder.js";
+import { MAX_RECORDING_MS, Recorder } from "./recorder.js";
 import { TALK_WORDS } from "./talk_words.js";
 import { callClock } from "./words.js";
 
@@ -17,9 +17,9 @@ export class VoiceBar {
 
   /**
    * @param {{
-   *   page: import("./language.js").PageLanguage, onVoice: (voice: Captured) => void,
+   *   page: import("./language.js").PageLanguage, onVoice: (voice: Promise<Captured>) => void,
    *   onState: () => void,
-   * }} options onState: it has begun, ended, or could not begin
+   * }} options onVoice: may reject with IllegalCapture; onState: it has begun, ended, or could not begin
    */
   constructor({ page, onVoice, onState }) {
     this.#page = page;
@@ -51,6 +51,10 @@ export class VoiceBar {
       this.length,
       this.take,
     );
+    // Whatever hides it, search, a closed sheet, another screen: no microphone runs on unseen.
+    new ResizeObserver(() => {
+      if (this.element.getClientRects().length === 0) this.recorder.hold();
+    }).observe(this.element);
   }
 
   get active() {
@@ -75,7 +79,7 @@ export class VoiceBar {
 
   async finish() {
     const sound = await this.recorder.finish();
-    if (sound) this.#onVoice(await attachmentOf(sound, "voice", "microphone"));
+    if (sound) this.#onVoice(attachmentOf(sound, "voice", "microphone"));
   }
 
   #draw() {
@@ -94,7 +98,8 @@ export class VoiceBar {
     const words = TALK_WORDS[this.#page.language];
     const { state } = this.recorder;
     set(this.element, "data-state", state);
-    text(this.word, state === "idle" ? "" : words.recording[state]);
+    const held = state === "full" && this.recorder.duration_ms < MAX_RECORDING_MS;
+    text(this.word, held ? words.recording.held : state === "idle" ? "" : words.recording[state]);
     text(this.dropLabel, words.voice_drop);
     if (take !== undefined) this.take.dataset.word = take;
     text(this.take, this.take.dataset.word ?? words.voice_take);

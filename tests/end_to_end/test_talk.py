@@ -204,6 +204,116 @@ async def test_a_voice_note_is_recorded_sent_and_heard_by_keyboard_alone(
         assert len(await scene.bodies("attached")) == 1
 
 
+async def test_no_microphone_runs_on_where_nobody_sees_it_and_a_call_keeps_its_own(
+    playwright: Playwright, scene: Scene
+) -> None:
+    async with (
+        chromium(playwright) as browser,
+        phone(browser, scene.talk_url("customer")) as customer,
+    ):
+        bar = customer.by("talk-composer").get_by_test_id("voice-bar")
+        await customer.tap("talk-more")
+        await customer.tap("record-voice")
+        await expect(bar.get_by_test_id("voice-length")).to_have_text("00:01", timeout=PATIENCE_MS)
+        await customer.tap("search-open")
+        await customer.page.keyboard.type("x")
+        await expect(bar).to_have_attribute("data-state", "full", timeout=PATIENCE_MS)
+        await customer.page.keyboard.press("Escape")
+        await expect(bar).to_contain_text("录音已停止")
+        await bar.get_by_test_id("voice-send").click()
+        await expect(entry(customer, "attached")).to_have_count(1, timeout=PATIENCE_MS)
+
+        await customer.tap("call-button")
+        await customer.tap("start-button")
+        await expect(customer.by("shutter")).to_be_visible(timeout=PATIENCE_MS)
+        await customer.page.evaluate(
+            """() => {
+              const muted = () => Promise.reject(new Error('a phone would mute the call'));
+              navigator.mediaDevices.getUserMedia = muted;
+            }"""
+        )
+        await customer.tap("write")
+        await customer.tap("talk-more")
+        await customer.tap("record-voice")
+        await expect(bar.get_by_test_id("voice-length")).to_have_text("00:01", timeout=PATIENCE_MS)
+        await bar.get_by_test_id("voice-send").click()
+        await expect(entry(customer, "attached")).to_have_count(2, timeout=PATIENCE_MS)
+
+
+async def test_a_recorder_that_does_not_start_is_told_in_words_and_gives_the_microphone_back(
+    playwright: Playwright, scene: Scene
+) -> None:
+    async with (
+        chromium(playwright) as browser,
+        phone(browser, scene.talk_url("customer")) as customer,
+    ):
+        await customer.page.evaluate(
+            """() => {
+              MediaRecorder.prototype.start = () => { throw new DOMException('no', 'NotSupportedError'); };
+              const ask = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+              window.tracks = [];
+              navigator.mediaDevices.getUserMedia = async (wanted) => {
+                const stream = await ask(wanted);
+                tracks.push(...stream.getTracks());
+                return stream;
+              };
+            }"""
+        )
+        await customer.tap("talk-more")
+        await customer.tap("record-voice")
+        await expect(customer.by("talk-complaint")).to_contain_text("麦克风没有启动", timeout=PATIENCE_MS)
+        await expect(customer.by("record-voice")).to_be_visible()
+        assert await customer.page.evaluate("tracks.map((track) => track.readyState)") == ["ended"]
+
+
+async def test_a_phone_that_keeps_nothing_says_so_and_who_hears_the_page_hears_the_others_alone(
+    playwright: Playwright, scene: Scene
+) -> None:
+    async with (
+        chromium(playwright) as browser,
+        phone(browser, scene.talk_url("customer"), language="en-US") as customer,
+        phone(browser, scene.talk_url("courier"), language="en-US") as courier,
+    ):
+        await expect(customer.by("talk-volatile")).to_be_hidden()
+        await customer.page.add_init_script("Object.defineProperty(window, 'indexedDB', {value: undefined})")
+        await customer.page.reload()
+        await expect(customer.by("talk-volatile")).to_have_text(
+            "This phone keeps what is not sent only while this page is open.", timeout=PATIENCE_MS
+        )
+        await axe.check(customer.page, "nothing is kept")
+        await say(customer, "mine")
+        await say(courier, "The lift is out of order")
+        await expect(customer.by("talk-heard")).to_have_text(
+            "courier: The lift is out of order", timeout=PATIENCE_MS
+        )
+        await expect(customer.page.get_by_role("log")).to_have_attribute("aria-live", "off")
+
+
+async def test_a_long_conversation_loads_the_photos_that_come_near_the_view(
+    playwright: Playwright, scene: Scene
+) -> None:
+    async with (
+        chromium(playwright) as browser,
+        phone(browser, scene.talk_url("courier"), language="en-US") as courier,
+        phone(browser, scene.talk_url("customer")) as customer,
+    ):
+        photo = {"name": "a.jpg", "mimeType": "image/jpeg", "buffer": jpeg()}
+        await courier.by("talk-composer").get_by_test_id("album-input").set_input_files([photo])
+        await expect(entry(customer, "attached").get_by_role("img")).to_be_visible(timeout=PATIENCE_MS)
+        for number in range(40):
+            await say(courier, f"Message {number}")
+        await expect(entry(customer, "text")).to_have_count(40, timeout=PATIENCE_MS)
+        fetched: list[str] = []
+        customer.page.on("request", lambda request: fetched.append(request.url))
+        await customer.page.reload()
+        await expect(entry(customer, "text")).to_have_count(40, timeout=PATIENCE_MS)
+        await expect(entry(customer, "text").last).to_be_in_viewport()
+        assert not any("/blobs/" in url for url in fetched)
+        await entry(customer, "attached").scroll_into_view_if_needed()
+        await expect(entry(customer, "attached").get_by_role("img")).to_be_visible(timeout=PATIENCE_MS)
+        assert any("/blobs/" in url for url in fetched)
+
+
 async def test_a_place_is_shared_after_the_reason_was_told_and_not_sharing_is_fine(
     playwright: Playwright, scene: Scene
 ) -> None:

@@ -255,3 +255,27 @@ test("what becomes of the bytes of a file is told while they go, and no longer",
   assert.deepEqual(reduce(state, { type: "upload", sha256: "a", progress: null }).uploads, { b: progress });
   assert.equal(reduce(state, { type: "volatile" }).durable, false);
 });
+
+for (const command of /** @type {import("../../web/protocol.js").Command[]} */ ([
+  { kind: "report_exception", exception: "damaged", text: "A corner is crushed" },
+  { kind: "request_change", what: "place", text: "To the guard" },
+  { kind: "hand_over", how: "guard", text: "Gate 2" },
+  { kind: "confirm", number: 3, statement: "I have it", language: "en", reservation: "A scratch" },
+  { kind: "refuse_receipt", number: 3, text: "It is wet" },
+])) {
+  test(`what was written for ${command.kind} is kept when the service did not take it`, () => {
+    let state = reduce(ringing(), { type: "commanded", id: "k1", command });
+    state = hear(state, { type: "nack", id: "k1", code: "meanwhile", message: "" });
+    assert.deepEqual(
+      state.failed.map((failed) => failed.command),
+      [command],
+    );
+  });
+}
+
+test("what is caught up on after a break does not turn the clock back", () => {
+  const before = { ...ringing(), offset_ms: 5 };
+  const gone = reduce(before, { type: "socket", state: "offline" });
+  assert.equal(add(gone, "text", { text: "an hour old" }, COURIER).offset_ms, 5);
+  assert.notEqual(add(before, "text", { text: "just now" }, COURIER).offset_ms, 5);
+});

@@ -1,10 +1,10 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { mapAddress } from "../../web/place_link.js";
 import { INITIAL, reduce } from "../../web/state.js";
-import { shorten } from "../../web/talk_attachment.js";
-import { found, itemsOf, reachOf } from "../../web/talk_items.js";
-import { mapAddress } from "../../web/talk_list.js";
+import { failureWords, shorten } from "../../web/talk_attachment.js";
+import { found, itemsOf, messagesSince, reachOf } from "../../web/talk_items.js";
 import { MarkTeller, marksDue } from "../../web/talk_marks.js";
 import { TALK_WORDS } from "../../web/talk_words.js";
 import { clockTime, dayOf, showTimesIn, WORDS } from "../../web/words.js";
@@ -14,6 +14,7 @@ import { clockTime, dayOf, showTimesIn, WORDS } from "../../web/words.js";
 const ME = "l_me";
 const COURIER = "l_courier";
 const GUEST = "l_guest";
+const PLACE = { latitude_e6: 31_230_400, longitude_e6: 121_473_700, accuracy_m: 10 };
 const CASE = { case_id: "c_1", waybill: "SF1", language: "zh", time_zone: "Asia/Shanghai", state: "open" };
 
 /** @param {State} state @param {any} message */
@@ -183,7 +184,7 @@ test("marks are told once a second at most, once each, and not again when they w
   assert.equal(teller.nextDeadline, Infinity);
 });
 
-test("nothing is marked while one is on its way, offline, or after the end", () => {
+test("nothing is marked while one is on its way or offline; what came last is marked also after the end", () => {
   const state = add(begun(), "text", { text: "one" }, COURIER);
   const mark = /** @type {const} */ ({ kind: "mark", delivered: 1, read: 0 });
   assert.equal(
@@ -191,7 +192,26 @@ test("nothing is marked while one is on its way, offline, or after the end", () 
     null,
   );
   assert.equal(new MarkTeller().handle(reduce(state, { type: "socket", state: "offline" }), 1), null);
-  assert.equal(new MarkTeller().handle(add(state, "case_ended", { reason: "x" }, COURIER), 1), null);
+  assert.deepEqual(new MarkTeller().handle(add(state, "case_ended", { reason: "x" }, COURIER), 1), mark);
+});
+
+test("read out is what others say, not one's own words, and not what merely happens", () => {
+  let state = add(begun(), "text", { text: "old" }, COURIER);
+  state = add(state, "text", { text: "mine" });
+  state = add(state, "joined", { call_number: 1 }, COURIER);
+  state = add(state, "text", { text: "theirs" }, COURIER);
+  assert.deepEqual(
+    messagesSince(state, 1).map(({ body }) => body?.text),
+    ["theirs"],
+  );
+});
+
+test("nobody is told to load a page again that has the only copy, or that it would help where it would not", () => {
+  const words = TALK_WORDS.en;
+  assert.equal(failureWords("unsettled", true, words), words.upload_failed);
+  assert.equal(failureWords("unsettled", false, words), words.upload_failed_here);
+  assert.equal(failureWords("bytes_gone", true, words), words.upload_gone);
+  assert.equal(failureWords("malformed_upload", true, words), words.upload_not_taken);
 });
 
 test("a waveform is shortened without losing its peaks, and never made longer", () => {
@@ -200,8 +220,8 @@ test("a waveform is shortened without losing its peaks, and never made longer", 
 });
 
 test("a place is a link that every phone can open", () => {
-  assert.match(mapAddress("31.230400", "121.473700", "zh"), /^https:.*121\.473700,31\.230400.*wgs84/);
-  assert.match(mapAddress("31.230400", "121.473700", "en"), /^https:.*mlat=31\.230400&mlon=121\.473700/);
+  assert.match(mapAddress(PLACE, "zh"), /^https:.*121\.473700,31\.230400.*wgs84/);
+  assert.match(mapAddress(PLACE, "en"), /^https:.*mlat=31\.230400&mlon=121\.473700/);
 });
 
 test("both languages say the same things, and every sentence is a sentence", () => {
