@@ -99,6 +99,7 @@ export class ParcelCards {
       ...this.sheets.map(({ element }) => element),
     );
     setInterval(() => this.#updateRing(session.state), LOOK_AGAIN_MS);
+    document.addEventListener("close", () => this.#updateRing(session.state), true); // a ring lay in it, perhaps
   }
 
   /** @param {State} state */
@@ -433,8 +434,12 @@ export class ParcelCards {
     const general = this.#page.words;
     return card("receipt-card", "receipt", [
       title(words.receipt.title),
-      h("p", {}, [said(handed_over.label, general), handed_over.text].filter(Boolean).join(" · ")),
-      this.#photos.element,
+      h(
+        "div",
+        { class: "parcel-beside" },
+        h("p", {}, [said(handed_over.label, general), handed_over.text].filter(Boolean).join(" · ")),
+        this.#photos.element,
+      ),
       h("p", { class: "parcel-right", testid: "right-to-inspect" }, said(handed_over.right, general)),
       ...(waiting
         ? [h("p", { class: "quiet" }, words.waiting)]

@@ -227,7 +227,7 @@ export class AnswerSheet extends Sheet {
 
   /** @param {import("./parcel.js").Notice} notice @param {import("./parcel.js").Choice} choice */
   ask(notice, choice) {
-    if (choice !== this.#choice) this.time.clear();
+    if (choice.choice !== this.#choice?.choice) this.time.clear();
     this.#choice = choice;
     this.#number = notice.number;
     this.#replaces = notice.answer?.number;
