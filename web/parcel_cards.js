@@ -116,8 +116,10 @@ export class ParcelCards {
     this.#photos.update(state, next?.card === "receipt" ? next.handed_over : null);
     this.voucher.update((settled && state.entries[settled.number - 1]) ?? null);
     this.#rebuild(this.lines, open && this.#linesShown(state), () => this.#linesOf(state));
-    this.#rebuild(this.actions, [open, next?.card, isDelivered(state), this.#announced(state)], () =>
-      open ? this.#actionsOf(state, next) : [],
+    this.#rebuild(
+      this.actions,
+      [open, next?.card, next?.card === "go" && next.answer, isDelivered(state), this.#announced(state)],
+      () => (open ? this.#actionsOf(state, next) : []),
     );
     for (const sheet of this.sheets) if (sheet.element.open) sheet.update();
     if (!open) for (const sheet of this.sheets) if (sheet.element.open) sheet.element.close();
@@ -670,16 +672,16 @@ export class ParcelCards {
     }
     if (this.#role !== "courier") return [];
     const card = next?.card ?? "begin";
+    const step = next?.card === "go" ? nextStep(next.answer) : null;
     return [
       ["begin", "awaiting", "unanswered", "go", "refused"].includes(card) && this.#announceRow(state, card),
       !done &&
-        button(
-          `button${next?.card === "go" && nextStep(next.answer) === "give" ? " is-accent" : ""}`,
-          words.hand_over.open,
-          "hand-over-open",
-          () => this.handOver.ask(this.#howAnswered(state)),
+        button(`button${step === "give" ? " is-accent" : ""}`, words.hand_over.open, "hand-over-open", () =>
+          this.handOver.ask(this.#howAnswered(state)),
         ),
-      button("button", words.report.open, "report-open", () => this.report.ask()),
+      button(`button${step === "refuse" ? " is-accent" : ""}`, words.report.open, "report-open", () =>
+        this.report.ask(step === "refuse" && this.report.kinds.chosen === null ? "refused" : null),
+      ),
     ];
   }
 

@@ -573,6 +573,9 @@ async def test_who_is_in_the_call_has_the_cards_in_its_sheet_with_the_photo_of_t
         await tap(door.courier, "hand-over-send")
         await tap(door.customer, "write")
         await shows(door.customer, "receipt-card", state="receipt")
+        box = await one(door.customer, "text-send").bounding_box()
+        height = int(await door.customer.page.evaluate("innerHeight"))
+        assert box["y"] + box["height"] <= height, "what one writes with is in sight"
         await tap(door.customer, "photo")
         await shows(door.customer, "lightbox")
         await tap(door.customer, "lightbox-close")
