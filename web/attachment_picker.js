@@ -68,6 +68,8 @@ export class AttachmentPicker {
   #max;
   #onChange;
   #complaint = "";
+  /** Until all that was chosen has been read. @type {Promise<unknown>} */
+  #taking = Promise.resolve();
   /** @type {Map<string, string>} */
   #addresses = new Map();
 
@@ -111,6 +113,13 @@ export class AttachmentPicker {
       this.complaint,
     );
     this.update();
+  }
+
+  /** A voice note that is being recorded ends, and is among what was taken. */
+  async settle() {
+    if (this.voice?.recorder.state === "asking") this.voice.cancel();
+    await this.voice?.finish();
+    await this.#taking;
   }
 
   /** Drops all of it. */
@@ -192,7 +201,12 @@ export class AttachmentPicker {
   }
 
   /** @param {Promise<Captured>[]} captures */
-  async #take(captures) {
+  #take(captures) {
+    this.#taking = Promise.all([this.#taking, this.#takeAll(captures)]);
+  }
+
+  /** @param {Promise<Captured>[]} captures */
+  async #takeAll(captures) {
     const words = TALK_WORDS[this.#page.language];
     this.#complaint = "";
     for (const capture of captures) {

@@ -4,6 +4,7 @@
 import { h, keyed, set, show, text } from "./dom.js";
 import { may } from "./may.js";
 import { ORDERS_WORDS } from "./orders_words.js";
+import { isDelivered } from "./parcel_next.js";
 import { nameOf } from "./sentences.js";
 import { say } from "./translations.js";
 import { announceable, wordOf } from "./wording.js";
@@ -89,7 +90,7 @@ export class DeliveryFacts {
     const open = state.case?.state !== "ended";
     const role = state.you?.role;
     const notices = role ? announceable(wording, role) : [];
-    const announces = open && may("announce", role) && notices.length > 0;
+    const announces = open && !isDelivered(state) && may("announce", role) && notices.length > 0;
     const changes = CHANGES.filter((what) => parcel.changes[what]);
     show(this.element, rows.length > 0 || changes.length > 0 || announces);
     text(this.title, words.parcel);
@@ -178,7 +179,8 @@ export class DeliveryFacts {
         answer.detail ?? "",
         answer.taken ? words.answer_taken : "",
       ];
-      rows.push(["answer", words.answer, told ? told.filter(Boolean).join(" · ") : words.answer_waits]);
+      if (told) rows.push(["answer", words.answer, told.filter(Boolean).join(" · ")]);
+      else if (!notice.closed) rows.push(["answer", words.answer, words.answer_waits]);
     }
     if (handed_over) {
       const told = [say(handed_over.label, [language]), handed_over.text ?? ""].filter(Boolean).join(" · ");
@@ -191,7 +193,7 @@ export class DeliveryFacts {
           : settled.reservation === null
             ? words.confirmed
             : `${words.reserved} · ${settled.reservation}`;
-      rows.push(["receipt", "", word]);
+      rows.push(["receipt", words.receipt, word]);
     }
     return rows;
   }

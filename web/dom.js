@@ -155,6 +155,11 @@ export function draw(svg, name) {
   );
 }
 
+/** Whether it is drawn: `checkVisibility` is younger than phones that are in use. @param {Element} element */
+export function isDrawn(element) {
+  return element.getClientRects().length > 0;
+}
+
 /** Whether things may move. */
 export function motionAllowed() {
   return !matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -1,7 +1,7 @@
 // @ts-check
 /** The work orders of the open case: take one, decide it, close it. */
 
-import { h, keyed, set, show, text } from "./dom.js";
+import { h, isDrawn, keyed, set, show, text } from "./dom.js";
 import { may } from "./may.js";
 import { isToRule, timeLeft } from "./orders.js";
 import { ORDERS_WORDS } from "./orders_words.js";
@@ -33,11 +33,24 @@ export function stepsOf({ state, taken_by }, me) {
   };
 }
 
+/**
+ * What went wrong, in the language of the page: a word of ours, or a code of the service.
+ * @param {string} wrong
+ * @param {import("./orders_words.js").OrdersWords} words
+ * @param {import("./words.js").Words} all
+ */
+export function wrongWords(wrong, words, all) {
+  if (wrong === "meanwhile" || wrong === "remark_wanted" || wrong === "remark_wanted_close")
+    return words[wrong];
+  const { refused } = all;
+  return wrong === "" ? "" : refused[/** @type {"other"} */ (wrong in refused ? wrong : "other")];
+}
+
 export class OrderCards {
   #page;
   #command;
   #onShow;
-  /** What went wrong with each order, in words that are made anew for each language. @type {Map<number, "meanwhile" | "remark_wanted" | "remark_wanted_close" | string>} */
+  /** What went wrong with each order: `wrongWords` says it. @type {Map<number, string>} */
   #wrong = new Map();
   /** Whose remark goes out: it stays in its field until the service has taken it. @type {Set<number>} */
   #sent = new Set();
@@ -71,9 +84,9 @@ export class OrderCards {
   }
 
   /** The service has refused a command of ours, perhaps. @param {import("./state.js").Refusal} refusal @returns {boolean} */
-  handleRefusal({ code, message, command }) {
+  handleRefusal({ code, command }) {
     if (command === null || !KINDS.includes(command.kind) || !("number" in command)) return false;
-    this.#wrong.set(command.number, code === "meanwhile" || code === "wrong_step" ? "meanwhile" : message);
+    this.#wrong.set(command.number, code === "wrong_step" ? "meanwhile" : code);
     return true;
   }
 
@@ -111,7 +124,7 @@ export class OrderCards {
   /** @param {HTMLElement} card */
   #focusNext(card) {
     const next = Array.from(card.querySelectorAll("button")).find(
-      (button) => button.classList.contains("order-act") && button.checkVisibility(),
+      (button) => button.classList.contains("order-act") && isDrawn(button),
     );
     (next ?? card.querySelector("button"))?.focus();
   }
@@ -261,11 +274,10 @@ export class OrderCards {
     text(close, words.close);
     set(close, "aria-disabled", busy ? "true" : null);
     const wrong = this.#wrong.get(number) ?? "";
-    const known = /** @type {Record<string, any>} */ (words)[wrong];
-    text(part("wrong"), typeof known === "string" ? known : wrong);
+    text(part("wrong"), wrongWords(wrong, words, all));
     show(part("wrong"), wrong !== "");
     // What was pressed may be gone by its own effect: the keys go on with what is next.
-    if (held instanceof HTMLElement && !held.checkVisibility()) this.#focusNext(card);
+    if (held instanceof HTMLElement && !isDrawn(held)) this.#focusNext(card);
   }
 
   /** @param {HTMLElement} parent @param {number} number @param {boolean} busy */

@@ -26,7 +26,8 @@
  *   number: number, notice: string, to: "customer" | "courier", text: Translations, choices: readonly Choice[],
  *   actor_id: string, sent_at: string, repeated: boolean,
  *   unanswered: Readonly<{text: Translations, options: readonly Option[]}> | null, answer: Answer | null,
- * }>} Notice
+ *   closed: boolean,
+ * }>} Notice closed: the parcel was handed over since, so nothing is asked any more
  */
 
 /** @typedef {Readonly<{number: number, text: string, when_at: string | null, place: Place | null, actor_id: string}>} Change */
@@ -41,7 +42,7 @@
  */
 
 /** @typedef {"open" | "taken" | "decided" | "acknowledged" | "closed"} OrderState */
-/** @typedef {Readonly<{number: number, decision: string, label: Translations, remark: string | null}>} Decision */
+/** @typedef {Readonly<{number: number, decision: string, label: Translations, remark: string | null, actor_id: string}>} Decision actor_id: whose it is */
 
 /**
  * A work order, known by the number of the entry that reported it.
@@ -101,6 +102,7 @@ export function followParcel(parcel, { envelope, body }) {
           repeated: false,
           unanswered: null,
           answer: null,
+          closed: false,
         },
       };
     case "notice_repeated":
@@ -130,8 +132,10 @@ export function followParcel(parcel, { envelope, body }) {
     }
     case "handed_over": {
       const { how, label, text, right, attachments } = body;
+      const { notice } = acted(parcel);
       return {
-        ...acted(parcel),
+        ...parcel,
+        notice: notice && { ...notice, closed: true },
         handed_over: { number, how, label, text, right, attachments, settled: null },
       };
     }
@@ -172,7 +176,7 @@ export function followParcel(parcel, { envelope, body }) {
       const { decision, label, remark } = body;
       return withOrder(parcel, body.number, () => ({
         state: "decided",
-        decision: { number, decision, label, remark },
+        decision: { number, decision, label, remark, actor_id },
       }));
     }
     case "exception_acknowledged":

@@ -6,11 +6,22 @@
 
 import { timeOf } from "./capture.js";
 import { h, icon, set, show, text } from "./dom.js";
-import { callerOf, isOfParcel, missedCall, nextCard, ringing, toldLast, waitingFor } from "./parcel_next.js";
+import { EntryPhotos } from "./entry_photos.js";
+import { mostUrgent, newsOf } from "./parcel_news.js";
+import {
+  callerOf,
+  isDelivered,
+  isOfParcel,
+  missedCall,
+  nextCard,
+  ringing,
+  toldLast,
+  waitingFor,
+} from "./parcel_next.js";
 import { AnswerSheet, ChangeSheet, HandOverSheet, ReceiptSheet, ReportSheet } from "./parcel_sheets.js";
 import { sayTime } from "./parcel_times.js";
 import { PARCEL_WORDS } from "./parcel_words.js";
-import { answerWords, callerName, said, wishWords } from "./sentences.js";
+import { answerWords, callerName, personOf, said, sentenceOf, wishWords } from "./sentences.js";
 import { Sounds } from "./sounds.js";
 import { VoucherCard } from "./voucher_card.js";
 import { announceable, choiceMeant, reportable, WordingSource, wordOf } from "./wording.js";
@@ -34,6 +45,7 @@ export class ParcelCards {
   #changing = false;
   /** The newest entry that has been heard, or was there before: older ones make no sound. @type {number | null} */
   #heard = null;
+  #photos;
   /** What each part shows, so that it is built anew only when that changes. @type {Map<HTMLElement, string>} */
   #shown = new Map();
 
@@ -41,9 +53,11 @@ export class ParcelCards {
    * @param {{
    *   session: Speaker, page: import("./language.js").PageLanguage, role: Role,
    *   api: import("./api.js").Api, case_id: string, onCall: () => void, wording?: WordingSource, sounds?: Sounds,
-   * }} options onCall: the person wants to be in the call; `wording` and `sounds` of the page, if it has them
+   *   means: import("./talk_attachment.js").Means,
+   * }} options onCall: the person wants to be in the call; `wording` and `sounds` of the page, if it has them;
+   *   means: what the photos of the hand-over are shown with
    */
-  constructor({ session, page, role, api, case_id, onCall, wording, sounds = new Sounds() }) {
+  constructor({ session, page, role, api, case_id, onCall, wording, sounds = new Sounds(), means }) {
     this.#session = session;
     this.#page = page;
     this.#role = role;
@@ -65,6 +79,7 @@ export class ParcelCards {
     this.report = new ReportSheet(desk);
     this.handOver = new HandOverSheet(desk);
     this.receipt = new ReceiptSheet(desk);
+    this.#photos = new EntryPhotos({ page, means });
     this.voucher = new VoucherCard({ api, case_id, page, role });
     this.sheets = [this.answer, this.change, this.report, this.handOver, this.receipt];
 
@@ -84,6 +99,7 @@ export class ParcelCards {
       ...this.sheets.map(({ element }) => element),
     );
     setInterval(() => this.#updateRing(session.state), LOOK_AGAIN_MS);
+    document.addEventListener("close", () => this.#updateRing(session.state), true); // a ring lay in it, perhaps
   }
 
   /** @param {State} state */
@@ -94,17 +110,20 @@ export class ParcelCards {
     this.#updateRing(state);
     this.#updateRefusal(state);
     const next = nextCard(state, this.#role, { changing: this.#changing });
-    const beside = [this.#told(state), missedCall(state)?.envelope.number];
+    const beside = [this.#told(state), missedCall(state)?.envelope.number, this.#refusedWords(state)];
     this.#rebuild(this.card, [next, ...beside], () => this.#cardOf(state, next));
     const settled = next?.card === "confirmed" ? next.handed_over.settled : null;
+    this.#photos.update(state, next?.card === "receipt" ? next.handed_over : null);
     this.voucher.update((settled && state.entries[settled.number - 1]) ?? null);
     this.#rebuild(this.lines, open && this.#linesShown(state), () => this.#linesOf(state));
-    this.#rebuild(this.actions, [open, next?.card, this.#announced(state)], () =>
-      open ? this.#actionsOf(state, next) : [],
+    this.#rebuild(
+      this.actions,
+      [open, next?.card, next?.card === "go" && next.answer, isDelivered(state), this.#announced(state)],
+      () => (open ? this.#actionsOf(state, next) : []),
     );
     for (const sheet of this.sheets) if (sheet.element.open) sheet.update();
     if (!open) for (const sheet of this.sheets) if (sheet.element.open) sheet.element.close();
-    this.#notice(state, next);
+    this.#notice(state);
     const parts = [this.ring, this.refusal, this.card, this.lines, this.actions];
     show(
       this.element,
@@ -152,9 +171,10 @@ export class ParcelCards {
 
   /** @param {State} state */
   #updateRing(state) {
-    // Where the person looks at something else, it is that which says that somebody calls.
-    const ring = this.element.parentElement?.checkVisibility() ? ringing(state, this.#now()) : null;
-    this.#sounds.ring(ring !== null);
+    const ring = ringing(state, this.#now());
+    // Nothing below a dialog can be reached: then the ring stands in that.
+    const home = (ring !== null && document.querySelector("dialog[open]")) || this.element;
+    if (this.ring.parentElement !== home) home.prepend(this.ring);
     if (ring !== null) show(this.element, true);
     const words = this.#words.ring;
     this.#rebuild(this.ring, [ring?.call_number, ring && callerOf(state, ring.call_number)], () =>
@@ -249,17 +269,17 @@ export class ParcelCards {
         return this.#role === "customer"
           ? card("receipt-card", "refused", [
               title(words.refused_parcel.customer_title),
-              h("p", { class: "quiet" }, words.refused_parcel.customer),
+              h("p", { class: "quiet" }, this.#refusedWords(state) ?? words.refused_parcel.customer),
             ])
           : card("receipt-card", "refused", [
               title(words.refused_parcel.courier_title),
-              h("p", { class: "quiet" }, words.refused_parcel.courier),
+              h("p", { class: "quiet" }, this.#refusedWords(state) ?? words.refused_parcel.courier),
             ]);
       case "decision": {
         const { order, waiting } = next;
         const { number, decision } = order;
         return card("decision-card", "decision", [
-          title(words.decision.title),
+          title(words.decision.title(decision ? personOf(state, decision.actor_id, general) : "")),
           h("p", { class: "parcel-large" }, decision ? said(decision.label, general) : ""),
           decision?.remark ? h("p", {}, decision.remark) : null,
           h("p", { class: "quiet" }, words.decision.about(said(order.label, general), number)),
@@ -314,7 +334,7 @@ export class ParcelCards {
         return card("answer-card", "go", [
           title(words.go.title),
           h("p", { class: "parcel-large", testid: "answer-said" }, answerWords(next.answer, state, general)),
-          h("p", { class: "quiet" }, words.go.next),
+          h("p", { class: "quiet" }, words.go.next[nextStep(next.answer)]),
         ]);
       case "awaiting": {
         const { notice } = next;
@@ -346,6 +366,18 @@ export class ParcelCards {
           h("p", { class: "quiet" }, words.announce.first),
         ]);
     }
+  }
+
+  /** What was decided about a parcel that was not taken; null: nothing yet. @param {State} state */
+  #refusedWords(state) {
+    const { orders, handed_over } = state.parcel;
+    const since = handed_over?.settled?.number ?? 0;
+    const order = orders.find(({ exception, number }) => exception === "refused" && number > since);
+    const words = this.#words.refused_parcel;
+    if (!order?.decision) return order?.state === "closed" ? words.closed : null;
+    const { actor_id, label, remark } = order.decision;
+    const decided = [said(label, this.#page.words), remark].filter(Boolean).join(" · ");
+    return words.decided(personOf(state, actor_id, this.#page.words), decided);
   }
 
   /** @param {import("./parcel.js").Notice} notice @param {boolean} changing */
@@ -404,7 +436,12 @@ export class ParcelCards {
     const general = this.#page.words;
     return card("receipt-card", "receipt", [
       title(words.receipt.title),
-      h("p", {}, [said(handed_over.label, general), handed_over.text].filter(Boolean).join(" · ")),
+      h(
+        "div",
+        { class: "parcel-beside" },
+        h("p", {}, [said(handed_over.label, general), handed_over.text].filter(Boolean).join(" · ")),
+        this.#photos.element,
+      ),
       h("p", { class: "parcel-right", testid: "right-to-inspect" }, said(handed_over.right, general)),
       ...(waiting
         ? [h("p", { class: "quiet" }, words.waiting)]
@@ -623,7 +660,7 @@ export class ParcelCards {
   /** @param {State} state @param {Next | null} next @returns {(HTMLElement | false)[]} */
   #actionsOf(state, next) {
     const words = this.#words;
-    const done = next?.card === "confirmed";
+    const done = isDelivered(state);
     if (this.#role === "customer") {
       return [
         !done &&
@@ -635,13 +672,16 @@ export class ParcelCards {
     }
     if (this.#role !== "courier") return [];
     const card = next?.card ?? "begin";
+    const step = next?.card === "go" ? nextStep(next.answer) : null;
     return [
       ["begin", "awaiting", "unanswered", "go", "refused"].includes(card) && this.#announceRow(state, card),
       !done &&
-        button(`button${card === "go" ? " is-accent" : ""}`, words.hand_over.open, "hand-over-open", () =>
+        button(`button${step === "give" ? " is-accent" : ""}`, words.hand_over.open, "hand-over-open", () =>
           this.handOver.ask(this.#howAnswered(state)),
         ),
-      button("button", words.report.open, "report-open", () => this.report.ask()),
+      button(`button${step === "refuse" ? " is-accent" : ""}`, words.report.open, "report-open", () =>
+        this.report.ask(step === "refuse" && this.report.kinds.chosen === null ? "refused" : null),
+      ),
     ];
   }
 
@@ -692,27 +732,39 @@ export class ParcelCards {
 
   // What is new
 
-  /** What wants somebody's eyes now. @param {State} state @param {Next | null} next */
-  #notice(state, next) {
+  /** What wants somebody's eyes now: heard, and read out to those who do not see. @param {State} state */
+  #notice(state) {
     if (!state.synced) return;
     const first = this.#heard === null;
     const since = this.#heard ?? 0;
     this.#heard = Math.max(since, state.entries.length);
     if (first || this.#heard === since) return;
     this.#askMore(state, since);
-    const { decision } = next?.card === "decision" ? next.order : { decision: null };
-    if (decision && decision.number > since) this.#call("decision", this.#words.decision.title);
-    else if (next?.card === "answer" && next.answer.number > since) {
-      this.#call(
-        "answer",
-        `${this.#words.answer.title}: ${answerWords(next.answer, state, this.#page.words)}`,
-      );
-    } else if (next?.card === "choose" && next.notice.number > since) {
-      this.#call("notice", said(next.notice.text, this.#page.words));
-    } else if (next?.card === "change" && next.change.number > since) {
-      this.#call("notice", this.#words.change.request[next.what]);
-    } else if (next?.card === "receipt" && next.handed_over.number > since) {
-      this.#call("notice", this.#words.receipt.title);
+    const me = state.you?.actor_id;
+    const news = state.entries.slice(since).flatMap((entry) => {
+      const sound = newsOf(entry, this.#role, me);
+      return sound === null ? [] : [{ sound, words: this.#newsWords(entry, state) }];
+    });
+    const sound = mostUrgent(news.map((one) => one.sound));
+    if (sound === null) return;
+    this.#sounds.play(sound);
+    text(this.live, news.map(({ words }) => words).join(" · "));
+  }
+
+  /** @param {import("./protocol.js").Entry} entry @param {State} state */
+  #newsWords(entry, state) {
+    const { envelope, body } = entry;
+    const words = this.#words;
+    const general = this.#page.words;
+    switch (envelope.kind) {
+      case "answered":
+        return `${words.answer.title}${general.colon}${answerWords(/** @type {any} */ (body), state, general)}`;
+      case "change_requested":
+        return body === null ? "" : words.change.request[/** @type {"address"} */ (body.what)];
+      case "handed_over":
+        return words.receipt.title;
+      default:
+        return sentenceOf(entry, state, general);
     }
   }
 
@@ -723,7 +775,8 @@ export class ParcelCards {
    */
   #askMore(state, since) {
     const { notice } = state.parcel;
-    if (this.#role !== "customer" || notice?.to !== "customer" || notice.answer?.taken) return;
+    if (this.#role !== "customer" || notice?.to !== "customer" || notice.closed || notice.answer?.taken)
+      return;
     if (!document.hasFocus() || document.querySelector("dialog[open]")) return;
     const codes = notice.choices.map(({ choice }) => choice);
     for (const { envelope, body } of state.entries.slice(since)) {
@@ -732,12 +785,6 @@ export class ParcelCards {
       const choice = notice.choices.find((one) => one.choice === meant);
       if (choice?.wants === "time") return this.answer.ask(notice, choice);
     }
-  }
-
-  /** Heard, and read out to those who do not see. @param {import("./sounds.js").Sound} sound @param {string} words */
-  #call(sound, words) {
-    this.#sounds.play(sound);
-    text(this.live, words);
   }
 
   /** @param {string} time */
@@ -780,6 +827,11 @@ function button(looks, label, testid, onClick, more = {}) {
     { class: looks, type: "button", testid, ...more, on: { click: () => onClick() } },
     label,
   );
+}
+
+/** What the courier does with an answer: give the parcel, come again, or keep it. @param {{choice: string}} answer @returns {"give" | "later" | "refuse"} */
+function nextStep({ choice }) {
+  return choice === "later" || choice === "refuse" ? choice : "give";
 }
 
 /** Which of several buttons with the same test id it is. @param {HTMLElement} element */

@@ -44,12 +44,10 @@
  * @returns {Extract<Command, {kind: Kind}> | null}
  */
 export function waitingFor(state, kind, fits = () => true) {
-  for (const { command } of state.waiting.toReversed()) {
-    if (command.kind !== kind) continue;
-    const wanted = /** @type {Extract<Command, {kind: Kind}>} */ (command);
-    if (fits(wanted)) return wanted;
-  }
-  return null;
+  const found = state.waiting.findLast(
+    ({ command }) => command.kind === kind && fits(/** @type {Extract<Command, {kind: Kind}>} */ (command)),
+  );
+  return found ? /** @type {Extract<Command, {kind: Kind}>} */ (found.command) : null;
 }
 
 /**
@@ -72,6 +70,11 @@ function settledCard({ parcel: { handed_over, notice } }) {
   return (notice?.number ?? 0) > handed_over.settled.number ? null : { card: "refused", handed_over };
 }
 
+/** Whether the customer has the parcel, and says so: nothing is to be announced, changed or handed over any more. @param {State} state */
+export function isDelivered({ parcel: { handed_over } }) {
+  return handed_over?.settled?.kind === "confirmed";
+}
+
 /** @param {State} state @param {{changing: boolean}} wish @returns {Next | null} */
 function customerCard(state, { changing }) {
   const { handed_over, notice } = state.parcel;
@@ -90,7 +93,7 @@ function customerCard(state, { changing }) {
     const answer = { choice: said.choice, label: choice?.label ?? {}, when_at, detail, taken: false };
     return { card: "answered", notice, answer, waiting: true };
   }
-  if (!notice.answer) return { card: "choose", notice, changing: false };
+  if (!notice.answer) return notice.closed ? null : { card: "choose", notice, changing: false };
   if (changing && !notice.answer.taken) return { card: "choose", notice, changing: true };
   return { card: "answered", notice, answer: notice.answer, waiting: false };
 }
@@ -145,7 +148,7 @@ export function ringing(state, now) {
   return ring;
 }
 
-/** The last call that this person missed, until they have been in a later one. @param {State} state */
+/** The last call that this person missed and can still call back, until they have been in a later one. @param {State} state */
 export function missedCall(state) {
   const me = state.you?.actor_id;
   const entry = state.entries.findLast(
@@ -153,7 +156,9 @@ export function missedCall(state) {
       (envelope.kind === "call_missed" && body?.of.includes(me)) ||
       (envelope.kind === "joined" && envelope.actor_id === me),
   );
-  return entry?.envelope.kind === "call_missed" && !state.call ? entry : null;
+  return entry?.envelope.kind === "call_missed" && !state.call && state.case?.state !== "ended"
+    ? entry
+    : null;
 }
 
 /** Who began a call; null if the log does not say. @param {State} state @param {number} call_number */

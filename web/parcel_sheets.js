@@ -35,6 +35,7 @@ class Sheet {
   /** What was sent last, and how to put it back into the fields. @type {{command: Command, giveBack: () => void} | null} */
   #sent = null;
   #giveBack = () => {};
+  #settling = false;
 
   /** @param {Desk} desk @param {{testid: string, send: string}} ids */
   constructor(desk, { testid, send }) {
@@ -61,7 +62,7 @@ class Sheet {
         "aria-labelledby": `${testid}-title`,
         on: {
           click: (/** @type {MouseEvent} */ event) => event.target === this.element && this.element.close(),
-          close: () => this.onClose(),
+          close: () => this.settle(), // a microphone that nobody sees must not run on
         },
       },
       h(
@@ -100,8 +101,8 @@ class Sheet {
     text(this.complaint, what);
   }
 
-  /** When it was closed, sent or not. */
-  onClose() {}
+  /** What is still being said into it is kept before anything else happens. */
+  async settle() {}
 
   /** In the words of this moment. */
   update() {
@@ -136,7 +137,11 @@ class Sheet {
     this.update();
   }
 
-  #submit() {
+  async #submit() {
+    if (this.#settling) return; // a second tap meanwhile would say it twice
+    this.#settling = true;
+    await this.settle();
+    this.#settling = false;
     const missing = this.missing();
     this.complain(missing);
     if (missing !== "") return;
@@ -176,6 +181,7 @@ function picker({ page }, voice, onChange) {
     label,
     attachments,
     element: h("div", { class: "parcel-field" }, label, attachments.element),
+    settle: () => attachments.settle(),
     /** What goes into the command, and the bytes beside it. */
     get taken() {
       return {
@@ -221,7 +227,7 @@ export class AnswerSheet extends Sheet {
 
   /** @param {import("./parcel.js").Notice} notice @param {import("./parcel.js").Choice} choice */
   ask(notice, choice) {
-    if (choice !== this.#choice) this.time.clear();
+    if (choice.choice !== this.#choice?.choice) this.time.clear();
     this.#choice = choice;
     this.#number = notice.number;
     this.#replaces = notice.answer?.number;
@@ -411,8 +417,8 @@ export class ReportSheet extends Sheet {
     this.detail.input.value = "";
   }
 
-  onClose() {
-    this.picker.attachments.voice?.cancel(); // a microphone that nobody sees must not run on
+  settle() {
+    return this.picker.settle();
   }
 }
 
@@ -586,8 +592,8 @@ export class ReceiptSheet extends Sheet {
     this.detail.input.value = "";
   }
 
-  onClose() {
-    this.picker.attachments.voice?.cancel();
+  settle() {
+    return this.picker.settle();
   }
 
   /** What is agreed to: the parcel, how and when it was handed over. */

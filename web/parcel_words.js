@@ -84,6 +84,8 @@ const en = {
     customer: "Quality check knows and decides what happens next. You will read it here.",
     courier_title: "The customer refused the parcel",
     courier: "Keep the parcel with you. Quality check decides, and the decision appears here.",
+    decided: (/** @type {string} */ who, /** @type {string} */ decision) => `${who} decided: ${decision}`,
+    closed: "This is settled. If anything is open, write here.",
   },
 
   change: {
@@ -133,7 +135,7 @@ const en = {
     due: (/** @type {string} */ time) => `Decision due ${time}`,
   },
   decision: {
-    title: "Decision of quality check",
+    title: (/** @type {string} */ who) => `Decision of ${who}`,
     about: (/** @type {string} */ label, /** @type {number} */ number) => `About: ${label}, No. ${number}`,
     acknowledge: "Understood, I do it",
   },
@@ -158,7 +160,14 @@ const en = {
     take: "I act on it",
     changed: "Until you tap, the customer can change it.",
   },
-  go: { title: "You act on this", next: "Hand over the parcel, then say how." },
+  go: {
+    title: "You act on this",
+    next: {
+      give: "Hand over the parcel, then say how.",
+      later: "Come again at that time. Tell the customer when you are on the way.",
+      refuse: "Keep the parcel with you, and report that it was refused.",
+    },
+  },
   hand_over: {
     open: "Hand over",
     title: "How do you hand it over?",
@@ -181,10 +190,10 @@ const en = {
     refuse: "Do not share my place",
     refused: "Your place is not shared",
     problem: {
-      denied: "Your phone does not tell its place. The report goes without.",
-      unavailable: "Your phone cannot tell where it is. The report goes without.",
-      timeout: "Your phone took too long to find its place. The report goes without.",
-      insecure: "Phones tell their place only to secure pages. The report goes without.",
+      denied: "Your phone does not tell its place. It is sent without.",
+      unavailable: "Your phone cannot tell where it is. It is sent without.",
+      timeout: "Your phone took too long to find its place. It is sent without.",
+      insecure: "Phones tell their place only to secure pages. It is sent without.",
     },
   },
 
@@ -287,6 +296,8 @@ const zh = {
     customer: "质检已收到通知，处理结果会显示在这里。",
     courier_title: "客户已拒收",
     courier: "请保管好包裹。质检会作出决定，并显示在这里。",
+    decided: (who, decision) => `${who}的处理决定：${decision}`,
+    closed: "此事已办结。如还有疑问，请在这里留言。",
   },
 
   change: {
@@ -332,7 +343,7 @@ const zh = {
     due: (time) => `${time} 前答复`,
   },
   decision: {
-    title: "质检的处理决定",
+    title: (who) => `${who}的处理决定`,
     about: (label, number) => `关于：${label}，第 ${number} 号`,
     acknowledge: "知道了，照此办理",
   },
@@ -353,7 +364,14 @@ const zh = {
     repeated: (time) => `${time} 已通知，之后又提醒过一次`,
   },
   answer: { title: "客户回复", take: "照此办理", changed: "在您点击之前，客户还可以更改。" },
-  go: { title: "正按此办理", next: "交付包裹后，请选择交付方式。" },
+  go: {
+    title: "正按此办理",
+    next: {
+      give: "交付包裹后，请选择交付方式。",
+      later: "请按约定时间再送，出发后再通知客户。",
+      refuse: "请保管好包裹，并报告客户拒收。",
+    },
+  },
   hand_over: {
     open: "交付包裹",
     title: "怎么交付的？",
@@ -373,10 +391,10 @@ const zh = {
     refuse: "不分享位置",
     refused: "不分享您的位置",
     problem: {
-      denied: "手机没有提供位置，报告将不含位置。",
-      unavailable: "手机暂时无法定位，报告将不含位置。",
-      timeout: "定位用时过长，报告将不含位置。",
-      insecure: "只有安全页面才能定位，报告将不含位置。",
+      denied: "手机没有提供位置，将不附上位置。",
+      unavailable: "手机暂时无法定位，将不附上位置。",
+      timeout: "定位用时过长，将不附上位置。",
+      insecure: "只有安全页面才能定位，将不附上位置。",
     },
   },
 

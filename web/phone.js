@@ -19,6 +19,7 @@ import { Lightbox } from "./lightbox.js";
 import { LobbyScreen } from "./lobby_screen.js";
 import { NoticeScreen } from "./notice_screen.js";
 import { ParcelCards } from "./parcel_cards.js";
+import { ringing } from "./parcel_next.js";
 import { Pictures } from "./pictures.js";
 import { Shots } from "./shots.js";
 import { Sounds } from "./sounds.js";
@@ -27,6 +28,7 @@ import { TalkScreen } from "./talk_screen.js";
 import { somethingSaid, TalkView } from "./talk_view.js";
 import { markTap } from "./timings.js";
 import { linkOfPage } from "./token.js";
+import { VoicePlayer } from "./voice_player.js";
 import { WordingSource } from "./wording.js";
 import { callClock, showTimesIn } from "./words.js";
 
@@ -42,6 +44,9 @@ const link = linkOfPage();
 /** What the person wants to look at; null: not decided yet. @type {"talk" | "call" | null} */
 let view = history.state?.view ?? (new URLSearchParams(location.search).has("call") ? "call" : null);
 
+/** Whether the person is about to begin a call, though there was one before. */
+let again = false;
+
 /** @param {State} state @returns {Screen} */
 function screenOf(state) {
   if (["bad_link", "revoked", "replaced", "outdated"].includes(state.socket)) return "notice";
@@ -49,7 +54,7 @@ function screenOf(state) {
   if (view !== "call") return "talk";
   if (state.case?.state === "ended") return "after";
   if (state.wants_call) return "call";
-  return state.was_in_call && (state.hung_up || !inCall(state)) ? "after" : "lobby";
+  return state.was_in_call && !again && (state.hung_up || !inCall(state)) ? "after" : "lobby";
 }
 
 // The elements, built once.
@@ -120,6 +125,8 @@ function open({ case_id, actor_id, token }) {
     if (entry) lightbox.open(entry, session.state, page.words);
   };
   const shots = new Shots({ pictures, onPicture });
+  const onPhoto = (/** @type {import("./talk_attachment.js").Photo} */ photo) =>
+    lightbox.openPhoto(photo, page.words);
   const talk = new TalkView({
     page,
     role,
@@ -130,7 +137,7 @@ function open({ case_id, actor_id, token }) {
     pictures,
     wording,
     onPicture,
-    onPhoto: (photo) => lightbox.openPhoto(photo, page.words),
+    onPhoto,
   });
   const call = new CallScreen({ role, page, participation, shots, talk, onChange: () => update() });
   const lobby = new LobbyScreen({
@@ -174,6 +181,12 @@ function open({ case_id, actor_id, token }) {
     wording,
     sounds,
     onCall: () => look("call"),
+    means: {
+      pictures,
+      player: new VoicePlayer({ pictures, onChange: () => update() }),
+      bytesOf: (sha256) => session.bytesOf(sha256),
+      onPhoto,
+    },
   });
   const screen = new TalkScreen({
     page,
@@ -209,7 +222,12 @@ function update() {
   }
   const { state } = app.participation;
   decide(state);
+  if (state.wants_call) again = false;
   showTimesIn(state.case?.time_zone);
+  if (screenOf(state) === "after" && ringingNow(state)) {
+    view = "talk"; // where it can be answered
+    history.replaceState({ view }, "");
+  }
   const screen = screenOf(state);
   set(root, "data-screen", screen);
   const screens = {
@@ -236,7 +254,8 @@ function update() {
   text(recordWord, words[`record_${record}`]);
   show(recordState, screen === "lobby" || screen === "call" || screen === "after" || inThisCall);
   updateClock();
-  app.cards.update(state); // also unseen: what rings must stop ringing
+  updateRing();
+  app.cards.update(state); // also unseen: what is new is heard
   if (screen === "loading") text(loadingWord, words.loading);
   if (screen === "notice") notice.update(state.socket, words);
   if (screen === "talk") app.screen.update(state);
@@ -254,14 +273,28 @@ function update() {
 /** Where the page begins, once the log is here: a call that rings comes first. @param {State} state */
 function decide(state) {
   if (view !== null || !state.synced) return;
-  const rings = state.parcel.ring?.of.includes(state.you?.actor_id ?? "") ?? false;
-  view = rings || state.wants_call ? "call" : "talk";
+  view = ringingNow(state) || state.wants_call ? "call" : "talk";
+}
+
+/** @param {State} state */
+function ringingNow(state) {
+  return ringing(state, Date.now() + state.offset_ms);
+}
+
+/** The call that was answered, by going to where it begins: it rings no more. @type {number | null} */
+let answered = null;
+
+function updateRing() {
+  if (!app) return;
+  const ring = ringingNow(app.participation.state);
+  app.sounds.ring(ring !== null && ring.call_number !== answered);
 }
 
 /** Looks at something else; "back" leads to what was there before. @param {"talk" | "call"} wanted */
 function look(wanted) {
   if (view === wanted) return;
   view = wanted;
+  again = wanted === "call";
   history.pushState({ view }, "");
   update();
   focusScreen();
@@ -287,6 +320,10 @@ function focusScreen() {
 function enter({ participation, call, lobby, screen: talkScreen }, screen) {
   const before = shown;
   shown = screen;
+  // A dialog of a screen that is left would keep all others from being touched; what was put into it stays.
+  for (const dialog of root.querySelectorAll("[hidden] dialog[open]")) {
+    if (dialog instanceof HTMLDialogElement) dialog.close();
+  }
   const { stage } = call;
   // The own picture is one element that moves: small in the call, large before it.
   const own = /** @type {HTMLElement} */ (root.querySelector(".tile.is-own"));
@@ -298,6 +335,7 @@ function enter({ participation, call, lobby, screen: talkScreen }, screen) {
     .catch(() => {});
   (screen === "call" ? call.line : topState).append(recordState);
   const { state } = participation;
+  answered = screen === "lobby" ? (ringingNow(state)?.call_number ?? null) : null;
   if (screen === "call") {
     stage.unmute();
     keepAwake();
@@ -372,6 +410,9 @@ app?.participation.session.watch((state, before) => {
 if (app?.participation.kept) view = "call"; // reloaded in a call: back into it
 app?.participation.session.start();
 if (view === "call") app?.participation.media.start();
-setInterval(updateClock, 1000);
+setInterval(() => {
+  updateClock();
+  updateRing();
+}, 1000);
 update();
 addEventListener("hashchange", () => location.reload());

@@ -22,6 +22,13 @@ export function nameOf(state, actor_id, words) {
   return known?.name ?? (known ? words.role[known.role] : words.somebody);
 }
 
+/** Who it is, by role and name, for what a role decides. @param {State} state @param {string} actor_id @param {Words} words */
+export function personOf(state, actor_id, words) {
+  const known = state.known[actor_id];
+  if (!known) return words.somebody;
+  return [words.role[known.role], known.name].filter(Boolean).join(" ");
+}
+
 /** @param {number} duration_ms @param {Words} words */
 export function duration(duration_ms, words) {
   const seconds = Math.round(duration_ms / 1000);

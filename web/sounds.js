@@ -85,7 +85,8 @@ export class Sounds {
   #wake() {
     if (typeof AudioContext === "undefined") return null;
     this.#context ??= new AudioContext();
-    if (this.#context.state === "suspended") this.#context.resume().catch(() => {});
+    // After a telephone call, iOS says "interrupted".
+    if (this.#context.state !== "running") this.#context.resume().catch(() => {});
     return this.#context;
   }
 }

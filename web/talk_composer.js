@@ -156,6 +156,7 @@ export class Composer {
     text(this.album.label, words.album);
     text(this.record.label, words.voice);
     text(this.place.label, words.place);
+    show(this.place.button, this.#role !== "guest"); // whose place says nothing of the parcel
     this.voice.update(words.voice_send);
     const complaint = this.#complaint || this.voice.complaint;
     show(this.complaint, complaint !== "");

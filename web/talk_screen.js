@@ -12,7 +12,6 @@ export class TalkScreen {
   #page;
   #sounds;
   #talk;
-  #cards;
 
   /**
    * @param {{
@@ -26,7 +25,7 @@ export class TalkScreen {
     this.#page = page;
     this.#sounds = sounds;
     this.#talk = talk;
-    this.#cards = cards;
+    talk.slot.append(cards.element); // for good: it goes wherever the conversation goes
     this.callWord = h("span");
     this.call = h(
       "button",
@@ -65,7 +64,6 @@ export class TalkScreen {
 
   /** The one conversation of the page stands here now. */
   enter() {
-    this.#talk.slot.append(this.#cards.element);
     this.#talk.moveTo(this.element);
   }
 

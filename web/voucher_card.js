@@ -4,12 +4,11 @@
  * voucher uses its parts, too.
  */
 
+import { Backoff, PATIENT } from "./backoff.js";
 import { h, set, show, text } from "./dom.js";
 import { VOUCHER_WORDS } from "./voucher_words.js";
 
 /** @typedef {import("./api.js").VoucherAddresses} VoucherAddresses */
-
-const TRY_AGAIN_MS = 5000; // twice a receipt's own time to be told
 
 /** Where this site has the voucher of a token: its pictures come from here alone. @param {string} token */
 export function placesOf(token) {
@@ -41,6 +40,9 @@ export class VoucherCard {
   /** @type {VoucherAddresses | null} */
   #addresses = null;
   #failed = false;
+  #backoff = new Backoff(Math.random, PATIENT);
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #retry;
   #title = h("h2");
   #text = h("p");
   #note = h("p", { class: "quiet", role: "status" });
@@ -74,6 +76,7 @@ export class VoucherCard {
     if (number !== this.#number) {
       this.#number = number;
       this.#addresses = null;
+      this.#backoff.reset();
       if (number !== null) this.#fetch();
     }
     this.#draw();
@@ -81,6 +84,7 @@ export class VoucherCard {
 
   async #fetch() {
     const number = this.#number;
+    clearTimeout(this.#retry);
     this.#failed = false;
     this.#draw();
     try {
@@ -89,9 +93,9 @@ export class VoucherCard {
     } catch {
       if (this.#number !== number) return;
       this.#failed = true;
-      setTimeout(() => {
+      this.#retry = setTimeout(() => {
         if (this.#failed && this.#number === number) this.#fetch();
-      }, TRY_AGAIN_MS);
+      }, this.#backoff.next() * 1000);
     }
     this.#draw();
   }

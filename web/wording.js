@@ -1,6 +1,7 @@
 // @ts-check
 /** The service's wording: which notices, choices, kinds of exceptions and phrases there are, and what they say. */
 
+import { Backoff, PATIENT } from "./backoff.js";
 import { say } from "./translations.js";
 
 /** @typedef {import("./protocol.js").Language} Language */
@@ -20,7 +21,6 @@ import { say } from "./translations.js";
 /** @typedef {{rules: Rules, texts: Record<string, Record<string, string | string[]>>}} Wording */
 
 const KEY = "proofcall.wording";
-const AGAIN_MS = 5000; // it changes with the service's files alone: one more try now and then is enough
 
 /** @param {Wording | null} wording @param {string} key such as `exception.damage` @param {Language} language */
 export function wordOf(wording, key, language) {
@@ -92,6 +92,7 @@ export class WordingSource {
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #again;
   #fresh = false;
+  #backoff = new Backoff(Math.random, PATIENT);
 
   /** @param {() => void} onChange */
   constructor(onChange) {
@@ -111,7 +112,7 @@ export class WordingSource {
       keep(wording);
       this.#onChange();
     } catch {
-      this.#again = setTimeout(() => this.load(), AGAIN_MS);
+      this.#again = setTimeout(() => this.load(), this.#backoff.next() * 1000);
     }
   }
 }

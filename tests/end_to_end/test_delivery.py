@@ -505,6 +505,108 @@ async def test_who_answers_a_ringing_call_comes_to_its_lobby(caller: Caller, pla
         assert await tones(door.customer) == silence, "what was answered rings no more"
 
 
+async def test_a_ring_is_answered_above_an_open_sheet_and_after_a_call_too(
+    caller: Caller, playwright: Playwright
+) -> None:
+    async with at_the_door(caller, playwright) as door:
+        customer = door.customer
+        consent = {"kind": "consent", "statement": "I agree", "language": "en"}
+        await tap(customer, "report-open")
+        await customer.by("report-text").fill("Soaked")
+        await say(door.scene, "courier", consent, {"kind": "join"})
+        await shows(customer, "ring-card", "Wang is calling")
+        await axe.check(customer.page, "a ring above a sheet")
+        await tap(customer, "ring-answer")
+        await shows(customer, "lobby")
+        await customer.page.go_back()
+        await say(door.scene, "courier", {"kind": "join"}, {"kind": "leave"})
+        await one(customer, "ring-card").wait_for(state="hidden")
+        await tap(customer, "report-open")
+        assert await customer.by("report-text").input_value() == "Soaked", "nothing that was written is lost"
+        await tap(customer, "sheet-cancel")
+        await tap(customer, "call-button")
+        await tap(customer, "start-button")
+        await tap(customer, "hangup")
+        await shows(customer, "after")
+        heard = await tones(customer)
+        await say(door.scene, "courier", {"kind": "join"})
+        await shows(customer, "ring-card", "Wang is calling")
+
+        async def sounds() -> bool:
+            return await tones(customer) > heard
+
+        await until(sounds, "it is heard")
+        await tap(customer, "ring-answer")
+        await shows(customer, "lobby")
+
+
+async def test_a_voice_note_outlives_a_sheet_that_is_closed_by_accident(
+    caller: Caller, playwright: Playwright
+) -> None:
+    async with at_the_door(caller, playwright) as door:
+        await tap(door.courier, "report-open")
+        await tap(door.courier, "picker-voice")
+        await shows(door.courier, "voice-bar", state="recording")
+        await asyncio.sleep(0.5)  # something to hear
+        await door.courier.page.keyboard.press("Escape")
+        await one(door.courier, "report-sheet").wait_for(state="hidden")
+        await tap(door.courier, "report-open")
+        await shows(door.courier, "picked-item")
+        await tap(door.courier, "exception-kind", exception="damage")
+        await tap(door.courier, "report-send")
+        reported = (await entry_of(door, "exception_reported"))["body"]
+        assert [one["medium"] for one in reported["attachments"]] == ["voice"]
+
+
+async def test_who_is_in_the_call_has_the_cards_in_its_sheet_with_the_photo_of_the_hand_over(
+    caller: Caller, playwright: Playwright, photo: Path
+) -> None:
+    async with at_the_door(caller, playwright) as door:
+        await door.customer.page.goto("about:blank")
+        await door.customer.page.goto(door.scene.url("customer"))
+        await tap(door.customer, "start-button")
+        await shows(door.customer, "shutter")
+        await tap(door.courier, "ring-decline")
+        await tap(door.courier, "hand-over-open")
+        await tap(door.courier, "hand-over-how", how="door")
+        await attach(door.courier, "hand-over-sheet", photo)
+        await tap(door.courier, "hand-over-send")
+        await tap(door.customer, "write")
+        await shows(door.customer, "receipt-card", state="receipt")
+        box = await one(door.customer, "text-send").bounding_box()
+        height = int(await door.customer.page.evaluate("innerHeight"))
+        assert box["y"] + box["height"] <= height, "what one writes with is in sight"
+        await tap(door.customer, "photo")
+        await shows(door.customer, "lightbox")
+        await tap(door.customer, "lightbox-close")
+        assert await door.customer.page.evaluate(TOO_SMALL, TARGET_PX) == []
+        assert await door.customer.page.evaluate(TOO_WIDE) == []
+        await axe.check(door.customer.page, "the receipt in the call")
+        await tap(door.customer, "confirm")
+        await tap(door.customer, "receipt-send")
+        await shows(door.customer, "confirmed-card", "Receipt confirmed")
+
+
+async def test_a_parcel_that_was_confirmed_with_a_reservation_is_not_handed_over_again(
+    caller: Caller, playwright: Playwright
+) -> None:
+    async with at_the_door(caller, playwright) as door:
+        await hand_over(door)
+        await tap(door.customer, "reserve")
+        await door.customer.by("receipt-text").fill("A dent")
+        heard = await tones(door.courier)
+        await tap(door.customer, "receipt-send")
+        await shows(door.courier, "confirmed-card", "Receipt confirmed")
+        assert await tones(door.courier) > heard, "a confirmation is heard"
+        number = (await entry_of(door, "exception_reported"))["envelope"]["number"]
+        await door.as_desk(
+            {"kind": "decide_exception", "number": number, "decision": "go_on", "remark": "Pay it"}
+        )
+        await shows(door.courier, "decision-card", "Decision of Quality check Chen")
+        assert await door.courier.by("hand-over-open").count() == 0
+        assert await door.customer.by("change-open").count() == 0
+
+
 async def press(somebody: Somebody, test_id: str, **data: str) -> None:
     """Goes there by the tabulator alone, and presses Enter."""
     await one(somebody, test_id, **data).wait_for()

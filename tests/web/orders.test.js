@@ -7,7 +7,7 @@ import { announcedBy, endingOf } from "../../web/attachment_facts.js";
 import { EventParser } from "../../web/event_parser.js";
 import { FILTERS, linesOf } from "../../web/log_lines.js";
 import { may } from "../../web/may.js";
-import { stepsOf } from "../../web/order_cards.js";
+import { stepsOf, wrongWords } from "../../web/order_cards.js";
 import {
   countToRule,
   followFeed,
@@ -21,7 +21,7 @@ import {
 import { ORDERS_WORDS } from "../../web/orders_words.js";
 import { degreesOf } from "../../web/place_link.js";
 import { NOTHING_RECORDED } from "../../web/recordings.js";
-import { clockTime, fullTime } from "../../web/words.js";
+import { clockTime, fullTime, WORDS } from "../../web/words.js";
 
 const T0 = Date.parse("2026-11-28T14:00:00.000Z");
 /** @param {number} minutes */
@@ -236,4 +236,12 @@ test("both languages have every text of the desk's orders, each in its own scrip
     assert.match(said, /\p{Script=Han}/u, path);
     assert.doesNotMatch(said, /你|\p{Script=Han}[,;:?!()]|[,;:?!()]\p{Script=Han}/u, path);
   }
+});
+
+test("what the service did not do is said in the language of the desk", () => {
+  const said = (/** @type {string} */ wrong) => wrongWords(wrong, ORDERS_WORDS.zh, WORDS.zh);
+  assert.equal(said("meanwhile"), ORDERS_WORDS.zh.meanwhile);
+  assert.equal(said("case_not_open"), WORDS.zh.refused.case_not_open);
+  assert.equal(said("something_new"), WORDS.zh.refused.other);
+  assert.equal(said(""), "");
 });

@@ -58,6 +58,12 @@ test("text reaches the page through textContent only", async () => {
   }
 });
 
+test("nothing is asked of a browser that iOS 16.0 does not have", async () => {
+  const younger =
+    /\.(?:checkVisibility|toReversed|toSorted|toSpliced|isSubsetOf|symmetricDifference)\(|withResolvers|Object\.groupBy|Array\.fromAsync|URL\.canParse|AbortSignal\.any|\(\?<[=!]/;
+  for (const name of modules) assert.doesNotMatch(await read(name), younger, name);
+});
+
 /** @param {string} colour #rrggbb @returns {number} relative luminance, WCAG 2.2 */
 function luminance(colour) {
   const [r = 0, g = 0, b = 0] = (colour.match(/[0-9a-f]{2}/g) ?? []).map((pair) => {

@@ -74,6 +74,7 @@ test("a notice with choices waits for an answer; one without is only told", () =
     repeated: false,
     unanswered: null,
     answer: null,
+    closed: false,
   });
   assert.equal(after(["notice_sent", COURIER, { ...NOTICE, choices: [] }]), NO_PARCEL);
 });
@@ -201,7 +202,13 @@ test("a work order goes its way; who takes it later works on it, and its state s
   assert.equal(order?.taken_by, "l_qa2");
   assert.equal(order?.reported_by, COURIER);
   assert.equal(order?.place_refused, true);
-  assert.deepEqual(order?.decision, { number: 3, decision: "go_on", label: LABEL, remark: "dry it" });
+  assert.deepEqual(order?.decision, {
+    number: 3,
+    decision: "go_on",
+    label: LABEL,
+    remark: "dry it",
+    actor_id: QA,
+  });
 });
 
 test("a decision anew is to be acknowledged anew; overdue is said beside the state", () => {

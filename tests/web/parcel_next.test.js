@@ -1,7 +1,15 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { callerOf, isOfParcel, missedCall, nextCard, ringing, toldLast } from "../../web/parcel_next.js";
+import {
+  callerOf,
+  isDelivered,
+  isOfParcel,
+  missedCall,
+  nextCard,
+  ringing,
+  toldLast,
+} from "../../web/parcel_next.js";
 import { INITIAL, reduce } from "../../web/state.js";
 
 /** @typedef {import("../../web/state.js").State} State */
@@ -198,4 +206,32 @@ test("the cards tell of what was refused of their own commands, and of no others
   assert.equal(isOfParcel({ kind: "take_answer", number: 2 }), true);
   assert.equal(isOfParcel({ kind: "text", text: "hello" }), false);
   assert.equal(isOfParcel(null), false);
+});
+
+test("a parcel that was confirmed is delivered, with a reservation and a decision that waits too", () => {
+  /** @type {Line[]} */
+  const lines = [
+    ["handed_over", COURIER, HANDED_OVER],
+    ["confirmed", CUSTOMER, { number: 1, reservation: "a dent" }],
+    ["exception_reported", CUSTOMER, REPORT],
+    ["exception_decided", QA, { number: 3, decision: "go_on", label: LABEL, remark: null }],
+  ];
+  assert.equal(courier(...lines), "decision");
+  assert.equal(isDelivered(state(COURIER, ...lines)), true);
+  const refused = /** @type {Line} */ (["receipt_refused", CUSTOMER, { number: 1 }]);
+  assert.equal(isDelivered(state(COURIER, ["handed_over", COURIER, HANDED_OVER], refused)), false);
+  assert.equal(isDelivered(state(COURIER)), false);
+});
+
+test("what was asked before the hand-over is asked no more, and a later notice asks anew", () => {
+  const over = /** @type {Line} */ (["handed_over", COURIER, HANDED_OVER]);
+  assert.equal(state(CUSTOMER, SENT).parcel.notice?.closed, false);
+  assert.equal(state(CUSTOMER, SENT, over).parcel.notice?.closed, true);
+  assert.equal(state(CUSTOMER, SENT, over, SENT).parcel.notice?.closed, false);
+});
+
+test("a call that was missed cannot be called back in a case that has ended", () => {
+  const missed = /** @type {Line} */ (["call_missed", "system", { call_number: 1, of: [CUSTOMER] }]);
+  const ended = state(CUSTOMER, missed);
+  assert.equal(missedCall({ ...ended, case: ended.case && { ...ended.case, state: "ended" } }), null);
 });

@@ -3,7 +3,9 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PARCEL_WORDS } from "../../web/parcel_words.js";
 import { placeOf } from "../../web/place.js";
+import { personOf } from "../../web/sentences.js";
 import { announceable, choiceMeant, reportable, wordOf } from "../../web/wording.js";
+import { WORDS } from "../../web/words.js";
 
 /** @param {any} words @param {string} [path] @returns {Map<string, any>} every text by its path */
 function flat(words, path = "") {
@@ -92,4 +94,11 @@ test("a text is a choice by its number or one of its words, whatever its case, w
     assert.equal(choiceMeant(wording, choices, text), null, text);
   }
   assert.equal(choiceMeant(null, choices, "1"), "now", "numbers need no wording");
+});
+
+test("who decided is named by role and name", () => {
+  const known = /** @type {any} */ ({ known: { l_1: { role: "dispatch", name: "周宁" } } });
+  assert.equal(personOf(known, "l_1", WORDS.zh), "调度 周宁");
+  assert.equal(PARCEL_WORDS.en.decision.title(personOf(known, "l_1", WORDS.en)), "Decision of Dispatch 周宁");
+  assert.equal(personOf(known, "l_2", WORDS.en), WORDS.en.somebody);
 });

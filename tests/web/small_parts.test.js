@@ -1,7 +1,7 @@
 // @ts-check
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Backoff } from "../../web/backoff.js";
+import { Backoff, PATIENT } from "../../web/backoff.js";
 import { tileState } from "../../web/play_tile.js";
 import { add, NOTHING_PLAYED, Playback, readPlayed } from "../../web/playback.js";
 import { readToken } from "../../web/token.js";
@@ -40,6 +40,16 @@ test("anything else is no token, and never an error", () => {
 test("a crowd does not come back in step", () => {
   const [early, late] = [new Backoff(() => 0), new Backoff(() => 0.999)];
   assert.ok(late.next() > early.next());
+});
+
+test("what can wait is tried again at longer and longer times, once a minute in the end", () => {
+  const backoff = new Backoff(() => 1, PATIENT);
+  assert.deepEqual(
+    Array.from({ length: 6 }, () => backoff.next()),
+    [5, 10, 20, 40, 60, 60],
+  );
+  backoff.reset();
+  assert.equal(backoff.next(), 5);
 });
 
 test("what was played is summed over all that is received, in whole numbers", () => {
