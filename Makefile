@@ -9,7 +9,7 @@ WEB_READY := web/node_modules/.ready
 
 BROWSER_TESTS := tests/end_to_end tests/interop
 
-.PHONY: run test check bench locks clean
+.PHONY: run test check check-python check-web bench locks clean
 
 run: $(READY)
 	$(BIN)/proofcall serve --sample $(if $(PHONE),--phone)
@@ -19,11 +19,16 @@ test: check
 	$(BIN)/pytest -n 3 --dist worksteal $(BROWSER_TESTS:%=--ignore=%)
 	$(BIN)/pytest -n 2 --dist loadgroup $(BROWSER_TESTS)
 
-# Everything that needs no running service: format, lint, types, web format, web types, web tests.
+# Everything that needs no running service, both languages at once.
 check: $(READY) $(WEB_READY) | debian
+	$(MAKE) --no-print-directory --jobs=2 check-python check-web
+
+check-python: # format, lint, types
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+
+check-web: # format, types, tests
 	cd web && npm run --silent check
 
 bench: $(READY) | debian

@@ -368,8 +368,11 @@ async def wide_enough(somebody: Somebody) -> bool:
     )
 
 
-@pytest.mark.parametrize("size", [DESK, PHONE, ZOOMED], ids=["1280 px", "360 px", "200 % zoom"])
-@pytest.mark.parametrize("role", ["qa", "dispatch"])
+@pytest.mark.parametrize(
+    ("role", "size"),
+    [("qa", DESK), ("qa", ZOOMED), ("dispatch", PHONE), ("dispatch", ZOOMED)],
+    ids=["qa-1280 px", "qa-200 % zoom", "dispatch-360 px", "dispatch-200 % zoom"],
+)
 async def test_the_desk_is_for_every_eye_and_hand(
     caller: Caller, playwright: Playwright, size: dict[str, int], role: str, tmp_path: Path
 ) -> None:
