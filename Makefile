@@ -9,15 +9,19 @@ WEB_READY := web/node_modules/.ready
 
 BROWSER_TESTS := tests/end_to_end tests/interop
 
-.PHONY: run test check check-python check-web bench locks clean
+.PHONY: run test test-long check check-python check-web bench locks clean
 
 run: $(READY)
 	$(BIN)/proofcall serve --sample $(if $(PHONE),--phone)
 
 # Most tests wait for disks and clocks: three at a time. Browsers with cameras are one at a time, with others beside.
+# A machine of two cores has ten minutes for a change: what proves the same at more length is `make test-long`.
 test: check
-	$(BIN)/pytest -n 3 --dist worksteal $(BROWSER_TESTS:%=--ignore=%)
-	$(BIN)/pytest -n 2 --dist loadgroup $(BROWSER_TESTS)
+	$(BIN)/pytest -m "not long" -n 3 --dist worksteal $(BROWSER_TESTS:%=--ignore=%)
+	$(BIN)/pytest -m "not long" -n 3 --dist loadgroup $(BROWSER_TESTS)
+
+test-long: $(READY) | debian
+	$(BIN)/pytest -m long -n 2
 
 # Everything that needs no running service, both languages at once.
 check: $(READY) $(WEB_READY) | debian

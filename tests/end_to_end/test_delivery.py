@@ -243,6 +243,7 @@ async def test_a_delivery_goes_from_its_first_notice_to_a_confirmed_receipt(
         assert handed_over["place"] == {"latitude_e6": 31230400, "longitude_e6": 121473700, "accuracy_m": 12}
 
 
+@pytest.mark.long
 async def test_a_number_or_a_word_in_the_conversation_is_an_answer_too(
     caller: Caller, playwright: Playwright
 ) -> None:
@@ -293,6 +294,7 @@ async def test_an_answer_can_be_changed_until_the_courier_acts_on_it(
         assert await door.customer.by("answer-change").count() == 0
 
 
+@pytest.mark.long
 async def test_who_answers_too_late_is_told_so_in_words_and_nothing_is_lost(
     caller: Caller, playwright: Playwright
 ) -> None:
@@ -356,6 +358,7 @@ async def test_a_problem_goes_from_a_photo_to_an_acknowledged_decision(
         await one(door.courier, "order").wait_for(state="hidden")
 
 
+@pytest.mark.long
 async def test_who_does_not_want_to_say_where_they_are_does_not_and_that_is_written(
     caller: Caller, playwright: Playwright
 ) -> None:
@@ -369,6 +372,7 @@ async def test_who_does_not_want_to_say_where_they_are_does_not_and_that_is_writ
         assert body["place"] is None and body["place_refused"] is True
 
 
+@pytest.mark.long
 async def test_what_a_courier_does_without_network_waits_and_goes_out_by_itself(
     caller: Caller, playwright: Playwright, photo: Path
 ) -> None:
@@ -494,6 +498,7 @@ async def test_a_call_rings_until_it_is_declined_and_a_missed_one_can_be_called_
         await shows(courier, "lobby")
 
 
+@pytest.mark.long
 async def test_who_answers_a_ringing_call_comes_to_its_lobby(caller: Caller, playwright: Playwright) -> None:
     async with at_the_door(caller, playwright) as door:
         consent = {"kind": "consent", "statement": "I agree", "language": "en"}
@@ -505,6 +510,7 @@ async def test_who_answers_a_ringing_call_comes_to_its_lobby(caller: Caller, pla
         assert await tones(door.customer) == silence, "what was answered rings no more"
 
 
+@pytest.mark.long
 async def test_a_ring_is_answered_above_an_open_sheet_and_after_a_call_too(
     caller: Caller, playwright: Playwright
 ) -> None:
@@ -540,6 +546,7 @@ async def test_a_ring_is_answered_above_an_open_sheet_and_after_a_call_too(
         await shows(customer, "lobby")
 
 
+@pytest.mark.long
 async def test_a_voice_note_outlives_a_sheet_that_is_closed_by_accident(
     caller: Caller, playwright: Playwright
 ) -> None:
@@ -558,6 +565,7 @@ async def test_a_voice_note_outlives_a_sheet_that_is_closed_by_accident(
         assert [one["medium"] for one in reported["attachments"]] == ["voice"]
 
 
+@pytest.mark.long
 async def test_who_is_in_the_call_has_the_cards_in_its_sheet_with_the_photo_of_the_hand_over(
     caller: Caller, playwright: Playwright, photo: Path
 ) -> None:
@@ -573,9 +581,12 @@ async def test_who_is_in_the_call_has_the_cards_in_its_sheet_with_the_photo_of_t
         await tap(door.courier, "hand-over-send")
         await tap(door.customer, "write")
         await shows(door.customer, "receipt-card", state="receipt")
-        box = await one(door.customer, "text-send").bounding_box()
-        height = int(await door.customer.page.evaluate("innerHeight"))
-        assert box["y"] + box["height"] <= height, "what one writes with is in sight"
+
+        async def in_sight() -> bool:
+            box = await one(door.customer, "text-send").bounding_box()
+            return bool(box["y"] + box["height"] <= await door.customer.page.evaluate("innerHeight"))
+
+        await until(in_sight, "the sheet is up, and what one writes with in sight")
         await tap(door.customer, "photo")
         await shows(door.customer, "lightbox")
         await tap(door.customer, "lightbox-close")
@@ -664,7 +675,7 @@ async def cancel(somebody: Somebody) -> None:
     ("language", "size", "zoom"),
     [
         ("zh-CN", {"width": 320, "height": 640}, 1),
-        ("en-GB", PHONE, 2),
+        pytest.param("en-GB", PHONE, 2, marks=pytest.mark.long),
     ],
     ids=["zh-320px", "en-200%"],
 )

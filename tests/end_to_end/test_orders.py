@@ -187,6 +187,7 @@ async def test_of_two_desks_one_wins_and_the_other_is_told_in_words(
         assert one.complaints == [] and two.complaints == []
 
 
+@pytest.mark.long
 async def test_dispatch_answers_changes_and_sends_notices_which_quality_check_is_not_offered(
     caller: Caller, playwright: Playwright
 ) -> None:
@@ -328,6 +329,7 @@ async def test_photos_are_shown_voice_is_played_and_the_original_leaves_as_seale
         assert qa.complaints == []
 
 
+@pytest.mark.long
 async def test_two_desks_that_read_along_do_not_answer_each_others_receipts(
     caller: Caller, playwright: Playwright
 ) -> None:

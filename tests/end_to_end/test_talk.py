@@ -206,6 +206,7 @@ async def test_a_voice_note_is_recorded_sent_and_heard_by_keyboard_alone(
         assert len(await scene.bodies("attached")) == 1
 
 
+@pytest.mark.long
 async def test_no_microphone_runs_on_where_nobody_sees_it_and_a_call_keeps_its_own(
     playwright: Playwright, scene: Scene
 ) -> None:
@@ -268,6 +269,7 @@ async def test_a_recorder_that_does_not_start_is_told_in_words_and_gives_the_mic
         assert await customer.page.evaluate("tracks.map((track) => track.readyState)") == ["ended"]
 
 
+@pytest.mark.long
 async def test_a_phone_that_keeps_nothing_says_so_and_who_hears_the_page_hears_the_others_alone(
     playwright: Playwright, scene: Scene
 ) -> None:
@@ -291,6 +293,7 @@ async def test_a_phone_that_keeps_nothing_says_so_and_who_hears_the_page_hears_t
         await expect(customer.page.get_by_role("log")).to_have_attribute("aria-live", "off")
 
 
+@pytest.mark.long
 async def test_a_long_conversation_loads_the_photos_that_come_near_the_view(
     playwright: Playwright, scene: Scene
 ) -> None:
@@ -454,6 +457,7 @@ async def test_search_finds_what_was_said_and_leads_to_its_place(
         assert top is not None
 
 
+@pytest.mark.long
 async def test_what_arrives_moves_nothing_for_who_reads_further_up(
     playwright: Playwright, scene: Scene
 ) -> None:

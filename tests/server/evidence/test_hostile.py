@@ -114,10 +114,11 @@ def test_every_byte_flipped_in_turn_is_found_and_named_and_none_is_out_of_reach(
     assert not_covered == []
 
 
-def test_ten_thousand_random_bytes_of_a_large_package_are_each_found_and_named() -> None:
+@pytest.mark.parametrize("flips", [FLIPS // 5, pytest.param(FLIPS, marks=pytest.mark.long)])
+def test_random_bytes_of_a_large_package_are_each_found_and_named(flips: int) -> None:
     owners = owners_of(LARGE)
     entries = {member: entry_at(LARGE, member) for member in set(owners)}
-    for number, named in enumerate(on_all_cores(flip_large, FLIPS)):
+    for number, named in enumerate(on_all_cores(flip_large, flips)):
         owner = owners[random.Random(SEED * FLIPS + number).randrange(len(LARGE))]
         assert named == (1, entries[owner], owner), f"flip {number}"
 
