@@ -675,9 +675,10 @@ async def cancel(somebody: Somebody) -> None:
     ("language", "size", "zoom"),
     [
         ("zh-CN", {"width": 320, "height": 640}, 1),
+        pytest.param("en-GB", {"width": 320, "height": 640}, 1, marks=pytest.mark.long),
         pytest.param("en-GB", PHONE, 2, marks=pytest.mark.long),
     ],
-    ids=["zh-320px", "en-200%"],
+    ids=["zh-320px", "en-320px", "en-200%"],
 )
 async def test_every_card_and_sheet_fits_a_small_window_and_everybody(
     caller: Caller, playwright: Playwright, language: str, size: dict[str, int], zoom: int

@@ -372,8 +372,14 @@ async def wide_enough(somebody: Somebody) -> bool:
 
 @pytest.mark.parametrize(
     ("role", "size"),
-    [("qa", DESK), ("qa", ZOOMED), ("dispatch", PHONE), ("dispatch", ZOOMED)],
-    ids=["qa-1280 px", "qa-200 % zoom", "dispatch-360 px", "dispatch-200 % zoom"],
+    [
+        ("qa", DESK),
+        ("qa", ZOOMED),
+        ("dispatch", PHONE),
+        ("dispatch", ZOOMED),
+        pytest.param("qa", PHONE, marks=pytest.mark.long),
+        pytest.param("dispatch", DESK, marks=pytest.mark.long),
+    ],
 )
 async def test_the_desk_is_for_every_eye_and_hand(
     caller: Caller, playwright: Playwright, size: dict[str, int], role: str, tmp_path: Path

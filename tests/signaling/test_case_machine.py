@@ -317,5 +317,5 @@ def as_stored(entry: CaseEntry, state: CaseState) -> CaseEntry:
     return read_entry(envelope, body, entry.hash)
 
 
-CaseMachine.TestCase.settings = settings(max_examples=50, stateful_step_count=50, deadline=None)
+CaseMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
 TestCaseMachine = CaseMachine.TestCase
