@@ -4,7 +4,7 @@ The way of a packet:
 
     UDP ─ transport.py ─┬─ STUN ─ ice.py (the check that authenticates moves the address)
                         ├─ DTLS ─ dtls.py (handshake, SRTP keys)
-                        └─ SRTP ─ unprotect ─ router.py ─ forwarder.py ─ protect ─ UDP
+                        └─ SRTP ─ unprotect ─ router.py ─ forwarder.py ─ downlink.py ─ protect ─ UDP
                                                  │
                                                  ├─ journal.py (all of it, in segments of ≤ 5 s: rtpdump.py)
                                                  └─ picture_buffer.py (keyframe and tail)
@@ -13,6 +13,23 @@ Lost packets are an affair of each way: what a sender repairs, by retransmission
 (red.py), is unwrapped as it comes in, and wrapped again on the way out as the receiver's own network asks
 for. Under load gathering.py hands the kernel together what leaves together. repair_time.py says how long to
 wait for repairs.
+
+Whose a packet is binding.py tells once an SSRC: of which person (peer.py), of their sound or which encoding
+of their picture (track.py). Each receiver's slot has a forwarder, whose layer_filter.py leaves out temporal
+layers that do not fit (vp8_descriptor.py reads and renumbers them).
+
+The picture fits the network, on each way by itself:
+
+    to a receiver   downlink.py numbers and paces (pacer.py) what leaves; what their page says of it drives
+                    bandwidth_estimator.py, which looks for queues (delay_detector.py), for loss of its own
+                    making (loss_bound.py) and for more (probing.py), beside what arrives
+                    (acknowledged_rate.py); allocation.py shares what there is, sound first, and chooses
+                    encoding and layers, stills, or a pause
+    of a camera     encoding_plan.py commissions encodings at what the shares of its viewers carry, at rates
+                    without the peaks of keyframes (steady_rate.py), in the words of encodings.py
+    from a sender   uplink_feedback.py says what arrived when, or how much may be sent: their browser follows
+
+Nothing of it touches what is recorded: that is the best encoding that arrives.
 
 Of what is kept of a call playback.py makes files that players know, in a process of its own: timeline.py
 puts the packets of the segments in their place, presentation.py knows the clocks, opus.py leaves no gap

@@ -19,9 +19,20 @@ class Allowance:
 
     def take(self, wanted: int, now: float) -> int:
         """How many of those wanted are granted."""
-        earned = max(0.0, now - self._counted_at) * self._per_second
-        self._left = min(self._burst, self._left + earned)
-        self._counted_at = now
+        self._earn(now)
         granted = min(wanted, int(self._left))
         self._left -= granted
         return granted
+
+    def take_all(self, wanted: int, now: float) -> bool:
+        """Whether so many are granted at once; else none is."""
+        self._earn(now)
+        if wanted > self._left:
+            return False
+        self._left -= wanted
+        return True
+
+    def _earn(self, now: float) -> None:
+        earned = max(0.0, now - self._counted_at) * self._per_second
+        self._left = min(self._burst, self._left + earned)
+        self._counted_at = now

@@ -5,7 +5,7 @@ start here, and does this payload hold a part of a picture that will be shown? T
 a whole picture, is asked only when somebody wants a frame.
 
     VP8  ┌ X R N S R PID ┐┌ I L T K …┐┌ picture id, TL0PICIDX, TID/KEYIDX ┐┌ frame: H VER size P … ┐
-         └─ 1 byte, always ┘└─── only if X, and each only if its bit says so ───┘└ P = 0: a keyframe   ┘
+         └─ 1 byte, always ┘└── only if X (vp8_descriptor.py) ──────────────┘└ P = 0: a keyframe      ┘
 
     H.264 single NAL unit   ┌ F NRI type 1–23 ┐ …
           STAP-A (type 24)  ┌ F NRI 24 ┐ ┌ size ┐┌ NAL unit ┐ ┌ size ┐┌ NAL unit ┐ …
@@ -16,16 +16,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from media import vp8_descriptor
 from media.errors import MalformedPayload
 
 VP8 = "VP8"
 H264 = "H264"
 
 # RFC 7741 §4.2: the first octet of the payload descriptor.
-VP8_EXTENDED = 0x80
 VP8_START_MASK, VP8_START = 0x17, 0x10  # S = 1 and PID = 0: the frame begins in this packet
-VP8_HAS_PICTURE_ID, VP8_HAS_TL0PICIDX, VP8_HAS_TID_OR_KEYIDX = 0x80, 0x40, 0x30
-VP8_LONG_PICTURE_ID = 0x80
 
 # RFC 6386 §9.1: the frame tag.
 VP8_INTERFRAME = 0x01
@@ -100,6 +98,18 @@ def shows_picture(codec_name: str, payload: bytes) -> bool:
     return any(NAL_SLICE <= nal_type <= NAL_IDR_SLICE for nal_type in nal_types(payload))
 
 
+def is_base(codec_name: str, payload: bytes) -> bool:
+    """Whether a payload is of a picture in the base layer (RFC 7741 §4.2), which depends on nothing above it;
+    true of all where there are no layers, or nobody can tell.
+    """
+    if codec_name != VP8:
+        return True
+    try:
+        return not vp8_descriptor.parse(payload[: vp8_descriptor.LONGEST_BYTES]).temporal_layer
+    except MalformedPayload:
+        return True
+
+
 def nal_types(payload: bytes) -> list[int]:
     """The types of the H.264 NAL units in, or continued in, this payload. Raises MalformedPayload."""
     if not payload:
@@ -140,22 +150,7 @@ def _vp8_frame_parts(payloads: Iterable[bytes]) -> Iterator[bytes]:
 
 def _vp8_frame_offset(payload: bytes) -> int:
     """Where the frame's own bytes begin: the size of the payload descriptor (RFC 7741 §4.2)."""
-    try:
-        if not payload[0] & VP8_EXTENDED:
-            return 1
-        extensions = payload[1]
-        offset = 2
-        if extensions & VP8_HAS_PICTURE_ID:
-            offset += 2 if payload[offset] & VP8_LONG_PICTURE_ID else 1
-        if extensions & VP8_HAS_TL0PICIDX:
-            offset += 1
-        if extensions & VP8_HAS_TID_OR_KEYIDX:
-            offset += 1
-    except IndexError:
-        raise MalformedPayload("a truncated VP8 payload descriptor") from None
-    if offset > len(payload):
-        raise MalformedPayload("a truncated VP8 payload descriptor")
-    return offset
+    return vp8_descriptor.parse(payload).size_bytes
 
 
 def _annex_b_parts(payloads: Iterable[bytes]) -> Iterator[bytes]:

@@ -7,12 +7,19 @@ break, timestamps that go on at the clock's pace while the people behind it chan
     timestamp out       = timestamp in + offset    chosen so that as much time passes as really did
 
 A gap in the source stays a gap here, so that the receiver sees it, and a late repair finds its place.
-A picture begins with a keyframe: until one comes from a new source, nothing of it is passed on.
+A picture begins with a keyframe: until one comes from a new source, nothing of it is passed on. Another
+encoding of the same camera is a new source, too; the old one goes on until the keyframe is there.
+
+What is left out on purpose leaves no gap: of temporal layers that do not fit (layer_filter.py), of pictures
+between two stills. A receiver that saw one would ask for what it shall not get.
 
 A packet leaves as a new head and the old payload, which is shared by all receivers and by the source's
 history:
 
-    head (receiver's numbers, extensions, RED blocks or OSN) │ packet[start:]
+    head (receiver's numbers, extensions, RED blocks or OSN, VP8 descriptor in its numbers) │ packet[start:]
+
+Where the receiver counts all that is sent to it, the head has room for that number, 0 as long as it is not
+sent (downlink.py fills it in).
 
 Loss on the way to the receiver is met as the receiver can read it: with retransmissions in a stream of their
 own (RFC 4588) or the same bytes again; with sound that carries what was before it (RFC 2198), or comes twice.
@@ -24,23 +31,44 @@ from collections import deque
 from collections.abc import Iterable
 
 from media import red
+from media.depacketizer import VP8
+from media.errors import MalformedPayload
+from media.layer_filter import LayerFilter, Omissions
 from media.reception import Reception
 from media.rtcp import NTP_SECOND, ReportBlock, SenderReport
 from media.rtp import (
-    EXTENDED,
+    CSRC_COUNT,
     EXTENSION,
     HEADER,
     HEADER_BYTES,
     IDENTIFIERS,
     MARKER,
     PADDING,
+    PAYLOAD_TYPE,
+    VERSION_2,
+    VERSION_MASK,
     Ssrc,
+    extension_block,
+    header_end,
     header_size,
-    rewrite_extensions,
+    passed_elements,
 )
-from media.sdp import EXTENSION_MID, Codec, MediaSection
+from media.sdp import (
+    EXTENSION_AUDIO_LEVEL,
+    EXTENSION_TRANSPORT_NUMBER,
+    EXTENSION_VIDEO_ORIENTATION,
+    Codec,
+    MediaSection,
+)
+from media.vp8_descriptor import LONGEST_BYTES, Vp8Descriptor, parse, rewritten
 
-MAX_REWRITTEN = 512  # header extensions of one stream: 256 loudnesses, with MID and without
+MAX_REWRITTEN = 512  # blocks of header extensions of one stream: 256 loudnesses, spoken and not
+EXTENDED = VERSION_2 | EXTENSION
+PLAIN_MASK = VERSION_MASK | CSRC_COUNT  # of the first byte: whatever else is set there is set anew
+MAX_CLOCK_JUMP_S = 1.0  # between two encodings of a camera: more is no clock, but a forged report
+MAX_PADDING = 255  # RFC 3550 §5.1: its last octet counts it
+PASSED_EXTENSIONS = (EXTENSION_AUDIO_LEVEL, EXTENSION_VIDEO_ORIENTATION)
+NUMBER_AT = HEADER_BYTES + 5  # of the transport-wide number: behind profile, length and identifier
 REMEMBERED_REPORTS = 4  # receivers answer the newest sender report, or the one before it
 
 MIN_REPEAT_GATE_S = 0.02  # the shortest NACK timer in use (libwebrtc's is 20 ms)
@@ -72,12 +100,21 @@ class Forwarder:
 
     __slots__ = (
         "_asked",
+        "_blocks",
         "_credited_bytes",
+        "_filter",
         "_first_index",
+        "_heads",
         "_highest_index",
         "_identifiers",
+        "_is_filtered",
+        "_known_descriptor",
+        "_number_element",
+        "_number_lead",
+        "_omissions",
         "_payload_types",
-        "_red_heads",
+        "_picture_id_offset",
+        "_plain_block",
         "_repair_sequence_number",
         "_repeats",
         "_report_times",
@@ -86,12 +123,14 @@ class Forwarder:
         "_reported_packets",
         "_resend_allowance",
         "_resent_at",
-        "_rewritten",
         "_rtp_timestamp",
         "_sent_at",
         "_sequence_offset",
-        "_source",
+        "_takes",
         "_timestamp_offset",
+        "_tl0_offset",
+        "_unsent",
+        "comes_again",
         "expected_loss",
         "fraction_lost",
         "jitter_s",
@@ -105,8 +144,8 @@ class Forwarder:
         "resent_bytes",
         "section",
         "sent_bytes",
+        "source",
         "ssrc",
-        "waiting",
     )
 
     def __init__(
@@ -134,11 +173,25 @@ class Forwarder:
         self.expected_loss = 0.0  # the same, as it is likely to come: what repair is measured by
         self.jitter_s = 0.0
         self.redundancy = 0  # how many packets of sound before it each one carries
-        self.waiting = True  # for the packet that a new source can begin with
-        self._source: Reception | None = None
+        self.source: Reception | None = None  # None: waits for the packet that a new one can begin with
         self._payload_types: dict[int, tuple[int, int | None]] = {}  # header byte in: those out, and of RTX
-        self._identifiers = bytes(IDENTIFIERS)
-        self._rewritten: dict[bytes, bytes] = {}  # header extensions, from the source's to the receiver's
+        number_id = section.extension_id(EXTENSION_TRANSPORT_NUMBER)
+        # RFC 8285 §4.2: identifier, length less one; then the number itself.
+        self._number_element = bytes([number_id << 4 | 1, 0, 0]) if number_id is not None else b""
+        self._plain_block = extension_block(self._number_element)  # where no element is passed on
+        self._identifiers = b""  # of elements that are passed on, by those of the source
+        self._number_lead = 0  # of the source's own transport-wide number: what an element of it begins with
+        self._blocks: dict[bytes, bytes] = {}  # of header extensions, by those of the source but its number
+        self._filter = LayerFilter()
+        self._omissions = Omissions()
+        self._is_filtered = (
+            False  # packets are looked into: some are left out, or were, or have other numbers
+        )
+        self._picture_id_offset = 0  # of VP8, from the source's numbers to the receiver's
+        self._tl0_offset = 0
+        self._takes = 0  # of the clock: so much later than it was taken a picture is said to be of
+        self._known_descriptor: Vp8Descriptor | None = None  # of a late picture, in the receiver's numbers
+        self._unsent = 0  # numbers of the newest packets, which were let go before they left
         self._sequence_offset = sequence_number
         self._timestamp_offset = rtp_timestamp
         self._first_index = 0
@@ -146,7 +199,10 @@ class Forwarder:
         self._rtp_timestamp = rtp_timestamp
         self._sent_at: float | None = None
         self._repair_sequence_number = sequence_number
-        self._red_heads: dict[int, bytes] = {}  # of packets that left as RED, by index
+        # What left, and would come again in the same stream, is kept as it left, by index: the same number
+        # with other bytes would tell the key away (RFC 7714 §7.1).
+        self._heads: dict[int, tuple[bytes, int]] = {}
+        self.comes_again = True  # whether some of what is asked for goes out again in the stream itself
         self._resent_at: dict[int, float] = {}
         self._resend_allowance: float = RESEND_BURST_BYTES  # bytes; the share of `_credited_bytes` is in it
         self._credited_bytes = 0
@@ -159,34 +215,138 @@ class Forwarder:
 
     @property
     def next_sequence_number(self) -> int:
-        return (self._highest_index + 1 + self._sequence_offset) & 0xFFFF
+        return (self._next_place() + self._sequence_offset) & 0xFFFF
+
+    @property
+    def waiting(self) -> bool:
+        """Whether nothing goes on before a source begins."""
+        return self.source is None
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the receiver counts what is sent to it."""
+        return bool(self._number_element)
+
+    def _next_place(self) -> int:
+        """The index of the next packet, had nothing been left out of this source."""
+        return self._highest_index + 1 - self._omissions.packets - self._unsent
 
     def release(self) -> None:
-        """The source left the slot; whoever comes next continues the stream."""
-        self._source = None
-        self.waiting = True
+        """The source left the slot, or ended; whoever comes next continues the stream."""
+        self._note_descriptor()
+        self.source = None
 
-    def begin(self, source: Reception, index: int, rtp_timestamp: int, now: float) -> None:
-        """A source's packet of this index is the next of the stream; nothing before it has a place here."""
-        self._source = source
-        self.waiting = False
-        self._payload_types = payload_types_between(source.section, self.section)
-        self._identifiers = identifiers_between(source.section, self.section)
-        self._rewritten.clear()
-        self._red_heads.clear()
+    @property
+    def temporal_layers(self) -> int | None:
+        """How many go on at the most; None: all."""
+        return self._filter.temporal_layers
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether nothing goes on before the stream begins again, with a keyframe."""
+        return self._filter.is_stopped
+
+    def limit(self, temporal_layers: int | None, *, stills: bool) -> None:
+        """How many temporal layers of the source go on from now on, or nothing but the picture that it begins
+        with next.
+        """
+        self._filter.limit(temporal_layers, stills=stills)
+        self._is_filtered = self._is_filtered or not self._filter.is_open
+
+    @property
+    def highest_index(self) -> int:
+        """Of what went on of the source, or was left out on purpose."""
+        return self._highest_index
+
+    def forget_unsent(self, packets: int, size_bytes: int, first_number: int | None) -> None:
+        """So many packets will never leave. What the stream begins with next has `first_number`: neither that
+        nor any behind it has left. Until then nothing late goes on, as its number may be another's.
+        """
+        if first_number is not None:
+            self._unsent += (self.next_sequence_number - first_number) & 0xFFFF
+        self.packets -= packets
+        self.sent_bytes -= size_bytes
+
+    def begin(
+        self, source: Reception, index: int, rtp_timestamp: int, now: float, *, takes_s: float = 0.0
+    ) -> None:
+        """A source's packet of this index is the next of the stream; nothing before it has a place here.
+
+        A picture that takes so long to leave is shown when it is there, and said to be of that time: a
+        browser would make the voice wait for it, and go on waiting.
+        """
+        self._note_descriptor()
+        self._sequence_offset += self._next_place() - index
+        takes = round(takes_s * source.section.codecs[0].clock_rate)
+        self._timestamp_offset = self._next_timestamp(source, rtp_timestamp, takes, now) - rtp_timestamp
+        self._takes = takes
+        if source is not self.source:
+            self._payload_types = payload_types_between(source.section, self.section)
+            self._identifiers = identifiers_between(source.section, self.section)
+            self.comes_again = self.repair_ssrc is None or any(
+                repair is None for _, repair in self._payload_types.values()
+            )
+            self._number_lead = (source.section.extension_id(EXTENSION_TRANSPORT_NUMBER) or 0) << 4 | 1
+            self._blocks.clear()
+            self._report_times.clear()
+        self.source = source
+        self._heads.clear()
         self._resent_at.clear()
-        self._sequence_offset += self._highest_index + 1 - index
-        if self._sent_at is not None:
-            passed_s = now - self._sent_at
-            self._rtp_timestamp += max(1, round(passed_s * source.section.codecs[0].clock_rate))
-        self._timestamp_offset = self._rtp_timestamp - rtp_timestamp
+        self._unsent = 0
         self._first_index = index
         self._highest_index = index - 1
-        self._report_times.clear()
+        self._omissions = Omissions()
+        self._filter.begin(rtp_timestamp)
+        self._follow_pictures(source.history.packets.get(index))
+
+    def _next_timestamp(self, source: Reception, rtp_timestamp: int, takes: int, now: float) -> int:
+        """That of a new source's first packet in this stream: as much later as really passed, by the sender's
+        own clock between two of their encodings.
+        """
+        if self._sent_at is None:
+            return self._rtp_timestamp
+        clock_rate = source.section.codecs[0].clock_rate
+        passed = round((now - self._sent_at) * clock_rate)
+        before = self.source.sender_report if self.source is not None else None
+        after = source.sender_report
+        if source is self.source:
+            passed = _difference(rtp_timestamp + self._timestamp_offset, self._rtp_timestamp)
+        elif before is not None and after is not None:
+            between_s = (after.ntp_timestamp - before.ntp_timestamp) / NTP_SECOND
+            now_there = before.rtp_timestamp + round(between_s * clock_rate) + self._timestamp_offset
+            by_clock = _difference(now_there + rtp_timestamp - after.rtp_timestamp, self._rtp_timestamp)
+            if abs(by_clock - passed) <= MAX_CLOCK_JUMP_S * clock_rate:
+                passed = by_clock
+        return self._rtp_timestamp + max(1, passed + takes - self._takes)
+
+    def _note_descriptor(self) -> None:
+        """Where the numbers of VP8 pictures are: of the newest packet that is at hand."""
+        if self.source is None or self._highest_index < self._first_index:
+            return
+        kept = self.source.history.packets.get(self._highest_index)
+        descriptor = descriptor_of(self.source, kept[0]) if kept is not None else None
+        if descriptor is not None:
+            # If the newest was left out itself, the number is that of the last one before it that was not.
+            pictures = self._omissions.pictures
+            self._known_descriptor = descriptor._replace(
+                picture_id=(descriptor.picture_id or 0) + self._picture_id_offset - pictures,
+                tl0_picture_index=(descriptor.tl0_picture_index or 0) + self._tl0_offset,
+            )
+
+    def _follow_pictures(self, kept: tuple[bytes, float] | None) -> None:
+        """The first picture of a source has the number behind the last one's."""
+        known = self._known_descriptor
+        first = descriptor_of(self.source, kept[0]) if kept is not None and self.source is not None else None
+        self._picture_id_offset = self._tl0_offset = 0
+        if known is not None and first is not None:
+            self._picture_id_offset = (known.picture_id or 0) + 1 - (first.picture_id or 0)
+            self._tl0_offset = (known.tl0_picture_index or 0) + 1 - (first.tl0_picture_index or 0)
+        self._is_filtered = first is not None and bool(self._picture_id_offset or self._tl0_offset)
+        self._is_filtered = self._is_filtered or not self._filter.is_open
 
     def speaks(self, source: Reception, second: int) -> bool:
         """Whether the receiver can decode what this header byte of the source announces."""
-        if self._source is not source:
+        if self.source is not source:
             return second in payload_types_between(source.section, self.section)
         return second in self._payload_types
 
@@ -200,61 +360,119 @@ class Forwarder:
         rtp_timestamp: int,
         size_bytes: int,
         now: float,
-    ) -> bytes | None:
-        """The head of the packet in the receiver's numbers, before what it has from `size_bytes` on, or None
-        if it is not for them. `first` and `second` are the header's first bytes, `size_bytes` its checked
-        size.
+    ) -> Part | None:
+        """The packet in the receiver's numbers, or None if it is not for them. `first` and `second` are the
+        header's first bytes, `size_bytes` its checked size.
         """
         numbers = self._payload_types.get(second)
         # What the source sent before it came into this slot has no number here.
-        if numbers is None or index < self._first_index or source is not self._source:
+        if numbers is None or index < self._first_index or source is not self.source:
             return None
+        descriptor = None
+        if self._is_filtered:
+            descriptor = descriptor_of(source, packet)
+            if index <= self._highest_index:
+                if self._unsent or not self._filter.passes_late(rtp_timestamp):
+                    return None
+            elif not self._filter.passes(descriptor, rtp_timestamp):
+                self._omit(index)
+                return None
         rtp_timestamp = (rtp_timestamp + self._timestamp_offset) & 0xFFFF_FFFF
+        if first & PLAIN_MASK == VERSION_2 and not self._is_filtered:
+            block = self._plain_block
+            if first & EXTENSION and self._identifiers:
+                block = self._block(packet, HEADER_BYTES, size_bytes)
+            number = (index + self._sequence_offset) & 0xFFFF
+            first = first & PADDING | (EXTENDED if block else VERSION_2)
+            head = pack_header(first, numbers[0], number, rtp_timestamp, self.ssrc) + block
+            part: Part | None = (head, packet, size_bytes)
+        else:
+            part = self._part(packet, first, numbers[0], index, rtp_timestamp, size_bytes, descriptor)
+        if part is None:
+            return None
         if index > self._highest_index:
             self._highest_index = index
             self._rtp_timestamp = rtp_timestamp
             self._sent_at = now
         else:
             self._resent_at[index] = now  # a repair: whoever asks for it now has not waited for it
-        head = pack_header(
-            first, numbers[0], (index + self._sequence_offset) & 0xFFFF, rtp_timestamp, self.ssrc
-        )
-        if first == EXTENDED:
-            # A camera turns seldom, loudness has 256 values: the same few extensions come again and again.
-            extension = packet[HEADER_BYTES:size_bytes]
-            head += self._rewritten.get(extension) or self._rewrite(extension, packet, size_bytes)
-        elif size_bytes != HEADER_BYTES:
-            head += self._rewritten_anew(packet, size_bytes)
         if self.redundancy:
-            head = self._with_redundancy(head, source, index, rtp_timestamp)
-        payload_bytes = len(packet) - size_bytes
+            part = self._with_redundancy(part, source, index, rtp_timestamp)
+        head, _, start = part
+        payload_bytes = len(packet) - start
         self.packets += 1
         self.octets += payload_bytes
         self.sent_bytes += payload_bytes + len(head)
-        return head
+        return part
 
-    def _rewrite(self, extension: bytes, packet: bytes, size_bytes: int) -> bytes:
-        if len(self._rewritten) == MAX_REWRITTEN:
-            self._rewritten.clear()
-        rewritten = self._rewritten[extension] = self._rewritten_anew(packet, size_bytes)
-        return rewritten
+    def _omit(self, index: int) -> None:
+        # What is missing before it has its place still: it may be of another picture.
+        self._omissions.add(index, is_new_picture=self._filter.is_new_picture)
+        self._highest_index = index
 
-    def _rewritten_anew(self, packet: bytes, size_bytes: int) -> bytes:
-        """Contributing sources and extensions, from the source's identifiers to the receiver's."""
-        patched = bytearray(packet[:size_bytes])
-        if packet[0] & EXTENSION:
-            rewrite_extensions(patched, self._identifiers, size_bytes)
-        return bytes(patched[HEADER_BYTES:])
+    def _part(
+        self,
+        packet: bytes,
+        first: int,
+        second: int,
+        index: int,
+        rtp_timestamp: int,
+        size_bytes: int,
+        descriptor: Vp8Descriptor | None,
+    ) -> Part | None:
+        left_out = self._omissions.before(index) if self._is_filtered else (0, 0)
+        if left_out is None:
+            return None
+        omitted, pictures = left_out
+        block = self._plain_block
+        if first & EXTENSION and self._identifiers:
+            block = self._block(packet, HEADER_BYTES + 4 * (first & CSRC_COUNT), size_bytes)
+        first = first | EXTENSION if block else first & ~EXTENSION
+        number = (index - omitted + self._sequence_offset) & 0xFFFF
+        head = pack_header(first, second, number, rtp_timestamp, self.ssrc)
+        if first & CSRC_COUNT:
+            head += packet[HEADER_BYTES : HEADER_BYTES + 4 * (first & CSRC_COUNT)]
+        head += block
+        if descriptor is None:
+            return head, packet, size_bytes
+        head += rewritten(
+            packet[size_bytes : size_bytes + descriptor.size_bytes],
+            picture_id_offset=self._picture_id_offset - pictures,
+            tl0_offset=self._tl0_offset,
+        )
+        return head, packet, size_bytes + descriptor.size_bytes
 
-    def _with_redundancy(self, head: bytes, source: Reception, index: int, rtp_timestamp: int) -> bytes:
+    def _block(self, packet: bytes, start: int, size_bytes: int) -> bytes:
+        """The header extensions of a packet that has some, from `start` on, as they are for the receiver."""
+        # A camera turns seldom, loudness has 256 values: but for their number the same few come again.
+        at = self.source.number_at if self.source is not None else 0
+        if start < at <= size_bytes - 2 and packet[at - 1] == self._number_lead:
+            extension = packet[start:at] + packet[at + 2 : size_bytes]
+        else:
+            extension = packet[start:size_bytes]
+        block = self._blocks.get(extension)
+        if block is None:
+            if len(self._blocks) == MAX_REWRITTEN:
+                self._blocks.clear()
+            elements = self._number_element + passed_elements(packet, self._identifiers, size_bytes)
+            block = self._blocks[extension] = extension_block(elements)
+        return block
+
+    def keep_head(self, source: Reception, part: Part, index: int) -> None:
+        """A packet of this index of a source left with this head."""
+        if source is self.source and self._repair_payload_type(part) is None:
+            self._heads[index] = part[0], part[2]
+
+    def _with_redundancy(self, part: Part, source: Reception, index: int, rtp_timestamp: int) -> Part:
         """Turn the head of an Opus packet into that of a RED packet with those before it as far as they are
         here.
 
         It is kept, because a packet that is sent again has to be the same to the byte.
         """
+        head, packet, start_of_sound = part
         red_payload_type = self.section.redundant_payload_type
         if red_payload_type is None or head[0] & PADDING:
-            return head
+            return part
         blocks: list[red.Redundant] = []
         room_bytes = REDUNDANT_BYTES
         for before in range(index - 1, max(index - 1 - self.redundancy, self._first_index - 1), -1):
@@ -271,13 +489,13 @@ class Forwarder:
                 break
             blocks.append(red.Redundant(numbers[0] & ~MARKER, offset, kept[0][start:]))
         if not blocks:
-            return head
+            return part
         blocks.reverse()
         redundancy = red.encode_head(head[1] & ~MARKER, blocks)
         self.octets += len(redundancy)
         red_head = head[:1] + bytes([head[1] & MARKER | red_payload_type]) + head[2:] + redundancy
-        self._red_heads[index] = red_head
-        return red_head
+        self._heads[index] = red_head, start_of_sound
+        return red_head, packet, start_of_sound
 
     def repeat(self, source: Reception, index: int, now: float) -> Part | None:
         """The packet again, where loss is high and the receiver reads no RED: what came before the newest."""
@@ -292,25 +510,27 @@ class Forwarder:
 
     def resend(
         self, sequence_numbers: Iterable[int], now: float, round_trip_s: float
-    ) -> tuple[list[Part], list[int]]:
-        """What a NACK asks for: the packets, as far as they are kept and not under way already, and the
-        source's indices of those that never came. A receiver that asks twice within a round trip has not
-        waited for the answer; one that asks for more than its share is not answered.
+    ) -> tuple[list[tuple[Part, bool]], list[int]]:
+        """What a NACK asks for: the packets, as far as they are kept and not under way already, each with
+        whether it goes out as a new packet of the repair stream; and the source's indices of those that never
+        came. A receiver that asks twice within a round trip has not waited for the answer; one that asks for
+        more than its share is not answered.
         """
-        parts: list[Part] = []
+        parts: list[tuple[Part, bool]] = []
         absent: list[int] = []
-        source = self._source
-        if source is None or self.waiting:
+        source = self.source
+        if source is None:
             return parts, absent
         earned = RESEND_SHARE * (self.sent_bytes - self._credited_bytes)
         self._credited_bytes = self.sent_bytes
         self._resend_allowance = min(RESEND_BURST_BYTES, self._resend_allowance + earned)
         gate_s = min(max(round_trip_s, MIN_REPEAT_GATE_S), MAX_REPEAT_GATE_S)
-        newest = (self._highest_index + self._sequence_offset) & 0xFFFF
+        newest_place = self._next_place() - 1
+        newest = (newest_place + self._sequence_offset) & 0xFFFF
         oldest = next(iter(source.history.packets), self._highest_index)  # before it, what came is forgotten
         for sequence_number in sequence_numbers:
             behind = (newest - sequence_number) & 0xFFFF
-            index = self._highest_index - behind
+            index = self._omissions.index_at(newest_place - behind)
             if index < self._first_index or behind >= 0x8000:
                 continue
             resent_at = self._resent_at.get(index)
@@ -331,7 +551,7 @@ class Forwarder:
             for _ in range(copies):
                 repair = self._as_repair(part)
                 self._count_resent(repair)
-                parts.append(repair)
+                parts.append((repair, in_repair_stream))
         return parts, absent
 
     def _again(self, source: Reception, index: int, now: float) -> Part | None:
@@ -339,23 +559,20 @@ class Forwarder:
         packet = source.history.get(index, now)
         if packet is None or index < self._first_index:
             return None
+        kept = self._heads.get(index)
+        if kept is not None:
+            return kept[0], packet, kept[1]
+        first, second, _, rtp_timestamp, _ = unpack_header(packet)
+        numbers = self._payload_types.get(second)
+        if numbers is None:
+            return None
         size_bytes = header_size(packet)
-        head = self._red_heads.get(index)
-        if head is None:
-            first, second, _, rtp_timestamp, _ = unpack_header(packet)
-            numbers = self._payload_types.get(second)
-            if numbers is None:
-                return None
-            head = pack_header(
-                first,
-                numbers[0],
-                (index + self._sequence_offset) & 0xFFFF,
-                (rtp_timestamp + self._timestamp_offset) & 0xFFFF_FFFF,
-                self.ssrc,
-            )
-            if size_bytes != HEADER_BYTES:
-                head += self._rewritten_anew(packet, size_bytes)
-        return head, packet, size_bytes
+        descriptor = descriptor_of(source, packet) if self._is_filtered else None
+        rtp_timestamp = (rtp_timestamp + self._timestamp_offset) & 0xFFFF_FFFF
+        part = self._part(packet, first, numbers[0], index, rtp_timestamp, size_bytes, descriptor)
+        if part is None or (self.is_numbered and self._repair_payload_type(part) is None):
+            return None  # it has not left yet, or nobody knows how it did
+        return part
 
     def _repair_payload_type(self, part: Part) -> int | None:
         """That of retransmissions of this packet; None if it goes out again as it was."""
@@ -377,7 +594,34 @@ class Forwarder:
             rtp_timestamp,
             self.repair_ssrc,
         )
-        return repair_head + head[HEADER_BYTES:] + original_number.to_bytes(2), packet, start
+        end = header_end(head)
+        # RFC 4588 §4: the OSN stands before the original payload, of which the head may have the beginning.
+        repair_head += head[HEADER_BYTES:end] + original_number.to_bytes(2) + head[end:]
+        return repair_head, packet, start
+
+    @property
+    def has_repair_stream(self) -> bool:
+        """Whether what goes out again, and what is nothing but a probe, has numbers of its own."""
+        return self.repair_ssrc is not None and self._repair_of_newest() is not None
+
+    def _repair_of_newest(self) -> int | None:
+        return next((repair for _, repair in self._payload_types.values() if repair is not None), None)
+
+    def padding(self, size_bytes: int) -> Part:
+        """A packet of the repair stream without an original: padding alone (RFC 3550 §5.1), about so long."""
+        repair_payload_type = self._repair_of_newest()
+        assert self.repair_ssrc is not None and repair_payload_type is not None
+        self._repair_sequence_number = (self._repair_sequence_number + 1) & 0xFFFF
+        head = pack_header(
+            PADDING | (EXTENDED if self._plain_block else VERSION_2),
+            repair_payload_type,
+            self._repair_sequence_number,
+            self._rtp_timestamp & 0xFFFF_FFFF,
+            self.repair_ssrc,
+        )
+        head += self._plain_block
+        count = max(1, min(MAX_PADDING, size_bytes - len(head)))
+        return head, bytes(count - 1) + bytes([count]), 0
 
     def _count_resent(self, part: Part) -> None:
         head, packet, start = part
@@ -393,9 +637,10 @@ class Forwarder:
         """Forget what was sent again, and how, once it is not at hand any more, and not before: a packet that
         left as RED must never leave as another. Forget losses of which nobody speaks any more, too.
         """
-        kept = self._source.history.packets if self._source is not None else {}
+        self._note_descriptor()
+        kept = self.source.history.packets if self.source is not None else {}
         self._resent_at = {index: at for index, at in self._resent_at.items() if index in kept}
-        self._red_heads = {index: head for index, head in self._red_heads.items() if index in kept}
+        self._heads = {index: head for index, head in self._heads.items() if index in kept}
         if now - self._reported_at > LOSS_FORGOTTEN_S:
             self.fraction_lost = self.expected_loss = 0.0
 
@@ -404,8 +649,8 @@ class Forwarder:
         the source has made none. `clock_offset` brings its NTP clock to the relay's: the same for all streams
         of a peer, so that sound and picture stay as far apart as their sender says.
         """
-        source = self._source
-        if source is None or source.sender_report is None or self.waiting:
+        source = self.source
+        if source is None or source.sender_report is None:
             return None
         passed_s = now - source.sender_report_at
         clock_rate = source.section.codecs[0].clock_rate
@@ -417,7 +662,10 @@ class Forwarder:
             ssrc=self.ssrc,
             ntp_timestamp=ntp_timestamp,
             rtp_timestamp=(
-                source.sender_report.rtp_timestamp + self._timestamp_offset + round(passed_s * clock_rate)
+                source.sender_report.rtp_timestamp
+                + self._timestamp_offset
+                - self._takes
+                + round(passed_s * clock_rate)
             )
             & 0xFFFF_FFFF,
             packet_count=self.packets + self._repeats,
@@ -467,12 +715,30 @@ def same_codec(one: Codec, other: Codec) -> bool:
 
 
 def identifiers_between(source: MediaSection, target: MediaSection) -> bytes:
-    """For each header extension identifier of one offer that of the other, or 0. MID names a section of the
-    source's own offer, and would bind the stream to a wrong section at the receiver: it is never passed on.
+    """For each header extension identifier of one offer that of the other, or 0; empty if none has another.
+    What names a section or an encoding of the source's own offer would bind the stream to a wrong one at the
+    receiver, and what counts or times packets is true of one way alone.
     """
     identifiers = bytearray(IDENTIFIERS)
     for uri, identifier in source.header_extensions:
         other = target.extension_id(uri)
-        if uri != EXTENSION_MID and other is not None:
+        if uri in PASSED_EXTENSIONS and other is not None:
             identifiers[identifier] = other
-    return bytes(identifiers)
+    return bytes(identifiers) if any(identifiers) else b""
+
+
+def _difference(one: int, other: int) -> int:
+    """How far an RTP timestamp is ahead of another."""
+    return ((one - other + 0x8000_0000) & 0xFFFF_FFFF) - 0x8000_0000
+
+
+def descriptor_of(source: Reception, packet: bytes) -> Vp8Descriptor | None:
+    """That of a packet of VP8; None for other codecs, and for what makes no sense."""
+    codec = source.codecs.get(packet[1] & PAYLOAD_TYPE)
+    if codec is None or codec.name != VP8:
+        return None
+    try:
+        start = header_size(packet)
+        return parse(packet[start : start + LONGEST_BYTES])
+    except MalformedPayload:
+        return None

@@ -126,12 +126,14 @@ class Journal:
         self._size_bytes = 0
         self._limit_bytes = 0  # the first packet sets it, and the deadline
 
-    def handle_stream(self, ssrc: int, section: MediaSection, now: float) -> None:
-        """Packets of an SSRC are to come, or come from the start again. `next_deadline` may come nearer."""
+    def handle_stream(self, ssrc: int, section: MediaSection, now: float, *, interrupts: bool = True) -> None:
+        """Packets of an SSRC are to come, or come from the start again. `next_deadline` may come nearer.
+        Another encoding of the same camera does not interrupt what is kept.
+        """
         self._ended_streams.discard(ssrc)
         for codec in section.codecs:
             self._streams[ssrc, codec.payload_type] = section, codec
-        if self._packets and now >= self._packets[0][1] + MIN_SEGMENT_S:
+        if interrupts and self._packets and now >= self._packets[0][1] + MIN_SEGMENT_S:
             self._close("interrupted")
             self.next_deadline = now
 

@@ -25,12 +25,16 @@ READINGS_TO_RISE = 3  # seconds of better network before the word changes: a bur
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GradeReading:
-    """One way, at one moment. `loss` is 0 to 1 before repair, None where too few packets went to say."""
+    """One way, at one moment. `loss` is 0 to 1 before repair, None where too few packets went to say.
+    `pictures`: how it is for what is shown at its end, where less is sent than there is because of this way:
+    a network that is asked for no more than it carries loses nothing, and is weak all the same.
+    """
 
     loss: float | None
     round_trip_s: float | None
     jitter_s: float
     silent: bool = False
+    pictures: Level = "good"
 
 
 class NetworkGrade:
@@ -58,6 +62,10 @@ class NetworkGrade:
 
 def level_of(reading: GradeReading) -> Level:
     """What this reading alone says."""
+    return worst(reading.pictures, _level_of_packets(reading))
+
+
+def _level_of_packets(reading: GradeReading) -> Level:
     loss, round_trip_s, jitter_s = reading.loss or 0.0, reading.round_trip_s or 0.0, reading.jitter_s
     if reading.silent or loss >= WEAK_LOSS or round_trip_s >= WEAK_ROUND_TRIP_S or jitter_s >= WEAK_JITTER_S:
         return "weak"

@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from media.depacketizer import is_keyframe_slice, shows_picture
+from media.depacketizer import is_base, is_keyframe_slice, shows_picture
 from media.errors import MalformedPayload, NoPicture
 from media.rtp import payload as rtp_payload
 
@@ -27,7 +27,7 @@ MAX_RUN_BYTES = 8 << 20  # 8 MiB: 20 s at 3 Mbit/s; past it nothing of the run i
 MAX_RUN_S = 30.0  # a decoder takes 0.3-1 ms a VGA picture: 30 s of tail are the most one press may cost
 LONG_RUN_BYTES = 4 << 20  # where a new keyframe is asked for: leaves half of the bound for it to come
 LONG_RUN_S = 20.0  # the same, in time
-LONG_RUN_PICTURES = 150  # the same, in what decoding costs: 1.2 ms a VGA picture of VP8, 180 ms at the most
+LONG_RUN_PICTURES = 150  # the same, in what is to be decoded: 1.2 ms a VGA picture of VP8, 180 ms at the most
 PACKET_OVERHEAD_BYTES = 256  # what CPython needs to keep one packet; also keeps a run below 2^15 packets
 MAX_DISORDER_S = 2.0  # as long as the packet history answers a NACK; older loose packets are forgotten
 MAX_JUMP = 3000  # RFC 3550 appendix A.1, MAX_DROPOUT: beyond it the sender has begun to count anew
@@ -132,7 +132,7 @@ class PictureBuffer:
             return
         self._last_sequence_number = sequence_number
         self._size_bytes += len(packet) + PACKET_OVERHEAD_BYTES
-        if packet[1] & 0x80:  # the marker: a picture ends
+        if packet[1] & 0x80 and is_base(self._codec_name, rtp_payload(packet)):  # the marker: a picture ends
             self._pictures += 1
             if self._pictures > LONG_RUN_PICTURES and self._start != NO_SEQUENCE:
                 self.wants_keyframe = True

@@ -21,7 +21,7 @@ from av.error import FFmpegError
 from av.video.codeccontext import VideoCodecContext
 from av.video.frame import VideoFrame
 
-from media.depacketizer import H264, VP8, depacketize
+from media.depacketizer import H264, VP8, depacketize, is_base
 from media.errors import MalformedMedia
 from media.picture_protocol import ANSWER, CODECS, DECODED, REQUEST, UNDECODABLE, parse_packets
 from media.rtp import HEADER, MARKER, payload
@@ -71,7 +71,7 @@ def _answer(answers: BinaryIO, packets: bytes, codec_name: str) -> None:
 
 def decode(packets: list[bytes], codec_name: str) -> tuple[bytes, int, int]:
     """JPEG, width and height of the last picture. Raises Undecodable, MalformedMedia or FFmpegError."""
-    pictures = list(split_pictures(packets))
+    pictures = needed(list(split_pictures(packets)), codec_name)
     decoder = VideoCodecContext.create(DECODERS[codec_name], "r")
     assert isinstance(decoder, VideoCodecContext)
     decoder.thread_type = "FRAME"
@@ -86,6 +86,15 @@ def decode(packets: list[bytes], codec_name: str) -> tuple[bytes, int, int]:
     if newest is None or newest.pts != len(pictures) - 1 or newest.is_corrupt:
         raise Undecodable("the decoder made no whole picture of these packets")
     return _jpeg(newest)
+
+
+def needed(pictures: list[list[bytes]], codec_name: str) -> list[list[bytes]]:
+    """Of pictures in their order those that the last one may depend on: the base layer, and what came since
+    its newest. A camera of three temporal layers sends a quarter of its pictures there.
+    """
+    base = [place for place, payloads in enumerate(pictures) if is_base(codec_name, payloads[0])]
+    newest = base[-1] if base else 0
+    return [pictures[place] for place in base if place < newest] + pictures[newest:]
 
 
 def split_pictures(packets: list[bytes]) -> Iterator[list[bytes]]:

@@ -11,6 +11,9 @@ may do to a muxer ends with it.
 Nothing is decoded or encoded. Which file it becomes the first keyframe decides; sound is held until then. The
 same segments give the same bytes: no dates, no random identifiers.
 
+Where a camera's encodings take turns, or a phone is turned, the size changes with a keyframe inside the file:
+both codecs carry it there and decoders follow. A file for each size would cut a film where nothing was cut.
+
 What passes to and fro is drawn in `playback_protocol.py`.
 """
 

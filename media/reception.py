@@ -44,19 +44,27 @@ class Reception:
         "fraction_lost",
         "highest_keyframe",
         "history",
+        "is_recorded",
         "kind",
         "nacks",
+        "number_at",
         "received",
         "received_bytes",
+        "recorded_to",
         "repaired",
+        "rid",
         "section",
         "sender_report",
         "sender_report_at",
         "ssrc",
     )
 
-    def __init__(self, *, ssrc: Ssrc, section: MediaSection, sequence_number: int) -> None:
+    def __init__(self, *, ssrc: Ssrc, section: MediaSection, sequence_number: int, rid: str = "") -> None:
         self.ssrc = ssrc
+        self.rid = rid  # the encoding, where the section has several
+        self.is_recorded = True  # of several encodings the best alone
+        self.recorded_to = -1  # up to this index it was, before another was better
+        self.number_at = 0  # where the transport-wide number stood in the last packet
         self.section = section
         self.kind = section.kind
         self.codecs: dict[int, Codec] = {codec.payload_type: codec for codec in section.codecs}

@@ -18,11 +18,14 @@ from datetime import UTC, datetime, timedelta
 from math import inf
 from typing import Literal, assert_never
 
+from media.encodings import EncodingOrder, LegQuality
 from media.errors import MalformedFragment, NoPicture, UnknownPeer
 from media.fragment import encode_fragment, parse_fragment
 from media.journal import Journal, Segment
+from media.peer import Traffic
 from media.picture_decoder import Picture, PictureDecoder
 from media.router import (
+    EncodingsOrdered,
     Output,
     Router,
     SegmentCut,
@@ -31,7 +34,6 @@ from media.router import (
     SlotAssignment,
     SlotsChanged,
     StreamQuality,
-    Traffic,
 )
 from media.sdp import Offer, encode_answer, lay_out_slots, parse_offer
 from media.transport import Peer, PeerState, UdpTransport
@@ -95,7 +97,15 @@ class TransportChanged:
     participant_id: str
 
 
-RelayEvent = SlotsMoved | TransportChanged
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncodingsChanged:
+    """A participant's camera shall send other encodings than before."""
+
+    call_id: str
+    participant_id: str
+
+
+RelayEvent = SlotsMoved | TransportChanged | EncodingsChanged
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +164,7 @@ class Call:
             candidates=transport.candidates,
             tcp_candidates=transport.tcp_candidates,
             slots=slots,
+            start_bitrate_bps=self.router.known_uplink_bps(participant_id),
         )
 
     def disconnect(self, participant_id: str) -> None:
@@ -212,6 +223,8 @@ class Call:
                         peer.send_rtcp(output.compound)
                 case SlotsChanged():
                     self._tell(SlotsMoved(call_id=self.call_id, participant_id=output.peer_id))
+                case EncodingsOrdered():
+                    self._tell(EncodingsChanged(call_id=self.call_id, participant_id=output.peer_id))
                 case SegmentCut():
                     participant = self.participants.get(output.peer_id)
                     if participant is not None and participant.recording is not None:
@@ -451,6 +464,20 @@ class Relay:
         if call is None or self.session_of(call_id, participant_id) is None:
             return ()
         return call.router.quality(participant_id)
+
+    def encodings(self, call_id: str, participant_id: str) -> Sequence[EncodingOrder]:
+        """What the participant's camera shall send, the least encoding first; empty: as it likes."""
+        call = self._calls.get(call_id)
+        if call is None or self.session_of(call_id, participant_id) is None:
+            return ()
+        return call.router.encodings(participant_id)
+
+    def leg(self, call_id: str, participant_id: str) -> LegQuality | None:
+        """What the participant's network is believed to carry; None where there is no connection."""
+        call = self._calls.get(call_id)
+        if call is None or self.session_of(call_id, participant_id) is None:
+            return None
+        return call.router.leg(participant_id)
 
     def last_seen(self, call_id: str, participant_id: str) -> float | None:
         """When a participant's connection was last heard, in monotonic seconds; None where there is none."""

@@ -25,12 +25,15 @@ from math import inf
 from typing import assert_never
 
 from media import red, rtx
-from media.allowance import Allowance
+from media.allocation import Choice
+from media.binding import repaired_by, rid_of, section_of
 from media.depacketizer import MAY_START_KEYFRAME, is_keyframe_start
+from media.downlink import START_BPS, WIRE_OVERHEAD_BYTES, Copy, Downlink
+from media.encodings import EncodingOrder, LayerReason, LegQuality, Picture
 from media.errors import IllegalPeer, MalformedPayload, MalformedRtcp, MalformedRtp, UnknownPeer
 from media.forwarder import REDUNDANCY, Forwarder
 from media.journal import Journal, Reason, Segment
-from media.keyframes import KeyframeRequests, KeyframeWishes
+from media.peer import Peer, Seat, Traffic
 from media.picture_buffer import PictureBuffer, PictureRequest
 from media.reception import REFUSED, Reception
 from media.rtcp import (
@@ -39,36 +42,48 @@ from media.rtcp import (
     Goodbye,
     Nack,
     PictureLossIndication,
+    ReceiverEstimatedMaximumBitrate,
     ReceiverReport,
     ReportBlock,
     RtcpPacket,
     SenderReport,
     SourceDescription,
+    TransportFeedback,
     encode_compound,
     parse_compound,
 )
-from media.rtp import HEADER, HEADER_BYTES, MARKER, PAYLOAD_TYPE, PLAIN, Ssrc, extensions, header_size
-from media.sdp import EXTENSION_MID, Codec, MediaSection, Offer, SlotSsrcs
+from media.rtp import (
+    EXTENSION,
+    HEADER,
+    HEADER_BYTES,
+    MARKER,
+    PAYLOAD_TYPE,
+    PLAIN,
+    Ssrc,
+    element_at,
+    header_size,
+)
+from media.sdp import MediaSection, Offer, SlotSsrcs
+from media.track import Layer, Leg, Track
+from media.uplink_feedback import SEND_TIME_BYTES, UplinkEstimate, UplinkFeedback
 
+LEAST_KNOWN_BPS = 300_000  # libwebrtc's own beginning: a reconnect is no reason for less
+REVIEW_INTERVAL_S = 0.05  # however often a receiver reports: nothing changes sooner than a picture
+STILL_TAKES_S = 1.5  # until a still is through, beside what waits already
+STILL_INTERVAL_S = (
+    4.0  # a keyframe is paid for by the recording: eight a minute less than a camera's usual one
+)
+STILL_LEFT_S = 0.3  # of the last still still waits, when the next is asked for: it takes a round trip to come
 REPORT_INTERVAL_S = 1.0  # as libwebrtc does for video; RFC 3550 §6.2 allows it at these rates
 MIN_REPORT_INTERVAL_S = (
     0.2  # a new stream's first report hurries, but a sender may begin any number of streams
 )
-ASSUMED_ROUND_TRIP_S = 0.1  # until a report tells better: a mobile network on a fair day
 TAKE_OVER_S = 1.0  # a stream that was replaced may come back once its successor is silent this long
 MAX_NACKED = 256  # sequence numbers in one packet: 1 kB if no two of them are neighbours
 RELAY_CNAME = "relay"
 MAX_REPLAYED = 80  # packets from a keyframe on that a newcomer is given: more, and a new keyframe is the less
 MAX_BEGUN = 512  # packets behind the first of a stream that go out with it: 2 s of 2.5 Mbit/s, the history
 MAX_RECEPTIONS = 16  # SSRCs of one peer: two, and some for restarts; the longest silent makes room
-
-# What one receiver may have looked up: three streams of 2.5 Mbit/s, each packet named four times a second.
-LOOKUPS_AT_ONCE = 4096
-LOOKUPS_A_SECOND = 4096
-
-# Packets of sound that one sender's redundancy may bring back: each of them, at 10 ms a packet.
-RECOVERED_AT_ONCE = 100
-RECOVERED_A_SECOND = 100
 
 unpack_header = HEADER.unpack_from
 
@@ -97,6 +112,13 @@ class SlotsChanged:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EncodingsOrdered:
+    """This peer shall send other encodings than before; `Router.encodings` tells which."""
+
+    peer_id: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentCut:
     """A piece of what this peer sent is complete."""
 
@@ -104,9 +126,7 @@ class SegmentCut:
     segment: Segment
 
 
-Output = SendRtp | SendRtcp | SlotsChanged | SegmentCut
-
-Copy = tuple[str, bytes, bytes, int]  # what `SendRtp` says, made once a packet and receiver
+Output = SendRtp | SendRtcp | SlotsChanged | SegmentCut | EncodingsOrdered
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,19 +137,7 @@ class SlotAssignment:
     peer_id: str
     audio_mid: str | None
     video_mid: str | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Traffic:
-    """What a peer sent and received since they were admitted, from their point of view. Bytes are of RTP
-    with headers; `lost_packets` left the peer, never arrived here and could not be repaired.
-    """
-
-    sent_packets: int = 0
-    sent_bytes: int = 0
-    received_packets: int = 0
-    received_bytes: int = 0
-    lost_packets: int = 0
+    picture: Picture = "live"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,111 +154,9 @@ class StreamQuality:
     fraction_lost: float  # on the way, before repair, in the last interval of reports, 0 to 1
     jitter_s: float
     round_trip_s: float
-
-
-class Track:
-    """What a peer sends of one kind: the stream that carries it now, and the slots it goes to."""
-
-    __slots__ = ("forwarders", "is_video", "keyframes", "pictures", "reception", "section")
-
-    def __init__(self, *, is_video: bool) -> None:
-        self.is_video = is_video
-        self.section: MediaSection | None = None  # where the stream is bound; the first whose packets arrive
-        self.reception: Reception | None = None
-        self.forwarders: tuple[Forwarder, ...] = ()
-        self.keyframes = KeyframeRequests()
-        self.pictures = PictureBuffer()  # of whoever is admitted
-
-
-class Seat:
-    """One receive slot of a peer and who sits in it."""
-
-    __slots__ = ("forwarders", "keyframe_wishes", "last_occupant_id", "layout", "occupant")
-
-    def __init__(self, layout: SlotSsrcs, forwarders: dict[str, Forwarder]) -> None:
-        self.layout = layout
-        self.forwarders = forwarders  # by kind
-        self.keyframe_wishes = KeyframeWishes()
-        self.occupant: Peer | None = None
-        self.last_occupant_id = ""
-
-
-class Peer:
-    """One participant's connection as the router sees it."""
-
-    __slots__ = (
-        "admitted",
-        "baseline",
-        "by_mid",
-        "by_ssrc",
-        "clock_offset",
-        "feedback_ssrc",
-        "fir_count",
-        "forwarders",
-        "has_round_trip",
-        "journal",
-        "lookups",
-        "lost_of_ended",
-        "mid_identifiers",
-        "peer_id",
-        "receptions",
-        "recoveries",
-        "repairs",
-        "report_at",
-        "reported_at",
-        "round_trip_s",
-        "seats",
-        "sending",
-        "sent_bytes",
-        "sent_packets",
-        "tracks",
-        "traffic",
-    )
-
-    def __init__(self, peer_id: str, offer: Offer, feedback_ssrc: Ssrc, seats: tuple[Seat, ...]) -> None:
-        self.peer_id = peer_id
-        self.admitted = False
-        self.journal: Journal | None = None  # of the admission
-        self.feedback_ssrc = feedback_ssrc
-        self.sending = offer.sending_sections()
-        self.by_mid = {section.mid: section for section in self.sending}
-        self.by_ssrc = {ssrc: section for section in self.sending for ssrc in section.ssrcs}
-        self.repairs = {  # SSRC of retransmissions: that of the media, as far as the offer says
-            repair: media for section in self.sending for media, repair in section.repairs
-        }
-        self.mid_identifiers = {section.extension_id(EXTENSION_MID) for section in self.sending} - {None}
-        self.tracks = {"audio": Track(is_video=False), "video": Track(is_video=True)}
-        self.receptions: dict[int, Reception] = {}
-        self.seats = seats
-        self.forwarders = {
-            forwarder.ssrc: (seat, kind, forwarder)
-            for seat in seats
-            for kind, forwarder in seat.forwarders.items()
-        }
-        self.report_at = inf
-        self.reported_at = -inf
-        self.lookups = Allowance(burst=LOOKUPS_AT_ONCE, per_second=LOOKUPS_A_SECOND)
-        self.recoveries = Allowance(burst=RECOVERED_AT_ONCE, per_second=RECOVERED_A_SECOND)
-        self.round_trip_s = ASSUMED_ROUND_TRIP_S
-        self.has_round_trip = False
-        self.clock_offset = 0  # from the peer's NTP clock to the relay's
-        self.fir_count = 0
-        self.sent_packets = 0
-        self.sent_bytes = 0
-        self.lost_of_ended = 0
-        self.baseline = Traffic()  # the counters at the last admission
-        self.traffic = Traffic()  # of the last admission that is over
-
-    def counters(self) -> Traffic:
-        """Since the connection began."""
-        forwarders = [forwarder for _, _, forwarder in self.forwarders.values()]
-        return Traffic(
-            sent_packets=self.sent_packets,
-            sent_bytes=self.sent_bytes,
-            received_packets=sum(forwarder.packets + forwarder.resent for forwarder in forwarders),
-            received_bytes=sum(forwarder.sent_bytes + forwarder.resent_bytes for forwarder in forwarders),
-            lost_packets=self.lost_of_ended + sum(reception.lost for reception in self.receptions.values()),
-        )
+    rid: str = ""  # of pictures: the encoding that is sent or received
+    temporal_layers: int | None = None  # of it that are received: 1 is the base alone; None: it has none
+    reason: LayerReason | None = None  # why this one is received
 
 
 class Router:
@@ -263,6 +169,7 @@ class Router:
         self._peers: dict[str, Peer] = {}
         self._admitted: dict[str, Peer] = {}  # in the order of admission
         self._seating: dict[str, list[str]] = {}  # of those who have gone: who sat in their slots
+        self._known_rates: dict[str, tuple[int, int]] = {}  # and what their networks carried, down and up
         self.next_deadline = inf
         self.malformed_packets = 0  # RTP or RTCP that could not be read
         self.unbound_packets = 0  # RTP of which nobody can tell whose it is, or in a format nobody agreed on
@@ -282,10 +189,24 @@ class Router:
         }
         while (feedback_ssrc := self._random32()) in taken:
             pass
-        seats = tuple(Seat(layout, self._forwarders(peer_id, layout)) for layout in slots)
+        forwarders = [self._forwarders(peer_id, layout) for layout in slots]
+        sounds, pictures = (
+            [by_kind[kind] for by_kind in forwarders if kind in by_kind] for kind in ("audio", "video")
+        )
+        downlink = Downlink(
+            peer_id,
+            # Where sound alone is counted, nothing is known of what pictures meet.
+            is_numbered=any(one.is_numbered for one in pictures or sounds),
+            start_bps=self._known_rates.get(peer_id, (START_BPS, 0))[0],
+            now=now,
+        )
+        seats = tuple(
+            Seat(layout, {kind: Leg(forwarder, downlink) for kind, forwarder in by_kind.items()})
+            for layout, by_kind in zip(slots, forwarders, strict=True)
+        )
         for seat, occupant_id in zip(seats, self._seating.pop(peer_id, ()), strict=False):
             seat.last_occupant_id = occupant_id
-        peer = self._peers[peer_id] = Peer(peer_id, offer, Ssrc(feedback_ssrc), seats)
+        peer = self._peers[peer_id] = Peer(peer_id, offer, Ssrc(feedback_ssrc), seats, downlink)
         peer.report_at = now + REPORT_INTERVAL_S
         self._wake(peer.report_at)
         return []
@@ -306,7 +227,7 @@ class Router:
             if journal is not None:
                 journal.handle_stream(reception.ssrc, reception.section, now)
         self._admitted[peer_id] = peer
-        return self._fill_seats({}, now)
+        return self._fill_seats({}, now) + self._order(peer, now)
 
     def withdraw(self, peer_id: str, now: float) -> list[Output]:
         """They are no longer relayed, but stay connected. Raises UnknownPeer."""
@@ -330,15 +251,21 @@ class Router:
                     changed[receiver.peer_id] = None
         del self._admitted[peer_id]
         for track in peer.tracks.values():
-            track.keyframes.forget()
+            for layer in track.layers:
+                layer.keyframes.forget()
             track.pictures = PictureBuffer()
         for reception in peer.receptions.values():
             reception.history.packets.clear()
-        return outputs + self._fill_seats(changed, now)
+        outputs += self._fill_seats(changed, now)
+        for sender in self._admitted.values():
+            outputs += self._order(sender, now)
+        return outputs
 
     def remove_peer(self, peer_id: str, now: float) -> list[Output]:
         """They are gone, for good or until they connect again. Raises UnknownPeer."""
-        outputs = self._withdraw(self._peer(peer_id), "interrupted", now)
+        peer = self._peer(peer_id)
+        self._known_rates[peer_id] = _carried(peer, self._known_rates.get(peer_id, (START_BPS, 0)))
+        outputs = self._withdraw(peer, "interrupted", now)
         self._seating[peer_id] = [seat.last_occupant_id for seat in self._peers.pop(peer_id).seats]
         return [output for output in outputs if output.peer_id != peer_id or isinstance(output, SegmentCut)]
 
@@ -350,6 +277,7 @@ class Router:
                 peer_id=seat.occupant.peer_id,
                 audio_mid=seat.layout.audio_section.mid if seat.layout.audio_section else None,
                 video_mid=seat.layout.video_section.mid if seat.layout.video_section else None,
+                picture=seat.picture,
             )
             for seat in self._peer(peer_id).seats
             if seat.occupant is not None
@@ -384,6 +312,7 @@ class Router:
                 fraction_lost=reception.fraction_lost,
                 jitter_s=reception.jitter_s,
                 round_trip_s=peer.round_trip_s,
+                rid=reception.rid,
             )
             for reception in peer.receptions.values()
         ]
@@ -399,18 +328,40 @@ class Router:
                 fraction_lost=forwarder.fraction_lost,
                 jitter_s=forwarder.jitter_s,
                 round_trip_s=peer.round_trip_s,
+                rid=forwarder.source.rid if forwarder.source is not None else "",
+                temporal_layers=forwarder.temporal_layers,
+                reason=leg.reason if kind == "video" and seat.occupant is not None else None,
             )
-            for _, kind, forwarder in peer.forwarders.values()
-            if forwarder.packets
+            for seat, kind, leg in peer.legs.values()
+            if (forwarder := leg.forwarder).packets
         ]
         return sent + received
+
+    def encodings(self, peer_id: str) -> tuple[EncodingOrder, ...]:
+        """What this peer's camera shall send, from the least encoding to the best. Raises UnknownPeer."""
+        return self._peer(peer_id).orders
+
+    def leg(self, peer_id: str) -> LegQuality:
+        """What this peer's network is believed to carry. Raises UnknownPeer."""
+        peer = self._peer(peer_id)
+        estimator = peer.downlink.estimator if peer.downlink.is_estimated else None
+        return LegQuality(
+            sent_estimate_bps=peer.uplink_estimate.bitrate_bps if peer.uplink_estimate is not None else None,
+            received_estimate_bps=peer.downlink.carried_bps if estimator is not None else None,
+            received_limit=estimator.limit if estimator is not None else None,
+            waiting_s=peer.downlink.pacer.waiting_s if estimator is not None else None,
+        )
+
+    def known_uplink_bps(self, peer_id: str) -> int | None:
+        """What the network of a peer who has gone carried up, if that is known."""
+        return self._known_rates.get(peer_id, (0, 0))[1] or None
 
     def request_keyframe(self, peer_id: str, now: float) -> list[Output]:
         """Somebody here needs a keyframe of this peer, to take a frame for instance. Raises UnknownPeer."""
         peer = self._peer(peer_id)
         if not peer.admitted:
             return []
-        peer.tracks["video"].keyframes.handle_request(now)
+        peer.tracks["video"].best.keyframes.handle_request(now)
         return self._ask_for_keyframes(now)
 
     def newest_picture(self, peer_id: str, now: float) -> PictureRequest:
@@ -454,7 +405,7 @@ class Router:
                 if not free:
                     break
                 seat = min(free, key=lambda seat: seat.last_occupant_id != sender.peer_id)
-                replayed += _occupy(seat, sender, now)
+                replayed += self._occupy(receiver, seat, sender, now)
                 changed[receiver.peer_id] = None
         outputs: list[Output] = [SlotsChanged(peer_id=peer_id) for peer_id in changed]
         return outputs + replayed + self._ask_for_keyframes(now)
@@ -469,12 +420,56 @@ class Router:
         if peer is None:
             return []
         try:
-            first, second, sequence_number, rtp_timestamp, ssrc = unpack_header(packet)
+            first, _, _, _, ssrc = unpack_header(packet)
             size_bytes = HEADER_BYTES if first == PLAIN else header_size(packet)
         except (struct.error, MalformedRtp):
             self.malformed_packets += 1
             return []
         reception = peer.receptions.get(ssrc)
+        if peer.uplink is not None and first & EXTENSION:
+            self._note_arrival(peer, peer.uplink, reception, packet, size_bytes, now)
+        elif peer.uplink_estimate is not None and first & EXTENSION:
+            self._note_send_time(peer, peer.uplink_estimate, packet, size_bytes, now)
+        return self._handle_media(peer, reception, packet, size_bytes, now)
+
+    def _note_arrival(
+        self,
+        peer: Peer,
+        uplink: UplinkFeedback,
+        reception: Reception | None,
+        packet: bytes,
+        size_bytes: int,
+        now: float,
+    ) -> None:
+        """The sender counts all that they send, and is told of each packet when it came."""
+        # The extensions of a stream stand in the same places from packet to packet.
+        at = reception.number_at if reception is not None else 0
+        if at == 0 or at + 2 > size_bytes or packet[at - 1] not in peer.number_leads:
+            at = next((found for one in peer.number_ids if (found := element_at(packet, one, size_bytes))), 0)
+            if reception is not None:
+                reception.number_at = at
+            if at == 0 or packet[at - 1] not in peer.number_leads:
+                return
+        uplink.handle_arrival(packet[at] << 8 | packet[at + 1], len(packet) + WIRE_OVERHEAD_BYTES, now)
+        if uplink.next_deadline < self.next_deadline:
+            self.next_deadline = uplink.next_deadline
+
+    def _note_send_time(
+        self, peer: Peer, estimate: UplinkEstimate, packet: bytes, size_bytes: int, now: float
+    ) -> None:
+        """The sender says when each packet left, and is told how much its network carries."""
+        at = next((found for one in peer.send_time_ids if (found := element_at(packet, one, size_bytes))), 0)
+        if at == 0 or packet[at - 1] & 0x0F != SEND_TIME_BYTES - 1:  # RFC 8285 §4.2: the length less one
+            return
+        send_time = int.from_bytes(packet[at : at + SEND_TIME_BYTES])
+        estimate.handle_send_time(send_time, len(packet) + WIRE_OVERHEAD_BYTES, now)
+        self._wake(estimate.next_deadline)
+
+    def _handle_media(
+        self, peer: Peer, reception: Reception | None, packet: bytes, size_bytes: int, now: float
+    ) -> list[Copy]:
+        """A packet as it came, or as it was recovered."""
+        first, second, sequence_number, rtp_timestamp, ssrc = unpack_header(packet)
         if reception is None:
             reception = self._bind(peer, packet, now)
             if reception is None:
@@ -487,7 +482,9 @@ class Router:
         if index < 0:
             if index == REFUSED:
                 return []
-            reception = self._begin_reception(peer, reception.section, Ssrc(ssrc), sequence_number, now)
+            reception = self._begin_reception(
+                peer, reception.section, Ssrc(ssrc), sequence_number, reception.rid, now
+            )
             index = reception.handle_packet(sequence_number, rtp_timestamp, now)
         length = len(packet)
         reception.received_bytes += length
@@ -496,40 +493,83 @@ class Router:
         peer.sent_packets += 1
         peer.sent_bytes += length
         kept = reception.history.packets[index] = packet, now
-        if peer.journal is not None and peer.journal.handle_packet(kept):
-            self._wake(peer.journal.next_deadline)
         if reception.nacks.next_deadline < self.next_deadline:
             self.next_deadline = reception.nacks.next_deadline
 
         track = peer.tracks[reception.kind]
-        if track.reception is not reception and not self._take_over(track, reception, now):
-            return []
-        if track.is_video:
-            starts_keyframe = (
-                size_bytes < length
-                and MAY_START_KEYFRAME[codec.name][packet[size_bytes]] == 1
-                and is_keyframe_start(codec.name, packet[size_bytes:])
+        layer = track.layers[0] if len(track.layers) == 1 else track.layer_of(reception)
+        is_current = layer.reception is reception or self._take_over(peer, track, layer, reception, now)
+        starts_keyframe = not track.is_video  # sound begins anywhere
+        if is_current and track.is_video and size_bytes < length:
+            starts_keyframe = MAY_START_KEYFRAME[codec.name][packet[size_bytes]] == 1 and is_keyframe_start(
+                codec.name, packet[size_bytes:]
             )
             if starts_keyframe:
-                track.keyframes.handle_keyframe()
-                reception.highest_keyframe = max(reception.highest_keyframe, index)
+                self._handle_keyframe(peer, track, layer, reception, codec.name, index, now)
+            elif layer is not track.best and track.is_better(layer, now) and not layer.keyframes.wanted:
+                layer.keyframes.handle_request(now)
+                self._wake(layer.keyframes.next_deadline)
+        if reception.is_recorded or index <= reception.recorded_to:
+            self._keep(peer, kept)
+        if not is_current:
+            return []
+        if track.is_video and layer is track.best:
             track.pictures.handle_packet(packet, codec.name, starts_keyframe, now)
-        else:
-            starts_keyframe = True  # sound begins anywhere
-        copies = []
-        for forwarder in track.forwarders:
-            head = forwarder.forward(reception, packet, first, second, index, rtp_timestamp, size_bytes, now)
-            if head is not None:
-                copies.append((forwarder.receiver_id, head, packet, size_bytes))
-                if forwarder.redundancy and (part := forwarder.repeat(reception, index - 1, now)) is not None:
-                    copies.append((forwarder.receiver_id, *part))
-            elif forwarder.waiting and starts_keyframe and forwarder.speaks(reception, second):
-                copies += _begin(forwarder, reception, index, now)
+        copies: list[Copy] = []
+        for leg in track.legs:
+            if starts_keyframe and leg.awaited is layer and track.is_video:
+                self._begin(copies, leg, reception, index, now)
+                continue
+            forwarder = leg.forwarder
+            part = forwarder.forward(reception, packet, first, second, index, rtp_timestamp, size_bytes, now)
+            if part is not None:
+                if track.is_video:
+                    leg.downlink.send_picture(copies, forwarder, index, part, now)
+                else:
+                    leg.downlink.send_sound(copies, forwarder, index, part, now)
+                    if forwarder.redundancy:
+                        again = forwarder.repeat(reception, index - 1, now)
+                        if again is not None:
+                            leg.downlink.send_again(copies, forwarder, again, now, is_new=False)
+            elif forwarder.source is None and not track.is_video:
+                self._begin(copies, leg, reception, index, now)
         return copies
+
+    def _keep(self, peer: Peer, kept: tuple[bytes, float]) -> None:
+        """For the record."""
+        if peer.journal is not None and peer.journal.handle_packet(kept):
+            self._wake(peer.journal.next_deadline)
+
+    def _handle_keyframe(
+        self,
+        peer: Peer,
+        track: Track,
+        layer: Layer,
+        reception: Reception,
+        codec_name: str,
+        index: int,
+        now: float,
+    ) -> None:
+        """A keyframe begins with this packet."""
+        layer.keyframes.handle_keyframe()
+        reception.highest_keyframe = max(reception.highest_keyframe, index)
+        if not track.is_better(layer, now):
+            return
+        # What is recorded, and frames are taken of, is the best that there is from here on: also what came of
+        # the keyframe before its first packet. What the one before it has lost may still be repaired.
+        before = track.best.reception
+        if before is not None:
+            before.is_recorded, before.recorded_to = False, before.highest
+        track.best = layer
+        reception.is_recorded = True
+        packets = reception.history.packets
+        for early in sorted(one for one in packets if one > max(index, reception.recorded_to)):
+            self._keep(peer, (packets[early][0], now))  # a record's times ascend
+            track.pictures.handle_packet(packets[early][0], codec_name, False, now)
 
     def _handle_repair(self, peer: Peer, packet: bytes, size_bytes: int, now: float) -> list[Copy]:
         """A packet of a stream that is no medium's: a retransmission (RFC 4588), or nobody's."""
-        media = _repaired_by(peer, packet)
+        media = repaired_by(peer, packet)
         if media is None:
             self.unbound_packets += 1
             return []
@@ -547,7 +587,7 @@ class Router:
     def _handle_recovered(self, peer: Peer, reception: Reception, original: bytes, now: float) -> list[Copy]:
         """A packet that was lost on the way and is here all the same, asked for or not."""
         received, repaired = reception.received, reception.repaired
-        copies = self.handle_rtp(peer.peer_id, original, now)
+        copies = self._handle_media(peer, reception, original, header_size(original), now)
         if reception.received > received and reception.repaired == repaired:
             reception.repaired += 1
         return copies
@@ -593,52 +633,65 @@ class Router:
             + packet[2:size_bytes]
             + packet[redundancy.start :]
         )
-        return copies + self.handle_rtp(peer.peer_id, original, now)
+        return copies + self._handle_media(peer, reception, original, size_bytes, now)
 
     def _bind(self, peer: Peer, packet: bytes, now: float) -> Reception | None:
         """Which section does a new SSRC belong to (RFC 9143 §9.2)? None if that cannot be told (yet)."""
         _, second, sequence_number, _, ssrc = unpack_header(packet)
-        section = _section_of(peer, packet, ssrc, second & PAYLOAD_TYPE)
-        if section is None:
+        section = section_of(peer, packet, ssrc, second & PAYLOAD_TYPE)
+        rid = rid_of(peer, packet, ssrc, section) if section is not None else None
+        if section is None or rid is None:
             return None
-        return self._begin_reception(peer, section, Ssrc(ssrc), sequence_number, now)
+        return self._begin_reception(peer, section, Ssrc(ssrc), sequence_number, rid, now)
 
     def _begin_reception(
-        self, peer: Peer, section: MediaSection, ssrc: Ssrc, sequence_number: int, now: float
+        self, peer: Peer, section: MediaSection, ssrc: Ssrc, sequence_number: int, rid: str, now: float
     ) -> Reception:
-        """The newest stream of a section is the one that counts: a sender that restarts drops the old one."""
+        """The newest stream of an encoding counts: a sender that restarts drops the old one."""
         if ssrc in peer.receptions:
             _end_reception(peer, ssrc)
         elif len(peer.receptions) == MAX_RECEPTIONS:
             _end_reception(peer, min(peer.receptions.values(), key=lambda one: one.last_arrival).ssrc)
         track = peer.tracks[section.kind]
-        reception = Reception(ssrc=ssrc, section=section, sequence_number=sequence_number)
+        reception = Reception(ssrc=ssrc, section=section, sequence_number=sequence_number, rid=rid)
         peer.receptions[ssrc] = reception
+        if peer.uplink is not None:
+            peer.uplink.media_ssrc = ssrc
+        layer = track.layer(rid)
+        reception.is_recorded = not section.rids or layer is track.best
         if peer.journal is not None:
-            peer.journal.handle_stream(ssrc, section, now)
+            peer.journal.handle_stream(ssrc, section, now, interrupts=reception.is_recorded)
             self._wake(peer.journal.next_deadline)
         if track.section is None or track.section is section:
-            self._take(track, reception, now)
+            self._take(track, layer, reception, now)
         return reception
 
-    def _take_over(self, track: Track, reception: Reception, now: float) -> bool:
-        """Whether a stream becomes its track's current one: only when that is gone or silent."""
-        current = track.reception
+    def _take_over(self, peer: Peer, track: Track, layer: Layer, reception: Reception, now: float) -> bool:
+        """Whether a stream becomes its layer's current one: only when that is gone or silent."""
+        current = layer.reception
         if current is not None and now - current.last_arrival < TAKE_OVER_S:
             return False
-        self._take(track, reception, now)
+        if track.section is not reception.section:
+            # Another camera of theirs, with other encodings or none.
+            for forgotten in track.layers:
+                if forgotten.reception is not None and forgotten.reception.section is not reception.section:
+                    forgotten.reception = None
+        self._take(track, layer, reception, now)
         return True
 
-    def _take(self, track: Track, reception: Reception, now: float) -> None:
+    def _take(self, track: Track, layer: Layer, reception: Reception, now: float) -> None:
         track.section = reception.section
-        track.reception = reception
-        for forwarder in track.forwarders:
-            forwarder.release()
-        if track.is_video and track.forwarders:
-            track.keyframes.handle_request(now)
-        self._wake(track.keyframes.next_deadline)
-
-    # RTCP and time.
+        layer.reception = reception
+        for leg in track.legs:
+            source = leg.forwarder.source
+            # Of this layer, or of another camera: what it showed is over.
+            if source is None or source.rid == reception.rid or source.section is not reception.section:
+                leg.forwarder.release()
+                if track.is_video and leg.picture != "paused":
+                    leg.awaited = leg.awaited or layer
+            if leg.awaited is layer:
+                layer.keyframes.handle_request(now)
+        self._wake(layer.keyframes.next_deadline)
 
     def handle_rtcp(self, peer_id: str, compound: bytes, now: float) -> list[Output]:
         """What they report and ask for. Never raises: a malformed compound is counted and changes nothing."""
@@ -646,7 +699,7 @@ class Router:
         if peer is None:
             return []
         try:
-            packets = parse_compound(compound)
+            packets = parse_compound(compound, lambda cost: peer.statuses.take_all(cost, now))
         except MalformedRtcp:
             self.malformed_packets += 1
             return []
@@ -678,6 +731,12 @@ class Router:
                 case FullIntraRequest():
                     for ssrc, _ in packet.commands:
                         _handle_picture_loss(peer, ssrc, now)
+                case TransportFeedback():
+                    peer.downlink.handle_feedback(packet, now)
+                    self._review(peer, now)
+                case ReceiverEstimatedMaximumBitrate():
+                    peer.downlink.handle_receiver_limit(packet.bitrate_bps, now)
+                    self._review(peer, now)
                 case _:
                     assert_never(packet)
         return outputs + self._ask_for_keyframes(now)
@@ -691,7 +750,16 @@ class Router:
             if peer.journal is not None:
                 outputs += _cuts(peer.peer_id, peer.journal.handle_timeout(now))
             for reception in peer.receptions.values():
-                outputs += self._ask_for_missing(peer, reception, now)
+                if now >= reception.nacks.next_deadline:
+                    outputs += self._ask_for_missing(peer, reception, now)
+            if now >= peer.downlink.next_deadline:
+                outputs += self._send_waiting(peer, now)
+            if now >= peer.downlink.next_review:
+                outputs += self._choose(peer, now)
+            if peer.admitted and now >= peer.tracks["video"].plan.next_deadline:
+                outputs += self._order(peer, now)
+            if now >= _uplink_deadline(peer):
+                outputs += _tell_of_arrivals(peer, now)
             if now >= peer.report_at:
                 outputs += _report(peer, now)
                 self._keep_bounds(peer, now)
@@ -702,23 +770,30 @@ class Router:
     def _deadlines(self) -> Iterator[float]:
         for peer in self._peers.values():
             yield peer.report_at
+            yield peer.downlink.next_deadline
+            yield _uplink_deadline(peer)
+            if peer.admitted:
+                yield peer.downlink.next_review
+                yield peer.tracks["video"].plan.next_deadline
             if peer.journal is not None:
                 yield peer.journal.next_deadline
             for reception in peer.receptions.values():
                 yield reception.nacks.next_deadline
-            track = peer.tracks["video"]
-            if track.reception is not None:
-                yield track.keyframes.next_deadline
+            for layer in peer.tracks["video"].layers:
+                if layer.reception is not None:
+                    yield layer.keyframes.next_deadline
 
     def _keep_bounds(self, peer: Peer, now: float) -> None:
         """What is kept of packets is looked over with each report, not with each packet."""
         for reception in peer.receptions.values():
             reception.history.prune(now)
-        for _, _, forwarder in peer.forwarders.values():
-            forwarder.prune(now)
+        for _, _, leg in peer.legs.values():
+            leg.forwarder.prune(now)
         track = peer.tracks["video"]
-        if peer.admitted and track.pictures.wants_keyframe and not track.keyframes.wanted:
-            track.keyframes.handle_request(now)
+        for layer in track.layers:
+            layer.look_for_temporal_layers()
+        if peer.admitted and track.pictures.wants_keyframe and not track.best.keyframes.wanted:
+            track.best.keyframes.handle_request(now)
 
     def _ask_for_missing(self, peer: Peer, reception: Reception, now: float) -> list[Output]:
         if not peer.admitted:
@@ -726,8 +801,9 @@ class Router:
             return []
         sequence_numbers, given_up = reception.nacks.handle_timeout(now, peer.round_trip_s)
         track = peer.tracks[reception.kind]
-        if given_up and track.is_video and track.reception is reception:
-            track.keyframes.handle_request(now)
+        layer = track.layer_of(reception)
+        if given_up and track.is_video and layer.reception is reception and track.is_used(layer):
+            layer.keyframes.handle_request(now)
         return [
             _feedback(
                 peer,
@@ -743,32 +819,32 @@ class Router:
     def _ask_for_keyframes(self, now: float) -> list[Output]:
         outputs: list[Output] = []
         for peer in self._admitted.values():
-            track = peer.tracks["video"]
-            # Before the first packet there is nobody to ask, and the first picture is a keyframe anyway.
-            if track.reception is None:
-                continue
-            if track.keyframes.handle_timeout(now):
-                outputs.append(_feedback(peer, _keyframe_request(peer, track.reception)))
-            self._wake(track.keyframes.next_deadline)
+            for layer in peer.tracks["video"].layers:
+                # Before the first packet there is nobody to ask, and the first picture is a keyframe anyway.
+                if layer.reception is None or layer.keyframes.next_deadline == inf:
+                    continue
+                if layer.keyframes.handle_timeout(now):
+                    outputs.append(_feedback(peer, _keyframe_request(peer, layer.reception)))
+                self._wake(layer.keyframes.next_deadline)
         return outputs
 
     def _resend(self, peer: Peer, nack: Nack, now: float) -> list[Output]:
         """What a receiver misses, from the source's history; what is missing there is fetched upstream."""
-        if nack.media_ssrc not in peer.forwarders:
+        if nack.media_ssrc not in peer.legs:
             return []
-        seat, kind, forwarder = peer.forwarders[nack.media_ssrc]
+        forwarder = peer.legs[nack.media_ssrc][2].forwarder
         granted = peer.lookups.take(len(nack.sequence_numbers), now)
         parts, absent = forwarder.resend(nack.sequence_numbers[:granted], now, peer.round_trip_s)
-        reception = seat.occupant.tracks[kind].reception if seat.occupant is not None else None
+        reception = forwarder.source
         if reception is not None:
             for index in absent:
                 if reception.misses(index):
                     reception.nacks.handle_wish(index, now)
             self._wake(reception.nacks.next_deadline)
-        return [
-            SendRtp(peer_id=peer.peer_id, head=head, packet=packet, start=start)
-            for head, packet, start in parts
-        ]
+        copies: list[Copy] = []
+        for part, is_new in parts:
+            peer.downlink.send_again(copies, forwarder, part, now, is_new=is_new)
+        return _sent(copies)
 
     def _handle_sender_report(self, peer: Peer, report: SenderReport, now: float) -> None:
         reception = peer.receptions.get(report.ssrc)
@@ -778,69 +854,212 @@ class Router:
             peer.clock_offset = round(now * NTP_SECOND) - report.ntp_timestamp
         if reception.sender_report is None:
             # Receivers play sound and picture together only once they have a report of each.
-            for forwarder in peer.tracks[reception.kind].forwarders:
-                receiver = self._peers[forwarder.receiver_id]
+            for leg in peer.tracks[reception.kind].legs:
+                receiver = self._peers[leg.forwarder.receiver_id]
                 receiver.report_at = min(
                     receiver.report_at, max(now, receiver.reported_at + MIN_REPORT_INTERVAL_S)
                 )
                 self._wake(receiver.report_at)
         reception.handle_sender_report(report, now)
 
+    # How well each is seen.
+
+    def _send_waiting(self, peer: Peer, now: float) -> list[Output]:
+        pictures = [seat.legs["video"].forwarder for seat in peer.seats if "video" in seat.legs]
+        padding = [one for one in pictures if one.source is not None and one.has_repair_stream]
+        return _sent(peer.downlink.handle_timeout(now, padding))
+
+    def _review(self, peer: Peer, now: float) -> None:
+        """Their network has shown something new."""
+        self._wake(peer.downlink.next_deadline)
+        if peer.admitted and peer.downlink.is_short:
+            peer.downlink.hurry_review(now, REVIEW_INTERVAL_S)
+            self._wake(peer.downlink.next_review)
+
+    def _choose(self, peer: Peer, now: float) -> list[Output]:
+        """Which encodings this peer sees from now on, and what their senders shall send."""
+        if not peer.admitted:
+            peer.downlink.next_review = inf
+            return []
+        watched = {
+            seat.occupant.peer_id: seat.occupant.tracks["video"].rates(now)
+            for seat in peer.seats
+            if seat.occupant is not None and "video" in seat.legs
+        }
+        choices = peer.downlink.choose(watched, now)
+        self._wake(peer.downlink.next_review)
+        outputs: list[Output] = []
+        for seat in peer.seats:
+            if seat.occupant is None or seat.occupant.peer_id not in choices:
+                continue
+            track = seat.occupant.tracks["video"]
+            if _show(seat.legs["video"], track, choices[seat.occupant.peer_id], now):
+                outputs.append(SlotsChanged(peer_id=peer.peer_id))
+            outputs += self._order(seat.occupant, now)
+        return outputs + self._ask_for_keyframes(now)
+
+    def _order(self, sender: Peer, now: float) -> list[Output]:
+        """What a camera shall send, for those who watch it and for the record."""
+        track = sender.tracks["video"]
+        shares = {
+            receiver.peer_id: receiver.downlink.share_bps(sender.peer_id)
+            for receiver in self._admitted.values()
+            if any(seat.occupant is sender and "video" in seat.legs for seat in receiver.seats)
+        }
+        best_bps = track.best.bitrate_bps(now)
+        orders = track.plan.handle_viewers(
+            shares, is_recorded=sender.journal is not None, best_bps=best_bps, now=now
+        )
+        self._wake(track.plan.next_deadline)
+        if orders == sender.orders:
+            return []
+        sender.orders = orders
+        return [EncodingsOrdered(peer_id=sender.peer_id)]
+
+    def _begin(
+        self,
+        copies: list[Copy],
+        leg: Leg,
+        reception: Reception,
+        start: int,
+        now: float,
+    ) -> None:
+        """A stream begins, or goes on from another encoding, with a packet that is at hand; what came before
+        it and belongs behind it follows.
+        """
+        packets, forwarder, downlink = reception.history.packets, leg.forwarder, leg.downlink
+        if not forwarder.speaks(reception, packets[start][0][1]):
+            return
+        is_sound = reception.kind == "audio"
+        if reception.highest - start > MAX_BEGUN:
+            if leg.awaited is not None:
+                leg.awaited.keyframes.handle_request(now)  # this one came too late, and took the wish with it
+                self._wake(leg.awaited.keyframes.next_deadline)
+            return
+        if not is_sound:
+            if forwarder.source is not None and forwarder.source is not reception:
+                downlink.drop(forwarder)  # of the encoding that does not fit any more, or is not needed
+            leg.awaited, leg.still_at = None, now
+        takes_s = STILL_TAKES_S + downlink.pacer.waiting_s if leg.picture == "stills" else 0.0
+        for index in sorted(index for index in packets if index >= start):
+            packet = packets[index][0]
+            first, second, _, rtp_timestamp, _ = unpack_header(packet)
+            if index == start:
+                forwarder.begin(reception, index, rtp_timestamp, now, takes_s=takes_s)
+            size_bytes = header_size(packet)
+            part = forwarder.forward(reception, packet, first, second, index, rtp_timestamp, size_bytes, now)
+            if part is not None and is_sound:
+                downlink.send_sound(copies, forwarder, index, part, now)
+            elif part is not None:
+                downlink.send_picture(copies, forwarder, index, part, now)
+        self._wake(downlink.next_deadline)
+
+    def _occupy(self, receiver: Peer, seat: Seat, sender: Peer, now: float) -> list[Output]:
+        """Seat a sender: with the picture they show now if it is at hand, else once a keyframe comes."""
+        seat.occupant = sender
+        seat.last_occupant_id = sender.peer_id
+        receiver.downlink.next_review = now
+        self._wake(now)
+        copies: list[Copy] = []
+        for kind, leg in seat.legs.items():
+            track = sender.tracks[kind]
+            track.legs = (*track.legs, leg)
+            if not track.is_video:
+                continue
+            leg.picture, leg.reason, leg.awaited = "live", "best", track.best
+            start = _replayable(track.best.reception, now)
+            if start is not None and track.best.reception is not None:
+                self._begin(copies, leg, track.best.reception, start, now)
+            if leg.awaited is not None:
+                track.best.keyframes.handle_request(now)
+        return _sent(copies)
+
     def _wake(self, at: float) -> None:
         if at < self.next_deadline:
             self.next_deadline = at
 
 
-def _occupy(seat: Seat, sender: Peer, now: float) -> list[Output]:
-    """Seat a sender: with the picture they show now if it is at hand, else as soon as a keyframe comes."""
-    seat.occupant = sender
-    seat.last_occupant_id = sender.peer_id
-    outputs: list[Output] = []
-    for kind, forwarder in seat.forwarders.items():
-        track = sender.tracks[kind]
-        track.forwarders = (*track.forwarders, forwarder)
-        if not track.is_video:
-            continue
-        replayed = _replay(forwarder, track.reception, now)
-        if not replayed:
-            track.keyframes.handle_request(now)
-        outputs += [
-            SendRtp(peer_id=receiver_id, head=head, packet=packet, start=start)
-            for receiver_id, head, packet, start in replayed
-        ]
-    return outputs
+def _show(leg: Leg, track: Track, choice: Choice, now: float) -> bool:
+    """Let a picture be seen as chosen. Whether people are to be told."""
+    forwarder = leg.forwarder
+    # Where nothing is sent, what comes first is welcome.
+    nothing = track.best if choice.reason == "not_sent" else None
+    layer = track.layer(choice.rid) if choice.rid is not None else nothing
+    before, leg.picture, leg.reason = leg.picture, choice.picture, choice.reason
+    stops = choice.picture != "live" or layer is None
+    if choice.picture == "paused" or (stops and not forwarder.is_stopped):
+        leg.downlink.drop(forwarder)
+    forwarder.limit(choice.temporal_layers, stills=stops)
+    if choice.picture == "paused" or layer is None:
+        leg.awaited = None
+    elif choice.picture == "stills":
+        # One after the other, each when the one before it is through.
+        is_through = leg.downlink.pacer.waiting_s < STILL_LEFT_S
+        if leg.awaited is None and is_through and now - leg.still_at >= STILL_INTERVAL_S:
+            leg.awaited = layer
+            layer.keyframes.handle_request(now)
+    elif forwarder.is_stopped or forwarder.source is not layer.reception or forwarder.source is None:
+        if leg.awaited is not layer:
+            leg.awaited = layer
+            layer.keyframes.handle_request(now)
+    else:
+        leg.awaited = None
+    return before != leg.picture
 
 
-def _replay(forwarder: Forwarder, reception: Reception | None, now: float) -> list[Copy]:
-    """The newest keyframe and its tail, if both are short, whole and at hand; or nothing."""
+def _replayable(reception: Reception | None, now: float) -> int | None:
+    """Where the newest keyframe begins, if it and its tail are short, whole and at hand."""
     if reception is None or reception.highest_keyframe < 0:
-        return []
+        return None
     start, end = reception.highest_keyframe, reception.highest + 1
     if end - start > MAX_REPLAYED or any(
         reception.history.get(one, now) is None for one in range(start, end)
     ):
-        return []
-    if not forwarder.speaks(reception, reception.history.packets[start][0][1]):
-        return []
-    return _begin(forwarder, reception, start, now)
+        return None
+    return start
 
 
-def _begin(forwarder: Forwarder, reception: Reception, start: int, now: float) -> list[Copy]:
-    """A stream begins with a packet that is at hand; what came before it and belongs behind it follows."""
-    packets = reception.history.packets
-    copies: list[Copy] = []
-    if reception.highest - start > MAX_BEGUN:
-        return copies
-    for index in sorted(index for index in packets if index >= start):
-        packet = packets[index][0]
-        first, second, _, rtp_timestamp, _ = unpack_header(packet)
-        if index == start:
-            forwarder.begin(reception, index, rtp_timestamp, now)
-        size_bytes = header_size(packet)
-        head = forwarder.forward(reception, packet, first, second, index, rtp_timestamp, size_bytes, now)
-        if head is not None:
-            copies.append((forwarder.receiver_id, head, packet, size_bytes))
-    return copies
+def _sent(copies: Iterable[Copy]) -> list[Output]:
+    return [
+        SendRtp(peer_id=receiver_id, head=head, packet=packet, start=start)
+        for receiver_id, head, packet, start in copies
+    ]
+
+
+def _uplink_deadline(peer: Peer) -> float:
+    if peer.uplink is not None:
+        return peer.uplink.next_deadline
+    return peer.uplink_estimate.next_deadline if peer.uplink_estimate is not None else inf
+
+
+def _carried(peer: Peer, before: tuple[int, int]) -> tuple[int, int]:
+    """What a peer's network carried, down and up, as far as this connection has shown; else what was known.
+    What an outage left of it, or a camera that was off, says nothing of the next network.
+    """
+    down_bps, up_bps = before
+    estimator = peer.downlink.estimator
+    if peer.downlink.is_estimated and estimator.limit not in ("start", "silence"):
+        down_bps = max(LEAST_KNOWN_BPS, estimator.target_bps)
+    if peer.uplink is not None and peer.uplink.bitrate_bps >= LEAST_KNOWN_BPS:
+        up_bps = peer.uplink.bitrate_bps
+    return down_bps, up_bps
+
+
+def _tell_of_arrivals(peer: Peer, now: float) -> list[Output]:
+    """What drives the sender's own congestion control."""
+    if peer.uplink is not None:
+        return [_feedback(peer, feedback) for feedback in peer.uplink.handle_timeout(now)]
+    assert peer.uplink_estimate is not None
+    bitrate_bps = peer.uplink_estimate.handle_timeout(now)
+    if bitrate_bps is None:
+        return []
+    ssrcs = tuple(Ssrc(ssrc) for ssrc in peer.receptions)
+    return [
+        _feedback(
+            peer,
+            ReceiverEstimatedMaximumBitrate(ssrc=peer.feedback_ssrc, bitrate_bps=bitrate_bps, ssrcs=ssrcs),
+        )
+    ]
 
 
 def _cuts(peer_id: str, segments: Iterable[Segment]) -> list[SegmentCut]:
@@ -849,55 +1068,13 @@ def _cuts(peer_id: str, segments: Iterable[Segment]) -> list[SegmentCut]:
 
 def _vacate(seat: Seat) -> None:
     assert seat.occupant is not None
-    for kind, forwarder in seat.forwarders.items():
+    for kind, leg in seat.legs.items():
         track = seat.occupant.tracks[kind]
-        track.forwarders = tuple(one for one in track.forwarders if one is not forwarder)
-        forwarder.release()
+        track.legs = tuple(one for one in track.legs if one is not leg)
+        leg.downlink.drop(leg.forwarder)
+        leg.forwarder.release()
+        leg.awaited = None
     seat.occupant = None
-
-
-def _section_of(peer: Peer, packet: bytes, ssrc: int, payload_type: int) -> MediaSection | None:
-    # RFC 9143 §9.2: if the packet has a MID, it decides, and a MID that is not in the table is dropped.
-    for identifier, data in extensions(packet):
-        if identifier in peer.mid_identifiers:
-            named = peer.by_mid.get(data.decode("utf-8", "replace"))
-            return named if named is not None and _speaks(named, payload_type) else None
-    signalled = peer.by_ssrc.get(ssrc)
-    if signalled is not None:
-        return signalled if _speaks(signalled, payload_type) else None
-    # The payload type decides where just one section can be meant. One whose SSRC was signalled, or that has
-    # its stream already, is meant only if all are.
-    candidates = [section for section in peer.sending if _speaks(section, payload_type)]
-    if len(candidates) > 1:
-        bound = [reception.section for reception in peer.receptions.values()]
-        candidates = [section for section in candidates if not section.ssrcs and section not in bound]
-    return candidates[0] if len(candidates) == 1 else None
-
-
-def _speaks(section: MediaSection, payload_type: int) -> bool:
-    return payload_type == section.redundant_payload_type or any(
-        codec.payload_type == payload_type for codec in section.codecs
-    )
-
-
-def _repaired_by(peer: Peer, packet: bytes) -> tuple[Reception, Codec, bool] | None:
-    """The stream, and the codec in it, that a packet of an unknown SSRC may repair (RFC 4588 §5.3, §8.2), and
-    whether the offer says so.
-    """
-    _, second, _, _, ssrc = unpack_header(packet)
-    is_signalled = ssrc in peer.repairs
-    if is_signalled:
-        candidates = [peer.receptions.get(peer.repairs[ssrc])]
-    else:
-        # As where the same camera is sent anew: the current stream that has this payload type.
-        candidates = [track.reception for track in peer.tracks.values()]
-    for candidate in candidates:
-        if candidate is None:
-            continue  # a repair that came before its stream
-        for codec in candidate.section.codecs:
-            if codec.repair_payload_type == second & PAYLOAD_TYPE:
-                return candidate, codec, is_signalled
-    return None
 
 
 def _follows(reception: Reception, index: int, rtp_timestamp: int) -> bool:
@@ -921,42 +1098,52 @@ def _end_reception(peer: Peer, ssrc: int) -> None:
     peer.lost_of_ended += reception.lost
     if peer.journal is not None:
         peer.journal.handle_stream_end(ssrc)
-    track = peer.tracks[reception.kind]
-    if track.reception is reception:
-        track.reception = None
+    layer = peer.tracks[reception.kind].layer_of(reception)
+    if layer.reception is reception:
+        layer.reception = None
 
 
-def _handle_blocks(peer: Peer, blocks: Iterable[ReportBlock], now: float) -> None:
+def _handle_blocks(peer: Peer, blocks: Sequence[ReportBlock], now: float) -> None:
     for block in blocks:
-        if block.ssrc not in peer.forwarders:
+        if block.ssrc not in peer.legs:
             continue
-        round_trip_s = peer.forwarders[block.ssrc][2].handle_report_block(block, now)
+        round_trip_s = peer.legs[block.ssrc][2].forwarder.handle_report_block(block, now)
         if round_trip_s is None:
             continue
         # RFC 6298 §2: the first sample as it is, an eighth of each later one.
         weight = 0.125 if peer.has_round_trip else 1.0
         peer.round_trip_s += weight * (round_trip_s - peer.round_trip_s)
         peer.has_round_trip = True
+    lost = [peer.legs[block.ssrc][2].forwarder.fraction_lost for block in blocks if block.ssrc in peer.legs]
+    if lost:
+        peer.downlink.handle_report(max(lost), peer.round_trip_s, now)
     _spread_sound(peer)
 
 
 def _spread_sound(peer: Peer) -> None:
     """As much redundancy for the sound as the worst of the streams on this leg says is needed."""
-    lost = max((forwarder.expected_loss for _, _, forwarder in peer.forwarders.values()), default=0.0)
-    redundancy = next((count for from_loss, count in REDUNDANCY if lost >= from_loss), 0)
-    for _, kind, forwarder in peer.forwarders.values():
+    lost = max((leg.forwarder.expected_loss for _, _, leg in peer.legs.values()), default=0.0)
+    borne = (count for from_loss, count in REDUNDANCY if lost >= from_loss and peer.downlink.bears(count))
+    redundancy = next(borne, 0)
+    for _, kind, leg in peer.legs.values():
         if kind == "audio":
-            forwarder.redundancy = redundancy
+            leg.forwarder.redundancy = redundancy
 
 
 def _handle_picture_loss(peer: Peer, ssrc: Ssrc, now: float) -> None:
-    if ssrc in peer.forwarders:
-        seat, kind, _ = peer.forwarders[ssrc]
-        if seat.occupant is not None and kind == "video":
-            keyframes = seat.occupant.tracks[kind].keyframes
-            # Until the sender has answered, who asks again asks for the same.
-            heard_at = now if keyframes.wanted else seat.keyframe_wishes.handle_wish(now)
-            keyframes.handle_request(now, heard_at)
+    if ssrc not in peer.legs:
+        return
+    seat, kind, leg = peer.legs[ssrc]
+    if seat.occupant is None or kind != "video" or leg.picture != "live":
+        return  # stills come by themselves, as the network allows
+    if leg.forwarder.is_stopped and leg.awaited is None:
+        return  # what was there does not fit, and what does is not there yet
+    track, source = seat.occupant.tracks[kind], leg.forwarder.source
+    layer = leg.awaited or (track.layer_of(source) if source is not None else track.best)
+    leg.awaited = layer
+    # Until the sender has answered, who asks again asks for the same.
+    heard_at = now if layer.keyframes.wanted else leg.keyframe_wishes.handle_wish(now)
+    layer.keyframes.handle_request(now, heard_at)
 
 
 def _report(peer: Peer, now: float) -> list[Output]:
@@ -966,9 +1153,10 @@ def _report(peer: Peer, now: float) -> list[Output]:
     blocks = tuple(reception.report_block(now) for reception in peer.receptions.values())
     reports: list[RtcpPacket] = []
     names: list[RtcpPacket] = [SourceDescription(cnames=((peer.feedback_ssrc, RELAY_CNAME),))]
-    for seat, _, forwarder in peer.forwarders.values():
+    for seat, _, leg in peer.legs.values():
         if seat.occupant is None:
             continue
+        forwarder = leg.forwarder
         report = forwarder.sender_report(now, seat.occupant.clock_offset)
         if report is not None:
             reports.append(report)

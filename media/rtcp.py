@@ -1,4 +1,5 @@
-"""RTCP: reports, names, farewells and feedback (RFC 3550 §6, RFC 4585 §6, RFC 5104 §4.3.1).
+"""RTCP: reports, names, farewells and feedback (RFC 3550 §6, RFC 4585 §6, RFC 5104 §4.3.1; transport-wide
+feedback: draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1; REMB: draft-alvestrand-rmcat-remb-03 §2.2).
 
 One datagram carries a compound of packets, each with this head:
 
@@ -14,7 +15,7 @@ tolerates profile-specific extensions behind reports (§6.4.3). Reduced-size com
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
@@ -26,6 +27,8 @@ TRANSPORT_FEEDBACK, PAYLOAD_FEEDBACK = 205, 206  # RFC 4585 §6.1
 FORMAT_NACK = 1  # RFC 4585 §6.2.1
 FORMAT_PLI = 1  # RFC 4585 §6.3.1
 FORMAT_FIR = 4  # RFC 5104 §4.3.1
+FORMAT_TRANSPORT_WIDE = 15  # draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1
+FORMAT_APPLICATION = 15  # RFC 4585 §6.4: of payload feedback; REMB is one such
 CNAME = 1  # RFC 3550 §6.5.1
 
 HEAD = struct.Struct("!BBH")
@@ -35,6 +38,29 @@ SENDER_INFO = struct.Struct("!IQIII")  # SSRC, NTP timestamp, RTP timestamp, pac
 FEEDBACK = struct.Struct("!II")  # SSRC of the packet's sender, SSRC of the media
 NACK_ITEM = struct.Struct("!HH")  # PID, BLP
 FIR_ITEM = struct.Struct("!IB3x")  # SSRC, command sequence number
+TRANSPORT_WIDE = struct.Struct("!HHI")  # base number, status count, reference time and feedback count
+STATUS_COUNT_AT = FEEDBACK.size + 2
+CHUNK = struct.Struct("!H")
+LARGE_DELTA = struct.Struct("!h")
+REMB = struct.Struct("!4sI")  # identifier; count of SSRCs (8 bits), exponent (6) and mantissa (18)
+REMB_IDENTIFIER = b"REMB"
+REMB_MANTISSA_BITS, REMB_LARGEST_EXPONENT = 18, 63
+
+# §3.1.1 and §3.1.5: what is said of a packet, and how many bytes of delta it has.
+NOT_ARRIVED, SMALL, LARGE, RESERVED = range(4)
+TICKS_A_SECOND = 4_000  # §3.1.5: a delta counts units of 250 µs
+TICKS_A_REFERENCE = 256  # §3.1: a reference time counts units of 64 ms, in 24 bits
+TICK_MASK = 0xFFFF_FFFF
+LARGEST_DELTA_TICKS = 0x7FFF
+VECTOR, TWO_BIT_VECTOR = 0x8000, 0xC000  # §3.1.4: the first bits of a chunk that is no run length
+VECTOR_SYMBOLS, TWO_BIT_SYMBOLS = 14, 7
+LONGEST_RUN = 0x1FFF  # §3.1.3
+MAX_FEEDBACKS = 8  # transport-wide, of one datagram: one is usual; each may claim MAX_STATUSES in 24 bytes
+MAX_STATUSES = 1_000  # of one packet: two seconds of a stream of 5 Mbit/s; six bytes could claim 65,535
+FEEDBACK_COST = 32  # statuses: what a transport-wide packet costs to read, however little it says
+# The first byte of a vector chunk without its two leading bits, and the second: their symbols.
+ONE_BIT_TABLE = tuple(bytes(byte >> shift & 1 for shift in range(7, -1, -1)) for byte in range(256))
+TWO_BIT_TABLE = tuple(bytes(byte >> shift & 3 for shift in (6, 4, 2, 0)) for byte in range(256))
 
 LOST_LIMIT = 1 << 23  # RFC 3550 §6.4.1: cumulative loss is a signed 24-bit number
 COUNTER_MASK = 0xFFFF_FFFF
@@ -105,6 +131,30 @@ class FullIntraRequest:
     commands: tuple[tuple[Ssrc, int], ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TransportFeedback:
+    """draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1: what arrived of all that was sent to a peer.
+
+    `arrivals` are (transport-wide number, arrival in seconds of the receiver's own clock, or None where it
+    has not arrived), one a number, without a hole. The clock begins anywhere and wraps to 0 after 12.4 days;
+    it ticks each 250 µs. One that arrived lies within 8 s of the one before it, or cannot be encoded.
+    """
+
+    ssrc: Ssrc
+    media_ssrc: Ssrc
+    feedback_count: int  # 8 bits, one more with each packet
+    arrivals: tuple[tuple[int, float | None], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReceiverEstimatedMaximumBitrate:
+    """draft-alvestrand-rmcat-remb-03 §2.2: how much of these streams a receiver believes to get through."""
+
+    ssrc: Ssrc
+    bitrate_bps: int
+    ssrcs: tuple[Ssrc, ...]
+
+
 RtcpPacket = (
     SenderReport
     | ReceiverReport
@@ -113,15 +163,21 @@ RtcpPacket = (
     | Nack
     | PictureLossIndication
     | FullIntraRequest
+    | TransportFeedback
+    | ReceiverEstimatedMaximumBitrate
 )
 
 
-def parse_compound(compound: bytes) -> list[RtcpPacket]:
-    """The packets of one datagram, as far as they are known here. Raises MalformedRtcp: then none counts."""
+def parse_compound(compound: bytes, grant: Callable[[int], bool] | None = None) -> list[RtcpPacket]:
+    """The packets of one datagram, as far as they are known here. Raises MalformedRtcp: then none counts.
+
+    Transport-wide feedback says little in many bytes, or much in few. `grant` is asked before one is read,
+    with what it costs in statuses; refused, it is skipped.
+    """
     if not compound:
         raise MalformedRtcp("an empty datagram is no RTCP")
     packets: list[RtcpPacket] = []
-    position, length = 0, len(compound)
+    position, length, feedbacks = 0, len(compound), 0
     while position < length:
         if length < position + HEAD.size:
             raise MalformedRtcp("the head of an RTCP packet is cut off")
@@ -138,6 +194,10 @@ def parse_compound(compound: bytes) -> list[RtcpPacket]:
             if not body or not 1 <= body[-1] <= len(body):
                 raise MalformedRtcp("the padding of an RTCP packet is longer than the packet, or empty")
             body = body[: -body[-1]]
+        if packet_type == TRANSPORT_FEEDBACK and first & 0x1F == FORMAT_TRANSPORT_WIDE:
+            feedbacks += 1
+            if feedbacks > MAX_FEEDBACKS or (grant is not None and not grant(_cost_of_feedback(body))):
+                continue
         try:
             packet = _parse_packet(packet_type, first & 0x1F, body)
         except struct.error:
@@ -145,6 +205,12 @@ def parse_compound(compound: bytes) -> list[RtcpPacket]:
         if packet is not None:
             packets.append(packet)
     return packets
+
+
+def _cost_of_feedback(body: bytes) -> int:
+    """In statuses. What is too short says nothing, and is found out when it is read."""
+    claimed = int.from_bytes(body[STATUS_COUNT_AT : STATUS_COUNT_AT + 2])
+    return FEEDBACK_COST + min(claimed, MAX_STATUSES)
 
 
 def _parse_packet(packet_type: int, count: int, body: bytes) -> RtcpPacket | None:
@@ -176,6 +242,10 @@ def _parse_packet(packet_type: int, count: int, body: bytes) -> RtcpPacket | Non
             FIR_ITEM.unpack_from(body, offset) for offset in range(FEEDBACK.size, len(body), FIR_ITEM.size)
         )
         return FullIntraRequest(ssrc=ssrc, commands=commands)
+    if packet_type == TRANSPORT_FEEDBACK and count == FORMAT_TRANSPORT_WIDE:
+        return _parse_transport_feedback(body)
+    if packet_type == PAYLOAD_FEEDBACK and count == FORMAT_APPLICATION:
+        return _parse_remb(body)
     return None
 
 
@@ -230,6 +300,87 @@ def _parse_nack(body: bytes) -> Nack:
     return Nack(ssrc=ssrc, media_ssrc=media_ssrc, sequence_numbers=tuple(sequence_numbers))
 
 
+def _parse_transport_feedback(body: bytes) -> TransportFeedback:
+    """
+         ┌───────────────────────────────┬───────────────────────────────┐
+         │          base number          │         status count          │
+         ├───────────────────────────────┴───────────────┬───────────────┤
+         │             reference time (64 ms)            │feedback count │
+         ├─┬───┬─────────────────────────┬───────────────┴───────────────┤
+         │0│sym│       run length        │1 0 14 symbols of one bit      │  or 1 1 and 7 symbols of two
+         ├─┴───┴─────────┬───────────────┴───────────────┬───────────────┤
+         │  small delta  │          large delta          │  …  padding   │  one for each that arrived
+         └───────────────┴───────────────────────────────┴───────────────┘
+
+    Of more than MAX_STATUSES the last count: what is said of them is the news.
+    """
+    ssrc, media_ssrc = FEEDBACK.unpack_from(body)
+    base, count, reference = TRANSPORT_WIDE.unpack_from(body, FEEDBACK.size)
+    position = FEEDBACK.size + TRANSPORT_WIDE.size
+    symbols, left = bytearray(), count
+    while left > 0:
+        chunk = body[position] << 8 | body[position + 1] if position + 1 < len(body) else None
+        if chunk is None:
+            raise MalformedRtcp("a transport-wide feedback packet has too few status chunks")
+        if chunk < VECTOR:
+            run = min(chunk & LONGEST_RUN, left)
+            symbols += bytes((chunk >> 13,)) * run
+            left -= run
+        elif chunk < TWO_BIT_VECTOR:
+            symbols += ONE_BIT_TABLE[chunk >> 8][2:] + ONE_BIT_TABLE[chunk & 0xFF]
+            left -= VECTOR_SYMBOLS
+        else:
+            symbols += TWO_BIT_TABLE[chunk >> 8][1:] + TWO_BIT_TABLE[chunk & 0xFF]
+            left -= TWO_BIT_SYMBOLS
+        position += CHUNK.size
+    if left < 0:
+        symbols = symbols[:count]
+    if RESERVED in symbols:
+        raise MalformedRtcp("a transport-wide feedback packet has a reserved status")
+    deltas_end = position + symbols.count(SMALL) + 2 * symbols.count(LARGE)
+    if deltas_end > len(body):
+        raise MalformedRtcp("a transport-wide feedback packet has too few arrival times")
+
+    arrivals: list[tuple[int, float | None]] = []
+    ticks = (reference >> 8) * TICKS_A_REFERENCE
+    number = base
+    if count > MAX_STATUSES:
+        skipped = symbols[: count - MAX_STATUSES]
+        symbols = symbols[count - MAX_STATUSES :]
+        number += len(skipped)
+        for symbol in skipped.translate(None, b"\0"):
+            ticks += body[position] if symbol == SMALL else LARGE_DELTA.unpack_from(body, position)[0]
+            position += symbol
+    for symbol in symbols:
+        if symbol == SMALL:
+            ticks += body[position]
+            position += 1
+            arrivals.append((number & 0xFFFF, (ticks & TICK_MASK) / TICKS_A_SECOND))
+        elif symbol == NOT_ARRIVED:
+            arrivals.append((number & 0xFFFF, None))
+        else:
+            ticks += LARGE_DELTA.unpack_from(body, position)[0]
+            position += 2
+            arrivals.append((number & 0xFFFF, (ticks & TICK_MASK) / TICKS_A_SECOND))
+        number += 1
+    return TransportFeedback(
+        ssrc=ssrc, media_ssrc=media_ssrc, feedback_count=reference & 0xFF, arrivals=tuple(arrivals)
+    )
+
+
+def _parse_remb(body: bytes) -> ReceiverEstimatedMaximumBitrate | None:
+    ssrc, _ = FEEDBACK.unpack_from(body)
+    if body[FEEDBACK.size : FEEDBACK.size + len(REMB_IDENTIFIER)] != REMB_IDENTIFIER:
+        return None  # RFC 4585 §6.4: another application's
+    _, word = REMB.unpack_from(body, FEEDBACK.size)
+    start = FEEDBACK.size + REMB.size
+    return ReceiverEstimatedMaximumBitrate(
+        ssrc=ssrc,
+        bitrate_bps=(word & (1 << REMB_MANTISSA_BITS) - 1) << (word >> REMB_MANTISSA_BITS & 0x3F),
+        ssrcs=tuple(WORD.unpack_from(body, start + 4 * index)[0] for index in range(word >> 24)),
+    )
+
+
 def encode_compound(packets: Iterable[RtcpPacket]) -> bytes:
     """The packets in one datagram. Counters wrap and cumulative loss is clamped, as RFC 3550 §6.4.1 says."""
     return b"".join(map(_encode_packet, packets))
@@ -265,12 +416,86 @@ def _encode_packet(packet: RtcpPacket) -> bytes:
             # RFC 5104 §4.3.1.2: the SSRC of media source SHALL be zero; the entries name the streams.
             items = b"".join(FIR_ITEM.pack(*command) for command in packet.commands)
             return _framed(PAYLOAD_FEEDBACK, FORMAT_FIR, FEEDBACK.pack(packet.ssrc, 0) + items)
+        case TransportFeedback():
+            return _encode_transport_feedback(packet)
+        case ReceiverEstimatedMaximumBitrate():
+            # draft-alvestrand-rmcat-remb-03 §2.2: the SSRC of media source is always 0.
+            exponent = max(0, packet.bitrate_bps.bit_length() - REMB_MANTISSA_BITS)
+            mantissa = packet.bitrate_bps >> exponent
+            if exponent > REMB_LARGEST_EXPONENT:
+                exponent, mantissa = REMB_LARGEST_EXPONENT, (1 << REMB_MANTISSA_BITS) - 1
+            word = len(packet.ssrcs) << 24 | exponent << REMB_MANTISSA_BITS | mantissa
+            body = FEEDBACK.pack(packet.ssrc, 0) + REMB.pack(REMB_IDENTIFIER, word)
+            body += b"".join(map(WORD.pack, packet.ssrcs))
+            return _framed(PAYLOAD_FEEDBACK, FORMAT_APPLICATION, body)
         case _:
             assert_never(packet)
 
 
 def _framed(packet_type: int, count: int, body: bytes) -> bytes:
     return HEAD.pack(0x80 | count, packet_type, len(body) // 4) + body
+
+
+def _encode_transport_feedback(packet: TransportFeedback) -> bytes:
+    arrivals = packet.arrivals
+    symbols = bytearray()
+    deltas = bytearray()
+    reference = previous = 0
+    for _, arrival in arrivals:
+        if arrival is None:
+            symbols.append(NOT_ARRIVED)
+            continue
+        ticks = round(arrival * TICKS_A_SECOND) & TICK_MASK
+        if not deltas:
+            reference = ticks // TICKS_A_REFERENCE
+            previous = reference * TICKS_A_REFERENCE
+        delta = ticks - previous
+        if not -TICK_MASK // 2 <= delta <= TICK_MASK // 2:
+            delta += TICK_MASK + 1 if delta < 0 else -TICK_MASK - 1  # the clock wraps between the two
+        previous = ticks
+        if 0 <= delta <= 0xFF:
+            symbols.append(SMALL)
+            deltas.append(delta)
+        else:
+            symbols.append(LARGE)
+            deltas += LARGE_DELTA.pack(delta)
+    head = TRANSPORT_WIDE.pack(
+        arrivals[0][0] if arrivals else 0, len(arrivals), reference << 8 | packet.feedback_count & 0xFF
+    )
+    body = b"".join((FEEDBACK.pack(packet.ssrc, packet.media_ssrc), head, _chunks(symbols), deltas))
+    # RFC 3550 §6.4.1 wants the padding told by the P bit, and its last byte to count it.
+    padding = -len(body) % 4
+    if not padding:
+        return _framed(TRANSPORT_FEEDBACK, FORMAT_TRANSPORT_WIDE, body)
+    body += bytes(padding - 1) + bytes((padding,))
+    return _framed(TRANSPORT_FEEDBACK, 0x20 | FORMAT_TRANSPORT_WIDE, body)
+
+
+def _chunks(symbols: bytearray) -> bytes:
+    """The statuses in as few chunks as looking one chunk ahead allows."""
+    chunks = bytearray()
+    position, end = 0, len(symbols)
+    while position < end:
+        symbol = symbols[position]
+        limit = min(end, position + LONGEST_RUN)
+        run_end = limit - len(symbols[position:limit].lstrip(symbols[position : position + 1]))
+        ahead = symbols[position : position + VECTOR_SYMBOLS]
+        width = TWO_BIT_SYMBOLS if LARGE in ahead else VECTOR_SYMBOLS
+        if run_end - position >= min(width, end - position):
+            chunk = symbol << 13 | run_end - position
+            position = run_end
+        elif width == VECTOR_SYMBOLS:
+            chunk = VECTOR
+            for shift, one in enumerate(ahead):
+                chunk |= one << VECTOR_SYMBOLS - 1 - shift
+            position += VECTOR_SYMBOLS
+        else:
+            chunk = TWO_BIT_VECTOR
+            for shift, one in enumerate(ahead[:TWO_BIT_SYMBOLS]):
+                chunk |= one << 2 * (TWO_BIT_SYMBOLS - 1 - shift)
+            position += TWO_BIT_SYMBOLS
+        chunks += CHUNK.pack(chunk)
+    return bytes(chunks)
 
 
 def _encode_blocks(blocks: Sequence[ReportBlock]) -> bytes:

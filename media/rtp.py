@@ -1,4 +1,4 @@
-"""RTP headers (RFC 3550 §5.1) and header extensions (RFC 8285), read and rewritten in place.
+"""RTP headers (RFC 3550 §5.1) and header extensions (RFC 8285): read, and renamed.
 
      0                   1                   2                   3
     ┌───┬─┬─┬───────┬─┬─────────────┬───────────────────────────────┐
@@ -31,6 +31,7 @@ Ssrc = NewType("Ssrc", int)
 
 HEADER = struct.Struct("!BBHII")  # V P X CC, M PT, sequence number, RTP timestamp, SSRC
 HEADER_BYTES = 12
+EXTENSION_HEAD = struct.Struct("!HH")  # profile, length in words
 PLAIN = 0x80  # version 2, no padding, no extension, no CSRC: the header is 12 bytes and all is said
 EXTENDED = 0x90  # the same, and a header extension behind the 12 bytes
 VERSION_MASK, VERSION_2 = 0xC0, 0x80
@@ -43,6 +44,7 @@ STOP_ID = 15  # RFC 8285 §4.2: of the one-byte form; whatever follows is not lo
 
 IDENTIFIERS = 256  # a table of identifiers has one byte for each identifier; 0 says "blank it"
 LARGEST_ONE_BYTE_ID = 14
+LONGEST_ONE_BYTE_DATA = 16
 
 
 class RtpHeader(NamedTuple):
@@ -91,6 +93,12 @@ def header_size(packet: bytes) -> int:
     return size
 
 
+def header_end(head: bytes) -> int:
+    """Where the header ends, of a head that was made here: nothing is checked."""
+    size = HEADER_BYTES + 4 * (head[0] & CSRC_COUNT)
+    return size + 4 + 4 * (head[size + 2] << 8 | head[size + 3]) if head[0] & EXTENSION else size
+
+
 def payload(packet: bytes) -> bytes:
     """What the header and the padding enclose. Raises MalformedRtp."""
     size = header_size(packet)
@@ -136,13 +144,14 @@ def extensions(packet: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-def rewrite_extensions(packet: bytearray, identifiers: bytes, size_bytes: int) -> None:
-    """Give each element the identifier that `identifiers` has at its old one, in place; what has none there
-    (0), is cut off or has an unknown form is overwritten with padding. `size_bytes` is the checked
-    `header_size`, and the packet has the extension bit.
+def passed_elements(packet: bytes, identifiers: bytes, size_bytes: int) -> bytes:
+    """The elements that have another identifier in `identifiers`, with that one, in the one-byte form without
+    padding. What has none there (0), is cut off, of an unknown form or too long for this one is left out.
+    `size_bytes` is the checked `header_size`, and the packet has the extension bit.
     """
     position = HEADER_BYTES + 4 * (packet[0] & CSRC_COUNT) + 4
     profile = packet[position - 4] << 8 | packet[position - 3]
+    passed = b""
     if profile == ONE_BYTE_PROFILE:
         while position < size_bytes:
             lead = packet[position]
@@ -150,30 +159,42 @@ def rewrite_extensions(packet: bytearray, identifiers: bytes, size_bytes: int) -
                 position += 1
                 continue
             end = position + (lead & 0x0F) + 2
-            if lead >> 4 == STOP_ID or end > size_bytes:
+            if lead >= STOP_ID << 4 or end > size_bytes:
                 break
             identifier = identifiers[lead >> 4]
-            if identifier == 0 or identifier > LARGEST_ONE_BYTE_ID:
-                packet[position:end] = bytes(end - position)
-            else:
-                packet[position] = identifier << 4 | lead & 0x0F
+            if 0 < identifier <= LARGEST_ONE_BYTE_ID:
+                passed += bytes([identifier << 4 | lead & 0x0F]) + packet[position + 1 : end]
             position = end
     elif profile & 0xFFF0 == TWO_BYTE_PROFILE:
-        while position < size_bytes:
-            lead = packet[position]
-            if lead == 0:
-                position += 1
-                continue
-            if position + 2 > size_bytes:
-                break
-            end = position + packet[position + 1] + 2
-            if end > size_bytes:
-                break
-            identifier = identifiers[lead]
-            if identifier:
-                packet[position] = identifier
-            else:
-                packet[position:end] = bytes(end - position)
-            position = end
-    if position < size_bytes:
-        packet[position:size_bytes] = bytes(size_bytes - position)
+        for one, data in extensions(packet):
+            identifier = identifiers[one]
+            if 0 < identifier <= LARGEST_ONE_BYTE_ID and 0 < len(data) <= LONGEST_ONE_BYTE_DATA:
+                passed += bytes([identifier << 4 | len(data) - 1]) + data
+    return passed
+
+
+def extension_block(elements: bytes) -> bytes:
+    """What stands behind the header if these elements are to: none without elements (RFC 8285 §4.2)."""
+    if not elements:
+        return b""
+    words = (len(elements) + 3) // 4
+    return EXTENSION_HEAD.pack(ONE_BYTE_PROFILE, words) + elements.ljust(4 * words, b"\0")
+
+
+def element_at(packet: bytes, identifier: int, size_bytes: int) -> int:
+    """Where the data of an element of the one-byte form begin; 0 where there is none."""
+    position = HEADER_BYTES + 4 * (packet[0] & CSRC_COUNT) + 4
+    if packet[position - 4] << 8 | packet[position - 3] != ONE_BYTE_PROFILE:
+        return 0
+    while position < size_bytes:
+        lead = packet[position]
+        if lead == 0:
+            position += 1
+            continue
+        end = position + (lead & 0x0F) + 2
+        if lead >= STOP_ID << 4 or end > size_bytes:
+            break
+        if lead >> 4 == identifier:
+            return position + 1
+        position = end
+    return 0

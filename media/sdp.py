@@ -8,6 +8,8 @@ data channels) is left out or answered as rejected, and only what makes an answe
     slots  = lay_out_slots(offer, random32)         one a pair of receiving sections, with our SSRCs
     answer = encode_answer(offer, slots=slots, …)   text for the peer
 
+A camera that sends several encodings (simulcast, RFC 8853) keeps those that it has paused paused.
+
 "Sends" and "receives" are said of the peer: a section that sends carries media to us. Receive slot i
 is the i-th receiving audio section together with the i-th receiving video section.
 """
@@ -23,14 +25,29 @@ from media.errors import MalformedOffer
 EXTENSION_MID = "urn:ietf:params:rtp-hdrext:sdes:mid"  # RFC 8843 §15
 EXTENSION_AUDIO_LEVEL = "urn:ietf:params:rtp-hdrext:ssrc-audio-level"  # RFC 6464
 EXTENSION_VIDEO_ORIENTATION = "urn:3gpp:video-orientation"  # 3GPP TS 26.114 §7.4.5
+EXTENSION_RID = "urn:ietf:params:rtp-hdrext:sdes:rtp-stream-id"  # RFC 8852 §4.1
+EXTENSION_REPAIRED_RID = "urn:ietf:params:rtp-hdrext:sdes:repaired-rtp-stream-id"  # RFC 8852 §4.2
+EXTENSION_TRANSPORT_NUMBER = (  # draft-holmer-rmcat-transport-wide-cc-extensions-01 §2
+    "http://www.ietf.org/id/draft-holmer-rmcat-transport-wide-cc-extensions-01"
+)
+EXTENSION_SEND_TIME = "http://www.webrtc.org/experiments/rtp-hdrext/abs-send-time"  # 24 bits, 6.18 s
 
 # EXTENSION_VIDEO_ORIENTATION is not among them: Firefox does not read it, and would show an iPhone's picture
 # on its side. A sender that may not tell the orientation turns the picture itself: right for everybody.
 ACCEPTED_EXTENSIONS = {
-    "audio": (EXTENSION_MID, EXTENSION_AUDIO_LEVEL),
-    "video": (EXTENSION_MID,),
+    "audio": (EXTENSION_MID, EXTENSION_AUDIO_LEVEL, EXTENSION_TRANSPORT_NUMBER),
+    "video": (
+        EXTENSION_MID,
+        EXTENSION_RID,
+        EXTENSION_REPAIRED_RID,
+        EXTENSION_TRANSPORT_NUMBER,
+        EXTENSION_SEND_TIME,
+    ),
 }
-ACCEPTED_FEEDBACK = ("nack", "nack pli", "ccm fir")  # RFC 4585 §4.2, RFC 5104 §7.1
+TRANSPORT_FEEDBACK = "transport-cc"
+REMB_FEEDBACK = "goog-remb"
+# RFC 4585 §4.2, RFC 5104 §7.1, and the two drafts on how much a network carries
+ACCEPTED_FEEDBACK = ("nack", "nack pli", "ccm fir", TRANSPORT_FEEDBACK, REMB_FEEDBACK)
 
 DIRECTIONS = {
     "sendrecv": (True, True),
@@ -48,6 +65,7 @@ ANSWERED_DIRECTIONS = {
 FINGERPRINT_BYTES = {"sha-256": 32, "sha-384": 48, "sha-512": 64}
 
 MAX_OFFER_CHARACTERS = 65_536  # a Chromium offer with six sections has about 20,000
+MAX_RIDS = 3  # encodings of one camera: full size, half and a quarter; what is more is not answered
 MAX_SECTIONS = 64  # a call of four needs six; the rest is room for strangers
 MAX_FINGERPRINTS = 8  # aiortc offers three; each is compared once a handshake
 
@@ -93,6 +111,8 @@ class MediaSection:
     formats: tuple[str, ...]
     repairs: tuple[tuple[int, int], ...] = ()  # (SSRC of media, SSRC of its retransmissions)
     redundant_payload_type: int | None = None  # RED over the section's Opus (RFC 2198)
+    rids: tuple[str, ...] = ()  # of the encodings that it sends, as the offer orders them; () or two at least
+    paused_rids: frozenset[str] = frozenset()  # of them: those that it does not send at first
 
     def extension_id(self, uri: str) -> int | None:
         return dict(self.header_extensions).get(uri)
@@ -254,8 +274,11 @@ def _section(block: _Block, session: _Block, bundle: tuple[str, ...] | None) -> 
     candidate = (
         alive and secured and bundled and kind in ACCEPTED_EXTENSIONS and "rtcp-mux" in block.attributes
     )
-    codecs = tuple(_codecs(block, formats)) if candidate else ()
+    extensions = [*block.all("extmap"), *session.all("extmap")]
+    is_numbered = any(EXTENSION_TRANSPORT_NUMBER in value.split() for value in extensions)
+    codecs = tuple(_codecs(block, formats, is_numbered=is_numbered)) if candidate else ()
     sends, receives = _direction(block, session)
+    rids, paused_rids = _encodings(block) if kind == "video" and sends and codecs else ((), frozenset())
     groups = [group for value in block.all("ssrc-group") if (group := _repair_group(value))]
     repairs = {ssrc for _, *others in groups for ssrc in others}
     sources = [(ssrc, rest) for value in block.all("ssrc") for ssrc, rest in _ssrc_line(value)]
@@ -266,14 +289,36 @@ def _section(block: _Block, session: _Block, bundle: tuple[str, ...] | None) -> 
         sends=sends,
         receives=receives,
         codecs=codecs,
-        header_extensions=tuple(_extensions(block, session, kind)) if codecs else (),
+        header_extensions=tuple(_extensions(block, session, kind, codecs, rids)) if codecs else (),
         ssrcs=tuple(dict.fromkeys(ssrc for ssrc, _ in sources if ssrc not in repairs)),
         cname=next((rest[6:] for _, rest in sources if rest.startswith("cname:") and rest[6:]), None),
         protocol=protocol,
         formats=tuple(formats),
         repairs=tuple((media, repair) for media, repair, *_ in groups),
         redundant_payload_type=_redundant_payload_type(block, formats, codecs),
+        rids=rids,
+        paused_rids=paused_rids,
     )
+
+
+def _encodings(block: _Block) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Those that are sent, and which of them are paused (RFC 8853 §5.1: `~`); of alternatives the first."""
+    sent = {words[0] for value in block.all("rid") if (words := value.split())[1:2] == ["send"]}
+    words = (block.first("simulcast") or "").split()
+    streams = dict(zip(words[::2], words[1::2], strict=False)).get("send", "")
+    rids: list[str] = []
+    paused: set[str] = set()
+    for alternatives in streams.split(";"):
+        first = alternatives.split(",")[0]
+        rid = first.removeprefix("~")
+        # RFC 8852 §3: letters and digits; RFC 8285 §4.2: up to 16 octets in the one-byte form.
+        if rid not in sent or rid in rids or re.fullmatch("[A-Za-z0-9]{1,16}", rid) is None:
+            continue
+        rids.append(rid)
+        if first != rid:
+            paused.add(rid)
+    kept = tuple(rids[:MAX_RIDS]) if len(rids) > 1 else ()
+    return kept, frozenset(paused) & frozenset(kept)
 
 
 def _direction(block: _Block, session: _Block) -> tuple[bool, bool]:
@@ -284,7 +329,7 @@ def _direction(block: _Block, session: _Block) -> tuple[bool, bool]:
     return True, True  # RFC 8866 §6.7: sendrecv is the default
 
 
-def _codecs(block: _Block, formats: Sequence[str]) -> Iterable[Codec]:
+def _codecs(block: _Block, formats: Sequence[str], *, is_numbered: bool) -> Iterable[Codec]:
     maps = dict(_numbered(block.all("rtpmap")))
     parameters = dict(_numbered(block.all("fmtp")))
     feedback: dict[str, list[str]] = {}
@@ -301,7 +346,14 @@ def _codecs(block: _Block, formats: Sequence[str]) -> Iterable[Codec]:
         name, clock_rate, channels = [*encoding.lower().split("/"), "", ""][:3]
         pairs = tuple(_parameters(parameters.get(payload_type, "")))
         wishes = feedback.get(payload_type, []) + feedback.get("*", [])
-        agreed = tuple(wish for wish in ACCEPTED_FEEDBACK if wish in wishes)
+        if not is_numbered:  # of packets without numbers nobody can be told
+            wishes = [wish for wish in wishes if wish != TRANSPORT_FEEDBACK]
+        agreed = tuple(
+            wish
+            for wish in ACCEPTED_FEEDBACK
+            # Who is told when each packet came needs no sum of it.
+            if wish in wishes and not (wish == REMB_FEEDBACK and TRANSPORT_FEEDBACK in wishes)
+        )
         if (name, clock_rate, channels) == ("opus", "48000", "2"):  # RFC 7587 §7: always these two
             # Chromium repairs audio only where the answer says nack, and never offers it by itself.
             yield Codec(
@@ -310,7 +362,7 @@ def _codecs(block: _Block, formats: Sequence[str]) -> Iterable[Codec]:
                 clock_rate=48_000,
                 channels=2,
                 parameters=pairs,
-                feedback=("nack",),
+                feedback=("nack", *(wish for wish in agreed if wish == TRANSPORT_FEEDBACK)),
             )
         elif (name, clock_rate) == ("vp8", "90000"):
             yield Codec(
@@ -365,8 +417,16 @@ def _numbered(values: Iterable[str]) -> Iterable[tuple[str, str]]:
         yield number, rest.strip()
 
 
-def _extensions(block: _Block, session: _Block, kind: str) -> Iterable[tuple[str, int]]:
-    seen: set[str] = set()
+def _extensions(
+    block: _Block, session: _Block, kind: str, codecs: Sequence[Codec], rids: Sequence[str]
+) -> Iterable[tuple[str, int]]:
+    wishes = {wish for codec in codecs for wish in codec.feedback}
+    useless = {
+        *(() if rids else (EXTENSION_RID, EXTENSION_REPAIRED_RID)),
+        *(() if TRANSPORT_FEEDBACK in wishes else (EXTENSION_TRANSPORT_NUMBER,)),
+        *(() if REMB_FEEDBACK in wishes else (EXTENSION_SEND_TIME,)),
+    }
+    seen: set[str] = set(useless)
     for value in [*block.all("extmap"), *session.all("extmap")]:
         words = value.split()
         if len(words) < 2:
@@ -461,10 +521,12 @@ def encode_answer(
     candidates: Sequence[tuple[str, int]],
     tcp_candidates: Sequence[tuple[str, int]] = (),
     slots: Sequence[SlotSsrcs],
+    start_bitrate_bps: int | None = None,
 ) -> str:
     """The answer (RFC 8829 §5.3): each accepted section with its slot's SSRC, the others with port zero.
 
-    `candidates` are (IP address, UDP port), the preferred one first; at least one. Those for TCP follow.
+    `candidates` are (IP address, UDP port), the preferred one first; at least one. Those for TCP follow. A
+    camera may begin with `start_bitrate_bps`, where its browser has a word for it.
     """
     streams = {
         section.mid: (slot.cname, f"{slot.cname}-{section.kind}", *[ssrc for ssrc in ssrcs if ssrc])
@@ -510,7 +572,8 @@ def encode_answer(
         lines += [f"a=extmap:{number} {uri}" for uri, number in section.header_extensions]
         lines += _redundancy_lines(section)
         for codec in section.codecs:
-            lines += _codec_lines(codec)
+            lines += _codec_lines(codec, start_bitrate_bps if section.sends else None)
+        lines += _encoding_lines(section)
         if section.mid in streams:
             stream, track, *ssrcs = streams[section.mid]
             lines.append(f"a=msid:{stream} {track}")
@@ -559,18 +622,30 @@ def _redundancy_lines(section: MediaSection) -> Iterable[str]:
         yield f"a=fmtp:{number} {opus}/{opus}"
 
 
-def _codec_lines(codec: Codec) -> Iterable[str]:
+def _encoding_lines(section: MediaSection) -> Iterable[str]:
+    if section.rids:
+        yield from (f"a=rid:{rid} recv" for rid in section.rids)
+        # RFC 8853 §5.3.2: what the answer does not pause is sent.
+        streams = (f"~{rid}" if rid in section.paused_rids else rid for rid in section.rids)
+        yield f"a=simulcast:recv {';'.join(streams)}"
+
+
+def _codec_lines(codec: Codec, start_bitrate_bps: int | None) -> Iterable[str]:
     channels = f"/{codec.channels}" if codec.channels else ""
     yield f"a=rtpmap:{codec.payload_type} {codec.name}/{codec.clock_rate}{channels}"
     yield from (f"a=rtcp-fb:{codec.payload_type} {wish}" for wish in codec.feedback)
+    parameters: list[str] = []
     if codec.name == "opus":
         # RFC 7587 §6.1: in-band FEC, so that the packet after a lost one still tells its sound.
-        yield f"a=fmtp:{codec.payload_type} minptime=10;useinbandfec=1"
+        parameters += ["minptime=10", "useinbandfec=1"]
     elif codec.name == "H264":
         # RFC 6184 §8.2.2: profile and packetization are those of the offer.
         kept = ("level-asymmetry-allowed", "packetization-mode", "profile-level-id")
-        pairs = ";".join(f"{name}={value}" for name, value in codec.parameters if name in kept)
-        yield f"a=fmtp:{codec.payload_type} {pairs}"
+        parameters += [f"{name}={value}" for name, value in codec.parameters if name in kept]
+    if start_bitrate_bps is not None and codec.name != "opus":
+        parameters.append(f"x-google-start-bitrate={start_bitrate_bps // 1000}")  # libwebrtc alone reads it
+    if parameters:
+        yield f"a=fmtp:{codec.payload_type} {';'.join(parameters)}"
     if codec.repair_payload_type is not None:
         yield f"a=rtpmap:{codec.repair_payload_type} rtx/{codec.clock_rate}"
         yield f"a=fmtp:{codec.repair_payload_type} apt={codec.payload_type}"

@@ -10,6 +10,9 @@
   still says honestly that there is none; the relay asked for a keyframe at once, so that it stands for about
   a second.
 - Of two streams of one kind at one time the newer counts, as it did for whoever watched: the router's rule.
+- A camera may have several encodings, each a stream (simulcast). What is kept is one of them at a time, and
+  it changes with a keyframe: a stream that was silent while another counted, and begins again with one, is
+  the newer from there on. One that went on all the while is another camera, and waits its turn.
 - Presentation times never run backwards in a kind. Where nothing was sent there is nothing: a pause is a
   pause.
 
@@ -56,6 +59,10 @@ MAX_PARAMETER_SETS_BYTES = 4_096  # that came ahead of their picture; a set has 
 MAX_SILENCE_US = 10 * SECOND_US  # within a segment, which is cut before; nobody waits for made-up days
 MAX_JUMP = 3_000  # RFC 3550 A.1: sequence numbers; the sender counts from somewhere else
 TAKE_OVER_US = SECOND_US  # as the router has it: a stream comes back once its successor is silent this long
+SILENT_US = 300_000  # without a picture: a stream was left; a camera sends more than three a second
+OVERLAP_US = (
+    100_000  # by which two streams' clocks may differ: the end of one looks later than the other's begin
+)
 VIDEO_CODECS = (VP8, H264)
 AUDIO_CODECS = ("opus",)
 
@@ -94,6 +101,19 @@ class _Made(NamedTuple):
     number: int  # in the order made
     stream: _Stream
     unit: Unit
+    before_us: (
+        int | None
+    )  # when the stream's last picture before it was, whole or not; None: none, or a sound
+    missed: int  # pictures that were counted as lost for the gap before it
+
+
+class _Drawn(NamedTuple):
+    """A picture or a sound on its stream's clock; the rest as `_Made` has it."""
+
+    presentation_us: int
+    unit: Unit
+    before_us: int | None = None
+    missed: int = 0
 
 
 class Timeline:
@@ -117,6 +137,7 @@ class Timeline:
         self._count = 0
         self._origin_us: int | None = None
         self._current: dict[Kind, tuple[_Stream, int]] = {}  # and the last unit's time before shifting
+        self._taken_over_us: dict[Kind, int] = {}  # when it began to count
         self._last_us: dict[Kind, int] = {"audio": -1, "video": -1}
 
     def handle_segment(self, dump: Dump, streams: Sequence[SegmentStream]) -> list[Unit]:
@@ -193,11 +214,15 @@ class Timeline:
 
     def _settle(self, until_us: int | None) -> list[Unit]:
         held_bytes = sum(stream.held_bytes for stream in self._streams)
-        if until_us is not None and held_bytes > MAX_HELD_BYTES:
+        looks_ahead = held_bytes <= MAX_HELD_BYTES
+        if until_us is not None and not looks_ahead:
             until_us = self._now_us
         for stream in self._streams:
-            for presentation_us, unit in stream.release(until_us):
-                heapq.heappush(self._made, _Made(presentation_us, self._count, stream, unit))
+            for drawn in stream.release(until_us, looks_ahead=looks_ahead):
+                made = _Made(
+                    drawn.presentation_us, self._count, stream, drawn.unit, drawn.before_us, drawn.missed
+                )
+                heapq.heappush(self._made, made)
                 self._count += 1
             pictures, sounds = stream.take_lost()
             self.lost_pictures += pictures
@@ -214,9 +239,11 @@ class Timeline:
         unit, stream = made.unit, made.stream
         current, last_us = self._current.get(unit.kind, (None, made.presentation_us))
         if stream is not current:
+            resumes = current is not None and stream.mid == current.mid and self._resumes(made)
             takes_over = (
                 current is None
                 or (stream.number > current.number and stream.mid == current.mid)
+                or resumes
                 or made.presentation_us - last_us >= TAKE_OVER_US
             )
             if not takes_over or not unit.is_keyframe:
@@ -225,6 +252,9 @@ class Timeline:
                 else:
                     self.lost_sounds += 1
                 return None
+            if resumes:
+                self.lost_pictures -= made.missed  # they were there, in the encoding that counted
+            self._taken_over_us[unit.kind] = made.presentation_us
         self._current[unit.kind] = stream, max(last_us, made.presentation_us)
         if self._origin_us is None:
             assert self._first_at is not None
@@ -233,6 +263,13 @@ class Timeline:
         presentation_us = max(made.presentation_us - self._origin_us, self._last_us[unit.kind] + 1)
         self._last_us[unit.kind] = presentation_us
         return replace(unit, presentation_us=presentation_us)
+
+    def _resumes(self, made: _Made) -> bool:
+        """Whether its stream had nothing to show since the one that counts took over."""
+        if made.before_us is None:
+            return False
+        is_silent_since = made.before_us <= self._taken_over_us[made.unit.kind] + OVERLAP_US
+        return is_silent_since and made.presentation_us >= made.before_us + SILENT_US
 
 
 class _Stream:
@@ -284,8 +321,10 @@ class _Stream:
         self._packets[index] = _Packet(self.timed(arrived_us, timestamp), timestamp, marker, payload)
         self.held_bytes += len(payload) + PACKET_OVERHEAD_BYTES
 
-    def release(self, until_us: int | None) -> Iterator[tuple[int, Unit]]:
-        """The units of all that lies before the last packet that had arrived by then; of all, if None."""
+    def release(self, until_us: int | None, *, looks_ahead: bool) -> Iterator[_Drawn]:
+        """The units of all that lies before the last packet that had arrived by then; of all, if None.
+        `looks_ahead`: what has not arrived by now does not come.
+        """
         packets = self._packets
         order = sorted(packets)
         ready = len(order)
@@ -310,8 +349,8 @@ class _Stream:
                 continue
             self._lost_sounds += missing
             if packet.payload:
-                yield presentation_us, _sound(self._codec_name, packet.payload)
-        if until_us is None:
+                yield _Drawn(presentation_us, _sound(self._codec_name, packet.payload))
+        if until_us is None or (looks_ahead and not packets and self._pictures.has_ended):
             yield from self._pictures.finish()
 
     def take_lost(self) -> tuple[int, int]:
@@ -331,11 +370,18 @@ class _Pictures:
         self._size_bytes = 0
         self._timestamp: int | None = None
         self._presentation_us = 0
+        self._before_us: int | None = None  # that of the picture before
+        self._missed = 0  # counted as lost for the gap before this picture
         self._ended = True  # the last packet had the marker
         self._broken = False  # a packet of this picture is missing
         self._behind_gap = True  # nobody knows what lay before the next packet
         self._drawable = False  # all since a keyframe is there
         self._parameter_sets = b""  # that came with no picture
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the last picture's last packet has come, as far as its marker tells."""
+        return self._ended
 
     def handle_gap(self) -> None:
         """Packets are missing before the next one."""
@@ -343,7 +389,7 @@ class _Pictures:
         if not self._ended:
             self._broken = True
 
-    def handle_packet(self, packet: _Packet, presentation_us: int) -> Iterator[tuple[int, Unit]]:
+    def handle_packet(self, packet: _Packet, presentation_us: int) -> Iterator[_Drawn]:
         """The next packet. Gives the picture before it, once it is seen to be over."""
         payload = packet.payload
         if not payload:
@@ -353,13 +399,16 @@ class _Pictures:
         if begins or packet.rtp_timestamp != self._timestamp:
             was_broken = self._broken
             yield from self._close()
-            self._payloads, self._size_bytes = [], 0
+            self._payloads, self._size_bytes, self._missed = [], 0, 0
             if self._behind_gap:
                 begins = begins or is_keyframe_start(self._codec_name, payload)
                 if begins and not was_broken and self._timestamp is not None:
                     self.lost += 1  # all of it
+                    self._missed = 1
                 self._drawable = False
                 self._broken = not begins
+            if self._timestamp is not None and packet.rtp_timestamp != self._timestamp:
+                self._before_us = self._presentation_us
             self._timestamp, self._presentation_us = packet.rtp_timestamp, presentation_us
         elif self._behind_gap:
             self._broken = True
@@ -371,13 +420,13 @@ class _Pictures:
         else:
             self._payloads.append(payload)
 
-    def finish(self) -> Iterator[tuple[int, Unit]]:
-        """There are no more packets: whether the last picture is over, its marker alone tells."""
+    def finish(self) -> Iterator[_Drawn]:
+        """There are no more packets for long: whether the last picture is over, its marker alone tells."""
         if not self._ended:
             self._broken = True
         yield from self._close()
 
-    def _close(self) -> Iterator[tuple[int, Unit]]:
+    def _close(self) -> Iterator[_Drawn]:
         payloads, self._payloads = self._payloads, []
         broken, self._broken = self._broken, False
         if not payloads:
@@ -394,7 +443,7 @@ class _Pictures:
             return
         self._drawable = self._drawable or unit.is_keyframe
         if self._drawable:
-            yield self._presentation_us, unit
+            yield _Drawn(self._presentation_us, unit, self._before_us, self._missed)
         else:
             self.lost += 1
 

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
 from media.errors import MediaError
-from media.relay import Relay, SlotsMoved, TransportChanged
+from media.relay import EncodingsChanged, Relay, RelayEvent, SlotsMoved, TransportChanged
 from server.background import Background
 from server.cases import Case, Decided
 from server.evidence.entry import Entry
 from server.recordings import Recordings
+from server.sharpening import Sharpening
 from server.stays import Stays
 from server.store.blobs import BlobStore
 from server.store.errors import StoreError
@@ -23,6 +24,8 @@ from signaling.case import CaptureFrame
 from signaling.commands import CaptureFailed, Depart, FrameCaptured, TakeFrame
 from signaling.entries import CallQuality, FrameFailed, FrameSealed, PacketSpan, Traffic
 from signaling.messages import (
+    Encoding,
+    Encodings,
     Event,
     Muted,
     PersonPresence,
@@ -86,7 +89,9 @@ class Calls:
         self._cases: dict[str, Case] = {}
         self._attendance: dict[str, dict[ActorId, Attendance]] = {}
         self._stays = Stays(relay=relay, background=background)
+        self.figures = self._stays.figures
         self._captures: dict[tuple[str, str, str], asyncio.Task[Decided]] = {}
+        self._sharpening = Sharpening(self._tell_sharpness)
         relay.on_event = self._handle_relay_event
         self._reading = asyncio.get_running_loop().create_task(self._keep_reading(), name="quality readings")
 
@@ -106,6 +111,7 @@ class Calls:
         attendance.sockets[socket] = None
         self._tell_presence(case)
         self._tell_slots(case.case_id, socket.actor.actor_id)
+        self._tell_encodings(case.case_id, socket.actor.actor_id)
 
     def detach(self, case: Case, socket: Socket) -> None:
         """A page is gone. The device that was in the call may come back within `LOST_AFTER_S`."""
@@ -163,6 +169,7 @@ class Calls:
         if attendance is not None:
             attendance.speaker = None  # whoever it is says so
         self._tell_presence(case)
+        self._tell_encodings(case.case_id, actor_id)
 
     def play(self, case: Case, actor: Actor, playback: Playback) -> None:
         """A page says what it has played. However often it does, people are told with the next reading."""
@@ -207,6 +214,7 @@ class Calls:
         decided = await case.handle(command, actor, command_id=command_id)
         if decided.capture is None:
             return decided
+        self._sharpening.need(case.case_id, decided.capture.of)
         outcome = await self._capture(case, decided.capture)
         return await case.handle(outcome, actor, command_id=command_id)
 
@@ -244,6 +252,15 @@ class Calls:
             )
         )
 
+    def sharpen(self, case: Case, actor: Actor, of: ActorId) -> None:
+        """Somebody asks for detail of a camera: heard if both are in the call."""
+        if actor.actor_id in case.state.in_call and of in case.state.in_call:
+            self._sharpening.ask(case.case_id, actor.actor_id, of)
+
+    def is_sharp(self, case_id: str, actor_id: ActorId) -> bool:
+        """Whether detail is wanted of this person's camera."""
+        return self._sharpening.is_sharp(case_id, actor_id)
+
     # --- the relay follows the log ---
 
     def observe(self, case: Case, entry: Entry) -> None:
@@ -259,6 +276,7 @@ class Calls:
                 self._relay.withdraw(case.case_id, actor_id)
                 self._recordings.end(case, entry)
                 self._stays.end(case.case_id, ActorId(actor_id))
+                self._sharpening.forget(case.case_id, ActorId(actor_id))
                 self._tell_quality(case)
             case "link_revoked":
                 self._relay.disconnect(case.case_id, str(entry.body["link_id"]))
@@ -268,13 +286,15 @@ class Calls:
                 return
         self._tell_presence(case)
 
-    def _handle_relay_event(self, event: SlotsMoved | TransportChanged) -> None:
+    def _handle_relay_event(self, event: RelayEvent) -> None:
         case = self._cases.get(event.call_id)
         if case is None:
             return
         match event:
             case SlotsMoved():
                 self._tell_slots(event.call_id, ActorId(event.participant_id))
+            case EncodingsChanged():
+                self._tell_encodings(event.call_id, ActorId(event.participant_id))
             case TransportChanged():
                 self._watch_gaps(case, ActorId(event.participant_id))
                 self._tell_presence(case)
@@ -383,8 +403,8 @@ class Calls:
         )
 
     def _tell_slots(self, case_id: str, actor_id: ActorId) -> None:
-        attendance = self._attendance.get(case_id, {}).get(actor_id)
-        if attendance is None or not attendance.sockets:
+        sockets = self._sockets(case_id, actor_id)
+        if not sockets:
             return
         seats = tuple(
             Slot(
@@ -392,11 +412,37 @@ class Calls:
                 actor_id=ActorId(seat.peer_id),
                 audio_mid=seat.audio_mid,
                 video_mid=seat.video_mid,
+                picture=seat.picture,
+                sharp=self._sharpening.is_sharp(case_id, ActorId(seat.peer_id)),
             )
             for seat in self._relay.slots(case_id, actor_id)
         )
-        for socket in tuple(attendance.sockets):
+        for socket in sockets:
             socket.send_event(Slots(slots=seats))
+
+    def _tell_encodings(self, case_id: str, actor_id: ActorId) -> None:
+        sockets = self._sockets(case_id, actor_id)
+        if not sockets:
+            return
+        orders = self._relay.encodings(case_id, actor_id)
+        encodings = Encodings(
+            encodings=tuple(
+                Encoding(rid=order.rid, max_bitrate_bps=order.max_bitrate_bps) for order in orders
+            ),
+            sharp=self._sharpening.is_sharp(case_id, actor_id),
+        )
+        for socket in sockets:
+            socket.send_event(encodings)
+
+    def _tell_sharpness(self, case_id: str, of: ActorId) -> None:
+        """Whose camera it is, who has to act; and who watches it, lest they wonder why it moves less."""
+        self._tell_encodings(case_id, of)
+        for actor_id in self._attendance.get(case_id, {}):
+            self._tell_slots(case_id, actor_id)
+
+    def _sockets(self, case_id: str, actor_id: ActorId) -> tuple[Socket, ...]:
+        attendance = self._attendance.get(case_id, {}).get(actor_id)
+        return () if attendance is None else tuple(attendance.sockets)
 
 
 def _failed(capture: CaptureFrame, reason: str, message: str) -> CaptureFailed:

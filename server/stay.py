@@ -1,6 +1,7 @@
 """One person's stay in a call as it was measured: levels and numbers while it lasts, a summary at its end.
 
     streams of their connection, one reading a second ──┐          ┌─> PersonQuality (an event)
+    what is believed of their network; slots ───────────┤          │
     what their page played: its claim ──────────────────┼─> Stay ──┼─> StartGap, EndGap (commands)
     what is there of them and what is not ──────────────┘          └─> CallQuality (an entry)
 
@@ -12,12 +13,26 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from media.encodings import LegQuality, Picture
 from media.network_grade import GradeReading, Level, NetworkGrade, worst
+from media.peer import ASSUMED_ROUND_TRIP_S
 from media.relay import ConnectionState
 from media.repair_time import RepairTime
-from media.router import ASSUMED_ROUND_TRIP_S, SlotAssignment, StreamQuality
+from media.router import SlotAssignment, StreamQuality
+from server.watching import Watching
 from signaling.commands import EndGap, StartGap
-from signaling.entries import CallQuality, GapCause, GapSum, PlaybackClaim, RoundTrip, Traffic, WayQuality
+from signaling.entries import (
+    CallQuality,
+    Estimate,
+    Estimates,
+    GapCause,
+    GapSum,
+    PictureSum,
+    PlaybackClaim,
+    RoundTrip,
+    Traffic,
+    WayQuality,
+)
 from signaling.gaps import GapBegan, Gaps
 from signaling.messages import (
     Muted,
@@ -31,6 +46,8 @@ from signaling.values import MAX_INTEGER, ActorId
 
 MIN_PACKETS = 10  # of a reading, to say anything of loss: silence by DTX sends two or three a second
 MAX_ROUND_TRIP_MS = 10_000  # longer is counted as this: the median then has a bounded memory
+MAX_OUTGOING_BPS = 1_000_000_000  # a page may claim anything; no phone's uplink carries more
+CLAIM_READINGS = 5  # seconds for which a page's word of its uplink is good: it says it about every 2 s
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +91,23 @@ def count(streams: Iterable[StreamQuality]) -> Counted:
     )
 
 
+class Carried:
+    """What a network was believed to carry, over a stay. Two digits bound the memory: some hundred values."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[int] = Counter()
+
+    def handle_estimate(self, estimate_bps: int) -> None:
+        """One of them, in the order of time or not."""
+        step = 10 ** max(0, len(str(estimate_bps)) - 2)
+        self._seen[estimate_bps // step * step] += 1
+
+    def sum(self) -> Estimate | None:
+        if not self._seen:
+            return None
+        return Estimate(median_bps=_median(self._seen), min_bps=min(self._seen))
+
+
 class Way:
     """Sent or received."""
 
@@ -81,11 +115,13 @@ class Way:
         self.sum = NOTHING
         self.bitrate_bps = 0
         self.loss = 0.0
+        self.estimate_bps: int | None = None
+        self.estimates = Carried()
         self._grade = NetworkGrade()
         self._repair_time = RepairTime()
         self._counted = NOTHING
         self._read_bytes = 0
-        self._read_packets: Mapping[tuple[str, str], int] = {}
+        self._read_packets: Mapping[tuple[str, str, str], int] = {}
 
     @property
     def level(self) -> Level:
@@ -115,15 +151,16 @@ class Way:
         *,
         silent: bool,
         elapsed_s: float,
+        pictures: Level = "good",
     ) -> None:
         """After `handle_counters`, about once a second. `sources`: of what is received, by mid and kind, the
-        stream of its sender to the relay.
+        stream of its sender to the relay; `pictures`: what those that come this way say of it.
         """
         self.bitrate_bps = round((self.sum.bytes - self._read_bytes) * 8 / elapsed_s) if elapsed_s > 0 else 0
         self._read_bytes = self.sum.bytes
         lost, jitter_s, packets = 0.0, 0.0, 0
         for stream in streams:
-            fresh = max(0, stream.packets - self._read_packets.get((stream.mid, stream.kind), 0))
+            fresh = max(0, stream.packets - self._read_packets.get(_key(stream), 0))
             if fresh == 0:
                 continue  # its last report speaks of another time
             source = sources.get((stream.mid, stream.kind))
@@ -143,11 +180,25 @@ class Way:
                 round_trip_s=round_trip_s,
                 jitter_s=jitter_s if known else 0.0,
                 silent=silent,
+                pictures=pictures,
             )
         )
 
-    def numbers(self) -> WayNumbers:
-        return WayNumbers(bitrate_bps=self.bitrate_bps, loss_permille=round(self.loss * 1000))
+    def handle_estimate(self, estimate_bps: int | None, *, is_assumed: bool = False) -> None:
+        """What the relay believes the way to carry, with each reading; None where it does not measure it.
+        What is only assumed, until it is measured, is shown and does not count.
+        """
+        self.estimate_bps = estimate_bps
+        if estimate_bps is not None and not is_assumed:
+            self.estimates.handle_estimate(estimate_bps)
+
+    def numbers(self, claimed_bps: int | None = None) -> WayNumbers:
+        """`claimed_bps` is shown where the relay has no estimate of its own."""
+        return WayNumbers(
+            bitrate_bps=self.bitrate_bps,
+            loss_permille=round(self.loss * 1000),
+            estimate_bps=claimed_bps if self.estimate_bps is None else self.estimate_bps,
+        )
 
     def quality(self, packets: int, size_bytes: int) -> WayQuality:
         """Packets and bytes as the relay counted them for `left`; of losses what was measured."""
@@ -178,6 +229,11 @@ class Stay:
         self._received = Way()
         self._claim: PlaybackClaim | None = None
         self._concealed_permille = 0
+        self._outgoing_bps: int | None = None
+        self._outgoing_readings = 0
+        self._outgoing = Carried()
+        self._leg: LegQuality | None = None
+        self._watching = Watching()
         self._gaps = Gaps()
 
     def handle_counters(self, session_id: str | None, streams: Sequence[StreamQuality]) -> None:
@@ -196,8 +252,11 @@ class Stay:
         streams: Sequence[StreamQuality],
         sources: Mapping[tuple[str, str], StreamQuality],
         now: float,
-    ) -> None:
-        """After `handle_counters`, about once a second."""
+        *,
+        slots: Sequence[SlotAssignment] = (),
+        leg: LegQuality | None = None,
+    ) -> Mapping[Picture, float]:
+        """After `handle_counters`, about once a second. How long they have watched others since."""
         elapsed_s, self._read = now - self._read, now
         self._connected = self._connected or state in ("connected", "silent")
         sent = [stream for stream in streams if stream.sent_by_peer]
@@ -207,11 +266,29 @@ class Stay:
         if round_trip_s is not None and state == "connected":
             self._round_trip_ms = min(MAX_ROUND_TRIP_MS, round(round_trip_s * 1000))
             self._round_trips[self._round_trip_ms] += 1
+        self._outgoing_readings += 1
+        if self._outgoing_readings > CLAIM_READINGS:
+            self._outgoing_bps = None
         if not self._connected:
-            return
+            return {}
         silent = state != "connected"
+        watched_s = self._watching.handle_reading(() if silent else slots, received, elapsed_s)
+        self._leg = leg = None if silent else leg
+        is_assumed = leg is not None and leg.received_limit == "start"
+        self._sent.handle_estimate(None if leg is None else leg.sent_estimate_bps)
+        self._received.handle_estimate(
+            None if leg is None else leg.received_estimate_bps, is_assumed=is_assumed
+        )
         self._sent.handle_reading(sent, {}, round_trip_s, silent=silent, elapsed_s=elapsed_s)
-        self._received.handle_reading(received, sources, round_trip_s, silent=silent, elapsed_s=elapsed_s)
+        self._received.handle_reading(
+            received,
+            sources,
+            round_trip_s,
+            silent=silent,
+            elapsed_s=elapsed_s,
+            pictures="good" if is_assumed else self._watching.level,
+        )
+        return watched_s
 
     def handle_presence(
         self, state: ConnectionState, muted: Muted | None, now: float, last_seen: float | None = None
@@ -249,6 +326,21 @@ class Stay:
         )
         heard = max(1, playback.audio_samples)
         self._concealed_permille = min(1000, playback.concealed_samples * 1000 // heard)
+        self._outgoing_bps = None
+        if playback.outgoing_bps is not None:
+            self._outgoing_bps = min(MAX_OUTGOING_BPS, playback.outgoing_bps)
+            self._outgoing_readings = 0
+            self._outgoing.handle_estimate(self._outgoing_bps)
+
+    @property
+    def watched(self) -> PictureSum | None:
+        """What they got of the pictures of others; None: they watched nobody."""
+        return self._watching.sum()
+
+    @property
+    def sent_estimate_bps(self) -> int | None:
+        """What the way from them is believed to carry: their page's word, where the relay has none."""
+        return self._sent.numbers(self._outgoing_bps).estimate_bps
 
     def quality(self) -> PersonQuality | None:
         """As it is now; None for who was never connected in this stay."""
@@ -263,9 +355,11 @@ class Stay:
             sent_repair_ms=self._sent.repair_ms,
             received_repair_ms=self._received.repair_ms,
             numbers=QualityNumbers(
-                sent=self._sent.numbers(),
+                sent=self._sent.numbers(self._outgoing_bps),
                 received=self._received.numbers(),
                 round_trip_ms=self._round_trip_ms,
+                limit=None if self._leg is None else self._leg.received_limit,
+                watched=self._watching.numbers,
                 playback=None
                 if claim is None
                 else PlaybackNumbers(
@@ -287,37 +381,62 @@ class Stay:
             round_trip=self._round_trip(),
             gaps=GapSum(count=gaps, total_ms=_ms(missing_s)),
             playback_claim=self._claim,
+            estimates=self._estimates(),
+            watched=self._watching.sum(),
         )
+
+    def _estimates(self) -> Estimates | None:
+        sent, received, claim = (
+            self._sent.estimates.sum(),
+            self._received.estimates.sum(),
+            self._outgoing.sum(),
+        )
+        if sent is None and received is None and claim is None:
+            return None
+        return Estimates(sent=sent, received=received, sent_claim=claim)
 
     def _round_trip(self) -> RoundTrip | None:
         if not self._round_trips:
             return None
-        seen, half = 0, (self._round_trips.total() + 1) // 2
-        median_ms = 0
-        for median_ms in sorted(self._round_trips):
-            seen += self._round_trips[median_ms]
-            if seen >= half:
-                break
-        return RoundTrip(median_ms=median_ms, max_ms=max(self._round_trips))
+        return RoundTrip(median_ms=_median(self._round_trips), max_ms=max(self._round_trips))
 
 
 def sources_of(
-    slots: Iterable[SlotAssignment], streams: Mapping[str, Sequence[StreamQuality]]
+    slots: Iterable[SlotAssignment],
+    received: Iterable[StreamQuality],
+    streams: Mapping[str, Sequence[StreamQuality]],
 ) -> dict[tuple[str, str], StreamQuality]:
-    """Of each section that somebody receives, by mid and kind: the stream of its sender to the relay, the
-    busiest of its kind. `streams` are everybody's.
+    """Of each section that somebody receives, by mid and kind: the stream of its sender to the relay, of the
+    encoding that is `received`, else the busiest of its kind. `streams` are everybody's.
     """
+    rids = {(stream.mid, stream.kind): stream.rid for stream in received if not stream.sent_by_peer}
     found: dict[tuple[str, str], StreamQuality] = {}
     for slot in slots:
         for kind, mid in (("audio", slot.audio_mid), ("video", slot.video_mid)):
             sent = [one for one in streams.get(slot.peer_id, ()) if one.sent_by_peer and one.kind == kind]
             if mid is not None and sent:
-                found[mid, kind] = max(sent, key=lambda one: one.packets)
+                rid = rids.get((mid, kind))
+                found[mid, kind] = max(sent, key=lambda one: (one.rid == rid, one.packets))
     return found
 
 
-def _packets(streams: Sequence[StreamQuality]) -> dict[tuple[str, str], int]:
-    return {(stream.mid, stream.kind): stream.packets for stream in streams}
+def _key(stream: StreamQuality) -> tuple[str, str, str]:
+    """What tells a stream from others. What is received goes on as it was when another encoding comes."""
+    return stream.mid, stream.kind, stream.rid if stream.sent_by_peer else ""
+
+
+def _packets(streams: Sequence[StreamQuality]) -> dict[tuple[str, str, str], int]:
+    return {_key(stream): stream.packets for stream in streams}
+
+
+def _median(seen: Counter[int]) -> int:
+    """Of values by how often they were seen: the lower of two in the middle; 0 of none."""
+    counted, half, median = 0, (seen.total() + 1) // 2, 0
+    for median in sorted(seen):
+        counted += seen[median]
+        if counted >= half:
+            break
+    return median
 
 
 def _round_trip(received: Sequence[StreamQuality]) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from media.relay import Relay
 from media.router import StreamQuality
 from server.background import Background
+from server.call_figures import CallFigures
 from server.cases import Case
 from server.stay import Stay, sources_of
 from server.store.errors import StoreError
@@ -26,6 +27,7 @@ class Stays:
         self._relay = relay
         self._background = background
         self._stays: dict[str, dict[ActorId, Stay]] = {}
+        self.figures = CallFigures()
 
     def case_ids(self) -> tuple[str, ...]:
         """The cases with somebody in a call."""
@@ -40,7 +42,8 @@ class Stays:
     def end(self, case_id: str, actor_id: ActorId) -> None:
         """They have left."""
         stays = self._stays.get(case_id, {})
-        stays.pop(actor_id, None)
+        if (stay := stays.pop(actor_id, None)) is not None:
+            self.figures.handle_end(stay.watched)
         if not stays:
             self._stays.pop(case_id, None)
 
@@ -54,12 +57,16 @@ class Stays:
         stays, now = self._stays.get(case_id, {}), time.monotonic()
         streams = {str(actor_id): self._count(case_id, actor_id, stay) for actor_id, stay in stays.items()}
         for actor_id, stay in stays.items():
-            stay.handle_reading(
+            slots, leg = self._relay.slots(case_id, actor_id), self._relay.leg(case_id, actor_id)
+            pictures_s = stay.handle_reading(
                 self._relay.connection_state(case_id, actor_id),
                 streams[actor_id],
-                sources_of(self._relay.slots(case_id, actor_id), streams),
+                sources_of(slots, streams[actor_id], streams),
                 now,
+                slots=slots,
+                leg=leg,
             )
+            self.figures.handle_reading(leg, stay.sent_estimate_bps, pictures_s)
 
     def watch(self, case: Case, actor_id: ActorId, muted: Muted | None) -> None:
         """Looks whether something of theirs is missing, or back; `muted` is what their page last said."""

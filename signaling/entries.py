@@ -279,6 +279,39 @@ class GapSum(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Estimate(Strict):
+    """What a network was believed to carry, headers and all, over one reading a second, to two digits. Nobody
+    tries how much more than it needs it would carry.
+    """
+
+    median_bps: Count
+    min_bps: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Estimates(Strict):
+    """Of each way; None where nobody measured it. `sent_claim` is the word of their page, unchecked."""
+
+    sent: Estimate | None
+    received: Estimate | None
+    sent_claim: Estimate | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PictureSum(Strict):
+    """What a person got of the pictures of others, the time of each watched person added: all of it, stills,
+    or nothing. `reduced_ms` of the first: less than the best, because of their network. `switches`: how often
+    another encoding came, or another number of its temporal layers.
+    """
+
+    live_ms: Count
+    stills_ms: Count
+    paused_ms: Count
+    reduced_ms: Count
+    switches: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PlaybackClaim(Strict):
     """What the person's page said of what it played: nobody else can know, and nobody has checked it."""
 
@@ -291,7 +324,9 @@ class PlaybackClaim(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CallQuality(Strict):
-    """One stay of the envelope's actor in a call, at its end: measured by the service, save the claim."""
+    """One stay of the envelope's actor in a call, at its end: measured by the service, save the claims.
+    `estimates`: None if there were none, `watched` for who watched nobody; both in older entries.
+    """
 
     kind: ClassVar[str] = "call_quality"
 
@@ -302,6 +337,8 @@ class CallQuality(Strict):
     round_trip: RoundTrip | None
     gaps: GapSum
     playback_claim: PlaybackClaim | None
+    estimates: Estimates | None = None
+    watched: PictureSum | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

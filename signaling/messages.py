@@ -39,6 +39,7 @@ WirePlayed = Annotated[Whole, Field(ge=0, le=2**32)]
 WireSlotNumber = Annotated[Whole, Field(ge=0, le=15)]
 WireMediaSession = Annotated[str, Field(pattern="^[A-Za-z0-9_-]{1,64}$")]
 WireMid = Annotated[str, Field(min_length=1, max_length=16)]
+WireRid = Annotated[str, Field(min_length=1, max_length=255)]  # RFC 7941 section 4.1.1: as an SDES item
 
 
 # From the client
@@ -84,13 +85,16 @@ class Muted(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Playback(Strict):
-    """What the sender's page played since it last said so, over all that it receives."""
+    """What the sender's page played since it last said so, over all that it receives; and how much its
+    browser believes to get through from here now, None where it does not say.
+    """
 
     frames: WirePlayed
     freezes: WirePlayed
     frozen_ms: WirePlayed
     audio_samples: WirePlayed
     concealed_samples: WirePlayed
+    outgoing_bps: Count | None = None
     kind: Literal["playback"] = "playback"
 
 
@@ -106,11 +110,19 @@ class SignalMessage(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Sharpen(Strict):
+    """Somebody in the call needs detail from this person's camera, more than movement. Passes by, too."""
+
+    actor_id: WireLinkId
+    type: Literal["sharpen"] = "sharpen"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ping(Strict):
     type: Literal["ping"] = "ping"
 
 
-ClientMessage = Hello | CommandMessage | SignalMessage | Ping
+ClientMessage = Hello | CommandMessage | SignalMessage | Sharpen | Ping
 
 
 # From the server
@@ -203,14 +215,21 @@ class Nack(Strict):
     type: Literal["nack"] = "nack"
 
 
+Picture = Literal["live", "stills", "paused"]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Slot(Strict):
-    """The person whose media arrive in the reader's own `slot`, and the mids of its sections."""
+    """The person whose media arrive in the reader's own `slot`, the mids of its sections, what comes of
+    their picture, and whether their camera prefers detail to movement now.
+    """
 
     slot: WireSlotNumber
     actor_id: WireLinkId
     audio_mid: WireMid | None
     video_mid: WireMid | None
+    picture: Picture
+    sharp: Flag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -219,6 +238,25 @@ class Slots(Strict):
 
     slots: tuple[Slot, ...]
     kind: Literal["slots"] = "slots"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encoding(Strict):
+    """What the reader's camera shall send under this rid: at most so much, headers left out; 0 pauses it."""
+
+    rid: WireRid
+    max_bitrate_bps: Count
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Encodings(Strict):
+    """What the reader's own camera shall send, the least encoding first; none: as it likes. `sharp`: rather
+    detail than movement.
+    """
+
+    encodings: tuple[Encoding, ...]
+    sharp: Flag
+    kind: Literal["encodings"] = "encodings"
 
 
 Connection = Literal["none", "connecting", "connected", "silent"]
@@ -248,14 +286,31 @@ class Presence(Strict):
 
 
 Level = Literal["good", "fair", "weak"]
+LayerReason = Literal["best", "network", "shared", "switching", "not_sent"]
+Limit = Literal["start", "delay", "loss", "silence", "receiver", "demand"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WayNumbers(Strict):
-    """One way, as last measured; loss before repair."""
+    """One way, as last measured; loss before repair, and what its network is believed to carry."""
 
     bitrate_bps: Count
     loss_permille: Permille
+    estimate_bps: Count | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedNumbers(Strict):
+    """What a person gets of another's picture: the encoding (None: it has no name), how many of its temporal
+    layers (None: it has none), and why this and no other (None: not known).
+    """
+
+    actor_id: WireLinkId
+    rid: WireRid | None
+    temporal_layers: Count | None
+    bitrate_bps: Count
+    picture: Picture
+    reason: LayerReason | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -269,9 +324,13 @@ class PlaybackNumbers(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QualityNumbers(Strict):
+    """`limit`: what holds the estimate of what they receive where it is; None where nobody measures it."""
+
     sent: WayNumbers
     received: WayNumbers
     round_trip_ms: Count | None
+    limit: Limit | None
+    watched: tuple[WatchedNumbers, ...]
     playback: PlaybackNumbers | None
 
 
@@ -298,7 +357,7 @@ class Quality(Strict):
     kind: Literal["quality"] = "quality"
 
 
-Event = Slots | Presence | Quality
+Event = Slots | Encodings | Presence | Quality
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,10 +10,13 @@ to datagram or comes in bursts (Gilbert's two states: in the bad one everything 
 brings the time and keeps what is under way.
 """
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
+from itertools import accumulate, zip_longest
 from random import Random
 from typing import NamedTuple
 
+IP_AND_UDP_BYTES = 28  # of headers that a network carries, and counts, with each datagram over IPv4
 OVERTAKEN_S = 0.02  # so much later comes a datagram that others overtake: one or two of video's, one of sound
 
 
@@ -24,8 +27,8 @@ class Conditions:
     `mean_burst` is the mean length of a run of lost datagrams (counted in datagrams, not in time); without it
     each is lost or not by itself, which gives runs of 1 / (1 - loss). `jitter_s` is added evenly between
     nothing and all of it, and never changes the order; `reordering` is the fraction of those that others
-    overtake. `rate_bps` counts what UDP carries, without headers; a datagram that would wait longer than
-    `queue_s` for the wire is dropped.
+    overtake. `rate_bps` counts what UDP carries and `overhead_bytes` of headers with each datagram; one that
+    would wait longer than `queue_s` for the wire is dropped.
     """
 
     loss: float = 0.0
@@ -33,12 +36,15 @@ class Conditions:
     delay_s: float = 0.0
     jitter_s: float = 0.0
     rate_bps: float | None = None
+    overhead_bytes: int = 0
     queue_s: float = 0.2
     reordering: float = 0.0
 
     def __post_init__(self) -> None:
         if not 0 <= self.loss <= 1 or not 0 <= self.reordering <= 1:
             raise ValueError("loss and reordering are fractions")
+        if self.rate_bps is not None and self.rate_bps <= 0:
+            raise ValueError("a link of no rate carries nothing: let it lose everything")
         if self.mean_burst is not None and self.enter_burst > 1:
             raise ValueError(f"bursts of {self.mean_burst} are too short for a loss of {self.loss}")
 
@@ -59,17 +65,50 @@ class Delivery(NamedTuple):
 
 @dataclass(slots=True)
 class Counters:
-    """What a link has done so far."""
+    """What a link has done so far.
+
+    `wire_bytes` and `waits_ms` are of the datagrams that had the wire of a link with a rate, lost afterwards
+    or not: the bytes with their overhead, and how many of them waited in the queue for 0, 1, 2, … whole
+    milliseconds.
+    """
 
     carried_datagrams: int = 0
     carried_bytes: int = 0
     dropped_datagrams: int = 0
     dropped_bytes: int = 0
+    wire_bytes: int = 0
+    waits_ms: list[int] = field(default_factory=list)
 
     @property
     def offered_bytes(self) -> int:
         """What was handed in, whatever became of it."""
         return self.carried_bytes + self.dropped_bytes
+
+    def since(self, earlier: "Counters") -> "Counters":
+        """What the link has done since then."""
+        return Counters(
+            carried_datagrams=self.carried_datagrams - earlier.carried_datagrams,
+            carried_bytes=self.carried_bytes - earlier.carried_bytes,
+            dropped_datagrams=self.dropped_datagrams - earlier.dropped_datagrams,
+            dropped_bytes=self.dropped_bytes - earlier.dropped_bytes,
+            wire_bytes=self.wire_bytes - earlier.wire_bytes,
+            waits_ms=[
+                now - before for now, before in zip_longest(self.waits_ms, earlier.waits_ms, fillvalue=0)
+            ],
+        )
+
+    def wait_ms(self, percent: float) -> int:
+        """So long, in whole milliseconds, at least `percent` % waited at most; 0 if nothing had the wire."""
+        needed = max(1, math.ceil(sum(self.waits_ms) * percent / 100))
+        for waited_ms, reached in enumerate(accumulate(self.waits_ms)):
+            if reached >= needed:
+                return waited_ms
+        return 0
+
+    def note_wait(self, wait_s: float) -> None:
+        waited_ms = int(wait_s * 1_000)
+        self.waits_ms.extend([0] * (waited_ms + 1 - len(self.waits_ms)))
+        self.waits_ms[waited_ms] += 1
 
 
 class Link:
@@ -91,7 +130,10 @@ class Link:
             starts = max(now, self._wire_free)
             if starts - now > conditions.queue_s:
                 return self._drop(datagram)
-            sent = self._wire_free = starts + len(datagram) * 8 / conditions.rate_bps
+            size_bytes = len(datagram) + conditions.overhead_bytes
+            sent = self._wire_free = starts + size_bytes * 8 / conditions.rate_bps
+            self.counters.wire_bytes += size_bytes
+            self.counters.note_wait(starts - now)
         if self._is_lost():
             return self._drop(datagram)
         deliver_at = sent + conditions.delay_s

@@ -53,8 +53,11 @@ LIVES_IN = {
 
 # What drives: everything else in media, signaling and server/evidence is pure, and so are these of server.
 PURE_OF_SERVER = (
+    "server/call_figures.py",
     "server/search_index.py",
+    "server/sharpness.py",
     "server/stay.py",
+    "server/watching.py",
     "server/webhook_delivery.py",
     "server/webhook_payload.py",
 )

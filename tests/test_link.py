@@ -1,5 +1,6 @@
 """The emulated link keeps what its conditions promise."""
 
+import copy
 from itertools import groupby, pairwise
 
 import pytest
@@ -89,6 +90,43 @@ def test_a_link_over_its_rate_delivers_its_rate() -> None:
         link.handle_datagram(DATAGRAM, number * 0.005)  # twice as much
     assert link.counters.carried_bytes * 8 / 50 == pytest.approx(800_000, rel=0.02)
     assert link.counters.offered_bytes == 10_000 * len(DATAGRAM)
+
+
+def test_headers_take_their_share_of_the_rate() -> None:
+    """160 bytes and 40 of headers, twenty milliseconds apart, are 80 kbit/s: as much as there is."""
+    link = Link(Conditions(rate_bps=80_000, overhead_bytes=40), seed=1)
+    seen = [link.handle_datagram(bytes(160), number * 0.02) for number in range(500)]
+    assert all(seen) and link.counters.wire_bytes == 500 * 200
+    assert seen[-1][0].deliver_at == pytest.approx(500 * 0.02)
+    assert link.counters.carried_bytes == 500 * 160, "what UDP carries is counted without them"
+
+
+def test_what_waited_for_the_wire_is_counted_by_how_long() -> None:
+    link = Link(Conditions(rate_bps=800_000, queue_s=0.025, loss=1.0), seed=1)  # 10 ms a datagram
+    for _ in range(4):  # the fourth would wait 30 ms
+        link.handle_datagram(DATAGRAM, 1.0)
+    before = copy.deepcopy(link.counters)
+    assert {waited_ms: count for waited_ms, count in enumerate(before.waits_ms) if count} == {
+        0: 1,
+        10: 1,
+        20: 1,
+    }
+    assert [before.wait_ms(percent) for percent in (1, 50, 95)] == [0, 10, 20]
+    assert (before.wire_bytes, before.dropped_datagrams) == (3_000, 4), "what is lost was on the wire"
+    link.handle_datagram(DATAGRAM, 2.0)
+    since = link.counters.since(before)
+    assert (since.wire_bytes, since.wait_ms(95), sum(since.waits_ms)) == (1_000, 0, 1)
+
+
+def test_a_link_without_a_rate_has_no_queue() -> None:
+    link = Link(Conditions(overhead_bytes=28), seed=1)
+    link.handle_datagram(DATAGRAM, 1.0)
+    assert (link.counters.waits_ms, link.counters.wire_bytes, link.counters.wait_ms(95)) == ([], 0, 0)
+
+
+def test_a_link_of_no_rate_is_refused() -> None:
+    with pytest.raises(ValueError, match="carries nothing"):
+        Conditions(rate_bps=0)
 
 
 def test_conditions_change_under_way() -> None:

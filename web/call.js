@@ -51,7 +51,7 @@ export class Participation {
       onSession: () => this.#signal(),
       onState: (state) => this.session.dispatch({ type: "media", state }),
       onSlots,
-      onPlayed: (played) => this.#tellPlayed(played),
+      onPlayed: (played, outgoing_bps) => this.#tellPlayed(played, outgoing_bps),
     });
     this.camera = new Camera({
       facing,
@@ -138,6 +138,7 @@ export class Participation {
     }
     const me = state.people.find((person) => person.actor_id === state.you?.actor_id);
     if (me && state.people !== before.people) this.media.handleServerView(me);
+    if (state.orders !== before.orders) this.media.encode(state.orders);
     if (state.qualities !== before.qualities || state.slots !== before.slots) {
       this.media.wait(patience(state));
     }
@@ -180,15 +181,19 @@ export class Participation {
     this.session.signal({ kind: "muted", audio, video, hidden, media_session });
   }
 
-  /** Only this page knows how it played what came. @param {import("./playback.js").Played} played */
-  #tellPlayed(played) {
+  /**
+   * Only this page knows how it played what came.
+   * @param {import("./playback.js").Played} played
+   * @param {number | null} outgoing_bps
+   */
+  #tellPlayed(played, outgoing_bps) {
     if (!inCall(this.state)) {
       this.#played = NOTHING_PLAYED;
       return;
     }
     this.#played = add(this.#played, played);
     if (this.state.socket !== "live") return;
-    this.session.signal({ kind: "playback", ...this.#played });
+    this.session.signal({ kind: "playback", ...this.#played, outgoing_bps });
     this.#played = NOTHING_PLAYED;
   }
 }

@@ -7,7 +7,7 @@ import { networkBars, networkSentence } from "./network.js";
 import { updateRefusal } from "./refusal.js";
 import { nameOf } from "./sentences.js";
 import { glimpse, Stage } from "./stage.js";
-import { connection } from "./state.js";
+import { connection, isSharp } from "./state.js";
 
 /** @typedef {import("./state.js").State} State */
 
@@ -74,11 +74,19 @@ export class CallScreen {
       { class: "shutter", type: "button", testid: "shutter", on: { click: () => this.#press() } },
       h("span", { class: "shutter-ring" }),
     );
+    this.sharpWord = h("span");
+    this.sharp = h(
+      "button",
+      { class: "sharp", type: "button", testid: "sharp", hidden: true, on: { click: () => this.#sharpen() } },
+      icon("sharp"),
+      this.sharpWord,
+    );
     this.line = h("div", { class: "dock-line" }, this.quality);
     this.element = h(
       "section",
       { class: "screen is-call", testid: "call" },
       this.stage.element,
+      this.sharp,
       h(
         "div",
         { class: "dock" },
@@ -131,6 +139,7 @@ export class CallScreen {
           : words.shutter_of(nameOf(state, target, words));
     set(this.shutter, "aria-label", label);
     set(this.shutter, "title", label);
+    this.#updateSharp(state, now === "connected" ? target : null);
     draw(this.mute.svg, state.audio_muted ? "microphone_off" : "microphone");
     text(this.mute.label, state.audio_muted ? words.unmute : words.mute);
     set(this.mute.button, "aria-pressed", String(state.audio_muted));
@@ -146,6 +155,27 @@ export class CallScreen {
     this.sheet.update(words);
     updateRefusal(this.refusal, state, words);
     this.#shots.update(this.strip, state, words, true);
+  }
+
+  /** @param {State} state @param {string | null} target whose picture is large */
+  #updateSharp(state, target) {
+    const { words } = this.#page;
+    const mine = target === state.you?.actor_id;
+    const shown = mine
+      ? state.has_video
+      : !state.people.find(({ actor_id }) => actor_id === target)?.video_muted;
+    show(this.sharp, target !== null && shown);
+    if (target === null) return;
+    const on = isSharp(state, target);
+    const label = mine ? words.sharp_of_you : words.sharp_of(nameOf(state, target, words));
+    set(this.sharp, "aria-pressed", String(on));
+    set(this.sharp, "title", label);
+    text(this.sharpWord, on ? words.sharp_on : words.sharp);
+  }
+
+  #sharpen() {
+    const { target } = this.stage;
+    if (target !== null) this.#participation?.session.sharpen(target);
   }
 
   #press() {

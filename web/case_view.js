@@ -20,7 +20,7 @@ import { keepFocusAway, Player } from "./player.js";
 import { momentOf, piecesOf, spanOf } from "./recordings.js";
 import { duration, foldedSentence, nameOf, sentenceOf } from "./sentences.js";
 import { Stage } from "./stage.js";
-import { callSeconds, connection, inCall, others, recording } from "./state.js";
+import { callSeconds, connection, inCall, isSharp, others, recording } from "./state.js";
 import { MarkTeller } from "./talk_marks.js";
 import { markTap } from "./timings.js";
 import { WindowedList } from "./windowed_list.js";
@@ -815,11 +815,23 @@ export class CaseView {
                 "data-of": id,
                 on: { click: () => this.#press(id) },
               }),
+              h(
+                "button",
+                {
+                  class: "button chip-sharp",
+                  type: "button",
+                  testid: "sharp",
+                  "data-of": id,
+                  on: { click: () => this.#participation.session.sharpen(id) },
+                },
+                icon("sharp"),
+                h("span"),
+              ),
             ),
       (item, id) => {
         if (id === "nobody") return text(item, words.desk.nobody_in_call);
-        const [name, press] = /** @type {HTMLElement[]} */ (Array.from(item.children));
-        if (!name || !press) return;
+        const [name, press, sharp] = /** @type {HTMLElement[]} */ (Array.from(item.children));
+        if (!name || !press || !sharp) return;
         const role = state.known[id]?.role ?? "system";
         text(name, `${present.indexOf(id) + 1} ${words.role[role]} ${state.known[id]?.name ?? ""}`);
         set(item, "data-chosen", id === this.#stage.target);
@@ -828,6 +840,12 @@ export class CaseView {
         set(press, "disabled", state.socket !== "live");
         text(press, sealing ? words.sealing : words.shutter);
         set(press, "aria-label", words.shutter_of(nameOf(state, id, words)));
+        const on = isSharp(state, id);
+        show(sharp, inCall(state)); // who does not watch needs no detail
+        set(sharp, "disabled", state.socket !== "live");
+        set(sharp, "aria-pressed", String(on));
+        set(sharp, "title", words.sharp_of(nameOf(state, id, words)));
+        text(/** @type {Element} */ (sharp.lastElementChild), on ? words.sharp_on : words.sharp);
         return undefined;
       },
     );

@@ -10,11 +10,15 @@
  * have. The server listens on one lite candidate, so none of ours needs to be gathered, and no STUN server is asked.
  */
 
+import { addCamera, CameraSender } from "./camera_sender.js";
+import { keepPaused, NO_ORDERS } from "./encodings.js";
 import { fragmentOf, patchAnswer } from "./ice.js";
 import { MediaLife } from "./media_life.js";
 import { Playback, readPlayed } from "./playback.js";
 import { markOf, Pulse } from "./pulse.js";
+import { SenderParameters } from "./sender_parameters.js";
 import { remember, remembered } from "./token.js";
+import { outgoingOf, Uplink, writeVoice } from "./uplink.js";
 
 const SLOTS = 3; // a call of four: three others
 const PLAYBACK_EVERY_MS = 2000; // the service reads once a second; a phone's battery prefers half of that
@@ -48,6 +52,12 @@ export class MediaLink {
   #relays = [];
   #restarting = new AbortController();
   #pulse = new Pulse();
+  /** @type {CameraSender | null} */
+  #camera = null;
+  /** @type {SenderParameters | null} */
+  #voice = null;
+  #uplink = new Uplink();
+  #orders = NO_ORDERS;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #listening;
   /** @type {Map<string, number>} */
@@ -64,12 +74,12 @@ export class MediaLink {
    *   api: import("./api.js").Api, case_id: string, actor_id: string, signal: AbortSignal,
    *   onState: (state: import("./media_life.js").MediaState) => void,
    *   onSlots: (received: Received[]) => void,
-   *   onPlayed: (played: import("./playback.js").Played) => void,
+   *   onPlayed: (played: import("./playback.js").Played, outgoing_bps: number | null) => void,
    *   onSession: () => void,
    * }} options
    *   onSession: `session` is another one
    *   onSlots: the streams of the receive slots, anew for every connection; there before any media
-   *   onPlayed: what was played since it was last called, while connected
+   *   onPlayed: what was played since it was last called, while connected; and what gets through from here
    */
   constructor({ api, case_id, actor_id, signal, onState, onSlots, onPlayed, onSession }) {
     this.#api = api;
@@ -144,7 +154,16 @@ export class MediaLink {
     this.#tracks = tracks;
     const [audio, video] = this.#peer?.getTransceivers() ?? [];
     audio?.sender.replaceTrack(tracks.audio).catch(() => {}); // a closed connection: the next one asks again
-    video?.sender.replaceTrack(tracks.video).catch(() => {});
+    video?.sender
+      .replaceTrack(tracks.video)
+      .then(() => this.#camera?.refresh()) // another camera has another size
+      .catch(() => {});
+  }
+
+  /** How the own camera is encoded from now on. @param {import("./encodings.js").Orders} orders */
+  encode(orders) {
+    this.#orders = orders;
+    this.#camera?.order(orders);
   }
 
   /** How long each receive slot waits for repairs, in milliseconds by mid. @param {Map<string, number>} waits */
@@ -187,13 +206,22 @@ export class MediaLink {
     const pairs = [];
     for (let slot = 0; slot < SLOTS; slot += 1) {
       const direction = slot === 0 ? "sendrecv" : "recvonly";
-      pairs.push([peer.addTransceiver("audio", { direction }), peer.addTransceiver("video", { direction })]);
+      const audio = peer.addTransceiver("audio", { direction });
+      const video =
+        slot === 0
+          ? addCamera(peer, { has_layers: !isApplePhone() })
+          : peer.addTransceiver("video", { direction });
+      pairs.push([audio, video]);
     }
     for (const [, video] of pairs) preferCodecs(video);
     const own = pairs[0];
     if (own) {
-      own[0].sender.replaceTrack(this.#tracks.audio);
-      own[1].sender.replaceTrack(this.#tracks.video);
+      const [{ sender: audio }, { sender: video }] = own;
+      audio.replaceTrack(this.#tracks.audio);
+      video.replaceTrack(this.#tracks.video);
+      this.#camera = new CameraSender(video);
+      this.#voice = new SenderParameters(audio);
+      this.#uplink = new Uplink();
     }
     try {
       const offer = await peer.createOffer();
@@ -227,7 +255,9 @@ export class MediaLink {
       this.#answer = answer;
       this.#relays = relays;
       await peer.setRemoteDescription({ type: "answer", sdp: answer });
-      if (this.#peer === peer) this.#do(this.#life.handleAnswered(relays.length > 0, now()));
+      if (this.#peer !== peer) return;
+      this.#camera?.order(this.#orders);
+      this.#do(this.#life.handleAnswered(relays.length > 0, now()));
     } catch {
       if (this.#peer === peer) this.#do(this.#life.handleRefused(0, now()));
       return;
@@ -239,7 +269,8 @@ export class MediaLink {
     this.#reader = setInterval(async () => {
       if (peer.connectionState !== "connected") return;
       const report = await peer.getStats();
-      if (this.#peer === peer) this.#on.onPlayed(playback.handleReading(readPlayed(report.values())));
+      if (this.#peer !== peer) return;
+      this.#on.onPlayed(playback.handleReading(readPlayed(report.values())), outgoingOf(report.values()));
     }, PLAYBACK_EVERY_MS);
   }
 
@@ -265,7 +296,9 @@ export class MediaLink {
       status = answered;
       if (fragment !== null && !signal.aborted && this.#peer === peer) {
         this.#relays = relays;
-        await peer.setRemoteDescription({ type: "answer", sdp: patchAnswer(this.#answer, fragment) });
+        const answer = keepPaused(patchAnswer(this.#answer, fragment), offer.sdp ?? "");
+        await peer.setRemoteDescription({ type: "answer", sdp: answer });
+        this.#camera?.refresh();
         this.#do(this.#life.handleRestarted(now()));
         return;
       }
@@ -289,11 +322,22 @@ export class MediaLink {
       const pulse = this.#pulse.handleReading(markOf(report.values()), now());
       if (pulse === "heard") this.#do(this.#life.handleHeard());
       else if (pulse === "silent") this.#do(this.#life.handleSilence(now()));
+      this.#handleOutgoing(outgoingOf(report.values()));
       this.#listen(peer);
     }, wait_ms);
   }
 
+  /** @param {number | null} outgoing_bps */
+  #handleOutgoing(outgoing_bps) {
+    this.#camera?.handleUplink(outgoing_bps);
+    if (!this.#uplink.handleReading(outgoing_bps)) return;
+    const { starved } = this.#uplink;
+    this.#voice?.set((parameters) => writeVoice(parameters, starved));
+  }
+
   #close() {
+    this.#camera = null;
+    this.#voice = null;
     clearInterval(this.#reader);
     clearTimeout(this.#listening);
     this.#restarting.abort();

@@ -34,7 +34,17 @@ export const PROTOCOL_VERSION = 1;
  * }} Person media_session: which of their connections that is
  */
 
-/** @typedef {{slot: number, actor_id: string, audio_mid: string | null, video_mid: string | null}} Slot */
+/**
+ * What comes of a person's picture: all of it; a sharp one now and then; nothing.
+ * @typedef {"live" | "stills" | "paused"} Picture
+ */
+
+/**
+ * @typedef {{
+ *   slot: number, actor_id: string, audio_mid: string | null, video_mid: string | null,
+ *   picture?: Picture, sharp?: boolean,
+ * }} Slot picture, sharp: older services do not say them; sharp: their camera prefers detail to movement now
+ */
 
 /** @typedef {{latitude_e6: number, longitude_e6: number, accuracy_m: number}} Place millionths of a degree */
 /** @typedef {"photo" | "voice"} Medium */
@@ -84,7 +94,18 @@ export const PROTOCOL_VERSION = 1;
 
 /** @typedef {"good" | "fair" | "weak"} Level */
 
-/** @typedef {{bitrate_bps: number, loss_permille: number}} WayNumbers loss before repair */
+/** @typedef {{bitrate_bps: number, loss_permille: number, estimate_bps?: number | null}} WayNumbers loss before repair */
+
+/** @typedef {"best" | "network" | "shared" | "switching" | "not_sent"} LayerReason */
+/** @typedef {"start" | "delay" | "loss" | "silence" | "receiver" | "demand"} Limit */
+
+/**
+ * What a person gets of another's picture.
+ * @typedef {{
+ *   actor_id: string, rid: string | null, temporal_layers: number | null, bitrate_bps: number, picture: Picture,
+ *   reason: LayerReason | null,
+ * }} Watched
+ */
 
 /**
  * @typedef {{
@@ -92,6 +113,7 @@ export const PROTOCOL_VERSION = 1;
  *   sent_repair_ms: number, received_repair_ms: number,
  *   numbers: {
  *     sent: WayNumbers, received: WayNumbers, round_trip_ms: number | null,
+ *     limit?: Limit | null, watched?: readonly Watched[],
  *     playback: {freezes: number, frozen_ms: number, concealed_permille: number} | null,
  *   } | null,
  * }} PersonQuality numbers: for QA alone
@@ -99,13 +121,14 @@ export const PROTOCOL_VERSION = 1;
 
 /**
  * @typedef {{kind: "muted", audio: boolean, video: boolean, hidden: boolean, media_session?: string | null}
- *   | {kind: "playback"} & import("./playback.js").Played} Signal
+ *   | {kind: "playback", outgoing_bps: number | null} & import("./playback.js").Played} Signal
  */
 
 /**
  * @typedef {{type: "hello", version: number, token: string, after: number, hash: string | null}
  *   | {type: "command", id: string, command: Command}
  *   | {type: "signal", signal: Signal}
+ *   | {type: "sharpen", actor_id: string}
  *   | {type: "ping"}} ClientMessage
  */
 
@@ -121,7 +144,8 @@ export const PROTOCOL_VERSION = 1;
  *   | {type: "ack", id: string, number: number | null}
  *   | {type: "nack", id: string, code: string, message: string}
  *   | {type: "event", event: {kind: "slots", slots: Slot[]} | {kind: "presence", people: Person[]}
- *       | {kind: "quality", people: PersonQuality[]}}
+ *       | {kind: "quality", people: PersonQuality[]}
+ *       | {kind: "encodings"} & import("./encodings.js").Orders}
  *   | {type: "resync", code: string, message: string}
  *   | {type: "pong"}} ServerMessage
  */
@@ -218,7 +242,7 @@ export function parseServerMessage(text) {
     throw new MalformedMessage("entry: entry.body is not an object");
   }
   if (message.type === "event") {
-    const list = { slots: "slots", presence: "people", quality: "people" }[
+    const list = { slots: "slots", presence: "people", quality: "people", encodings: "encodings" }[
       /** @type {string} */ (message.event.kind)
     ];
     if (list !== undefined && !fits(message.event[list], "array")) {

@@ -169,6 +169,11 @@ export class Session {
     this.#do(this.#machine.handleSignal(signal));
   }
 
+  /** Asks for detail from somebody's camera, for some seconds. @param {string} actor_id */
+  sharpen(actor_id) {
+    this.#do(this.#machine.handleSharpen(actor_id));
+  }
+
   /** @param {import("./synchronisation.js").Output[]} outputs */
   #do(outputs) {
     for (const output of outputs) {

@@ -9,14 +9,21 @@
 import { h, icon, set, show, text } from "./dom.js";
 import { networkBars, networkOf } from "./network.js";
 import { nameOf } from "./sentences.js";
-import { inCall, others, targetOf } from "./state.js";
+import { Freshness, standingWords } from "./standing.js";
+import { inCall, others, pictureOf, targetOf } from "./state.js";
 import { markFirstFrame } from "./timings.js";
 
 /** @typedef {import("./state.js").State} State */
 /** @typedef {import("./words.js").Words} Words */
-/** @typedef {{tile: HTMLElement, video: HTMLVideoElement, caption: HTMLElement, note: HTMLElement, network: HTMLElement}} Tile */
+/**
+ * @typedef {{
+ *   tile: HTMLElement, video: HTMLVideoElement, caption: HTMLElement, note: HTMLElement, network: HTMLElement,
+ *   standing: HTMLElement, freshness: Freshness,
+ * }} Tile
+ */
 
 const SLOTS = 3;
+const AGED_EVERY_MS = 500; // the age of a picture is told in seconds
 
 /** A media element that waits for its first picture holds back the page's load event, for ever if nobody comes. */
 const loaded = new Promise((resolve) => {
@@ -40,6 +47,8 @@ export class Stage {
   #turn = 0;
   /** @type {State | null} */
   #state = null;
+  /** Runs while a picture stands. @type {ReturnType<typeof setInterval> | undefined} */
+  #aging;
 
   /**
    * @param {{onTarget: () => void, roomy: boolean}} options
@@ -145,7 +154,10 @@ export class Stage {
       const seated = actor_id !== null && present.includes(actor_id) ? actor_id : null;
       set(seat.video, "data-actor-id", seated);
       set(seat.tile, "data-seated", seated !== null);
-      if (seated === null) continue;
+      if (seated === null) {
+        set(seat.tile, "data-picture", null);
+        continue;
+      }
       const large = seated === target;
       this.#place(seat.tile, large, large ? 0 : small++);
       const person = state.people.find(({ actor_id }) => actor_id === seated);
@@ -158,7 +170,11 @@ export class Stage {
       set(seat.tile, "data-muted", person?.audio_muted ?? false);
       this.#network(seat, seated, words.show_large(name), words);
       const silent = person?.connection === "silent" || person?.connection === "none";
-      set(seat.tile, "data-off", !silent && (person?.video_muted ?? false));
+      const off = !silent && (person?.video_muted ?? false);
+      set(seat.tile, "data-off", off);
+      // Where nothing comes at all, that is said, and not what would come of it.
+      const picture = silent || off ? "live" : pictureOf(state, seated);
+      set(seat.tile, "data-picture", picture === "live" ? null : picture);
       text(
         seat.note,
         silent
@@ -168,6 +184,7 @@ export class Stage {
             : "",
       );
     }
+    this.#updateStanding(words);
     const me = state.you?.actor_id ?? null;
     set(this.#own.video, "data-actor-id", me);
     set(this.#own.tile, "data-seated", true);
@@ -180,6 +197,27 @@ export class Stage {
     text(this.sound, words.tap_for_sound);
     text(this.empty, waiting);
     show(this.empty, present.length === 0 && target !== me);
+  }
+
+  /** Says what stands, and how old it is, for as long as it does. @param {Words} words */
+  #updateStanding(words) {
+    clearInterval(this.#aging);
+    const age = () => {
+      for (const { tile, video, standing, freshness } of this.#seats) {
+        const age_s = freshness.handleReading(shownBy(video), performance.now() / 1000);
+        const picture = /** @type {import("./protocol.js").Picture} */ (tile.dataset.picture ?? "live");
+        const { what, age } = standingWords(picture, age_s, words);
+        const [first, second] = standing.children;
+        if (first && second) {
+          text(first, what);
+          text(second, age);
+        }
+        show(standing, picture !== "live");
+      }
+      if (!this.element.isConnected) clearInterval(this.#aging);
+    };
+    age();
+    if (this.#seats.some(({ tile }) => tile.dataset.picture)) this.#aging = setInterval(age, AGED_EVERY_MS);
   }
 
   /** @param {Tile} seat @param {string | null} actor_id @param {string} label @param {Words} words */
@@ -204,6 +242,12 @@ export class Stage {
     video.muted = true;
     const caption = h("span");
     const note = h("span", { class: "tile-note" });
+    const standing = h(
+      "span",
+      { class: "tile-standing", testid: "standing", hidden: true },
+      h("span", { class: "standing-what" }),
+      h("span", { class: "standing-age" }),
+    );
     const network = h(
       "span",
       { class: "network", testid: "network", hidden: true },
@@ -223,6 +267,7 @@ export class Stage {
       },
       video,
       note,
+      standing,
       h(
         "span",
         { class: "tile-name" },
@@ -230,7 +275,7 @@ export class Stage {
         network,
       ),
     );
-    return { tile, video, caption, note, network };
+    return { tile, video, caption, note, network, standing, freshness: new Freshness() };
   }
 
   /** @param {HTMLVideoElement} video */
@@ -252,6 +297,11 @@ export class Stage {
     });
     if (!own && this.#sounding && !video.muted) show(this.sound, false);
   }
+}
+
+/** How many pictures it has shown. @param {HTMLVideoElement} video */
+function shownBy(video) {
+  return video.getVideoPlaybackQuality?.().totalVideoFrames ?? 0;
 }
 
 /** What a video shows now, as a picture to hold its place until the sealed one is here. @param {HTMLVideoElement | null} video */

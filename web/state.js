@@ -7,6 +7,7 @@
  * Time enters as data: `at` is milliseconds of the page's clock, `offset_ms` what the server's clock is ahead.
  */
 
+import { NO_ORDERS } from "./encodings.js";
 import { followParcel, NO_PARCEL } from "./parcel.js";
 import { keep, NOTHING_RECORDED } from "./recordings.js";
 import { followTalk, NO_TALK } from "./talk.js";
@@ -44,6 +45,7 @@ import { followTalk, NO_TALK } from "./talk.js";
  *   failed: readonly Failed[],
  *   people: readonly import("./protocol.js").Person[],
  *   slots: readonly import("./protocol.js").Slot[],
+ *   orders: import("./encodings.js").Orders,
  *   qualities: readonly import("./protocol.js").PersonQuality[],
  *   known: Readonly<Record<string, Known>>,
  *   consented: readonly string[],
@@ -113,6 +115,7 @@ export const INITIAL = Object.freeze({
   failed: [],
   people: [],
   slots: [],
+  orders: NO_ORDERS,
   qualities: [],
   known: {},
   consented: [],
@@ -270,6 +273,10 @@ function receive(state, message, at) {
       switch (message.event.kind) {
         case "slots":
           return { ...state, slots: message.event.slots };
+        case "encodings": {
+          const { encodings, sharp } = message.event;
+          return { ...state, orders: { encodings, sharp } };
+        }
         case "presence": {
           let known = state.known;
           for (const person of message.event.people)
@@ -404,6 +411,17 @@ export function targetOf(state, chosen) {
   const present = others(state);
   if (chosen !== null && (present.includes(chosen) || chosen === state.you?.actor_id)) return chosen;
   return present[0] ?? null;
+}
+
+/** What comes of somebody's picture to this page. @param {State} state @param {string} actor_id @returns {import("./protocol.js").Picture} */
+export function pictureOf(state, actor_id) {
+  return state.slots.find((slot) => slot.actor_id === actor_id)?.picture ?? "live";
+}
+
+/** Whether somebody's camera prefers detail to movement now. @param {State} state @param {string | null} actor_id */
+export function isSharp(state, actor_id) {
+  if (actor_id === state.you?.actor_id) return actor_id !== undefined && state.orders.sharp;
+  return state.slots.find((slot) => slot.actor_id === actor_id)?.sharp ?? false;
 }
 
 /**

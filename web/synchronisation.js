@@ -195,6 +195,12 @@ export class Synchronisation {
     return [{ kind: "send", text: encodeClientMessage({ type: "signal", signal }) }];
   }
 
+  /** Of the moment, too. @param {string} actor_id @returns {Output[]} */
+  handleSharpen(actor_id) {
+    if (this.#phase !== "live") return [];
+    return [{ kind: "send", text: encodeClientMessage({ type: "sharpen", actor_id }) }];
+  }
+
   /** The network came back, or the page came to the front. @param {number} now @returns {Output[]} */
   handleWake(now) {
     if (this.#phase === "waiting") return this.handleStart(now);

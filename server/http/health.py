@@ -4,12 +4,13 @@ from collections.abc import Iterable
 
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric
 from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from server.call_figures import CallFigures
 from server.http.operations import ANYONE, Incoming, Operation, operation
 from server.http.socket import Sockets
 from server.service import Service
@@ -32,6 +33,7 @@ class Figures(Collector):
             "People in calls",
             sum(len(case.state.in_call) for case in self._service.cases.live()),
         )
+        yield from _figures_of_calls(self._service.calls.figures)
         yield CounterMetricFamily("proofcall_log_entries", "Entries of the log", self._service.log.size)
         datagrams = CounterMetricFamily("proofcall_datagrams", "Datagrams by fate", labels=["fate"])
         for fate, count in relay.datagrams().items():
@@ -105,6 +107,46 @@ class Figures(Collector):
             "TCP connections to the media port that proved nothing",
             relay.connections_turned_away,
         )
+
+
+def _figures_of_calls(figures: CallFigures) -> Iterable[Metric]:
+    estimates = HistogramMetricFamily(
+        "proofcall_leg_estimate_bps",
+        "What a network was believed to carry, by way, once a second of each person in a call",
+        labels=["way"],
+    )
+    estimates.add_metric(["sent"], figures.sent_estimate_bps.buckets(), figures.sent_estimate_bps.sum)
+    estimates.add_metric(
+        ["received"], figures.received_estimate_bps.buckets(), figures.received_estimate_bps.sum
+    )
+    yield estimates
+    yield HistogramMetricFamily(
+        "proofcall_leg_waiting_seconds",
+        "How long what goes to a person waits for its turn, once a second of each",
+        buckets=figures.waiting_s.buckets(),
+        sum_value=figures.waiting_s.sum,
+    )
+    pictures = CounterMetricFamily(
+        "proofcall_picture_seconds", "For how long people got what of a picture", labels=["picture"]
+    )
+    shares = HistogramMetricFamily(
+        "proofcall_picture_share",
+        "Of the time that a person watched others in a stay, how much they got what of it",
+        labels=["picture"],
+    )
+    for picture, seconds in figures.picture_s.items():
+        pictures.add_metric([picture], seconds)
+        shares.add_metric(
+            [picture], figures.picture_shares[picture].buckets(), figures.picture_shares[picture].sum
+        )
+    yield pictures
+    yield shares
+    yield HistogramMetricFamily(
+        "proofcall_layer_switches",
+        "How often another encoding of a picture came in a stay, or another number of its layers",
+        buckets=figures.switches.buckets(),
+        sum_value=figures.switches.sum,
+    )
 
 
 def operations(service: Service, sockets: Sockets) -> tuple[Operation, ...]:

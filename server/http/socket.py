@@ -35,6 +35,7 @@ from signaling.messages import (
     Ping,
     Playback,
     Pong,
+    Sharpen,
     Signal,
     SignalMessage,
     Welcome,
@@ -138,6 +139,8 @@ class CaseSocket:
             self._perform(self._reader.close(CloseCode.ILLEGAL, "hello comes first"))
         elif isinstance(message, SignalMessage):
             self._take_signal(case, message.signal)
+        elif isinstance(message, Sharpen):
+            self._service.calls.sharpen(case, self.actor, message.actor_id)
         elif isinstance(message.command, TakeFrame):
             await self._shutters.acquire()
             self._start(self._press(case, message))

@@ -14,7 +14,7 @@ import traceback
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from tests.bench import janus_peer, measure_join, measure_loss, namespace
+from tests.bench import janus_peer, measure_join, measure_loss, measure_rate, namespace
 from tests.bench.bot import Crowd
 from tests.bench.measure_cpu import measure_cpu
 from tests.bench.measure_frame import measure_frame
@@ -35,6 +35,7 @@ PARTS: dict[str, Callable[[Workshop], Awaitable[list[Row]]]] = {
     "memory": measure_memory,
     "join": measure_join.measure_join,
     "loss": measure_loss.measure_loss,
+    "rate": measure_rate.measure_rate,
     "roam": measure_roam,
     "frame": measure_frame,
     "log": measure_log,
@@ -44,7 +45,7 @@ PARTS: dict[str, Callable[[Workshop], Awaitable[list[Row]]]] = {
     "search": measure_search,
     "offline": measure_offline,
 }
-ROWS = (*measure_join.ROWS, *measure_loss.ROWS)
+ROWS = (*measure_join.ROWS, *measure_loss.ROWS, *measure_rate.ROWS)
 
 
 def main() -> int:
@@ -52,8 +53,10 @@ def main() -> int:
     parser.add_argument("parts", nargs="*", metavar="part", help=", ".join(PARTS))
     parser.add_argument(namespace.INSIDE, dest="inside", action="store_true", help=argparse.SUPPRESS)
     tuning = parser.add_argument_group("while something is being tuned")
-    tuning.add_argument("--rows", default="", help=f"of join or loss, comma-separated: {', '.join(ROWS)}")
-    tuning.add_argument("--window", type=float, help="seconds that a row of loss is watched")
+    tuning.add_argument(
+        "--rows", default="", help=f"of join, loss or rate, comma-separated: {', '.join(ROWS)}"
+    )
+    tuning.add_argument("--window", type=float, help="seconds that a row of loss or rate is watched")
     tuning.add_argument("--rounds", type=int, help="how often a row of join is repeated")
     tuning.add_argument("--no-janus", action="store_true", help="measure without it")
     arguments = parser.parse_args()
@@ -66,7 +69,7 @@ def main() -> int:
     no_namespace = None
     if arguments.inside:
         namespace.set_up()
-    elif {"cpu", "memory", "join", "loss", "roam", "journal"} & set(parts):
+    elif {"cpu", "memory", "join", "loss", "rate", "roam", "journal"} & set(parts):
         no_namespace = namespace.enter(sys.argv[1:])
     no_janus = "not asked for" if arguments.no_janus else no_namespace or janus_peer.missing()
     return asyncio.run(

@@ -6,6 +6,7 @@ does not delay datagrams. It is told what to do in lines of JSON and answers eac
     {"uplink": {…}, "downlink": {…}, "seed": 1}   first of all: the conditions
     {"udp": [host, port]}   → {"port": …}         a proxy towards that address of the server, on the same host
     {"tcp": [host, port]}   → {"port": …}         the same for HTTP and WebSocket, on 127.0.0.1: delay alone
+    {"change": {"downlink": {…}}} → {}            other conditions, of one direction or both, from now on
     {"counters": true}      → {"uplink": {…}, "downlink": {…}}
 
 It ends with its standard input.
@@ -45,6 +46,22 @@ class AccessNetwork:
     async def tcp_port(self, host: str, port: int) -> int:
         """Where, on 127.0.0.1, a browser reaches that TCP address with the links' delay."""
         return await self._port("tcp", host, port)
+
+    async def lead(self, description: str) -> str:
+        """The description with its UDP candidates led through the links, as `way.js` does it for pages."""
+        lines = description.splitlines()
+        for index, line in enumerate(lines):
+            # RFC 8839 §5.1: foundation component transport priority address port …
+            words = line.split()
+            if line.startswith("a=candidate:") and words[2].lower() == "udp" and ":" not in words[4]:
+                words[5] = str(await self.udp_port(words[4], int(words[5])))
+                lines[index] = " ".join(words)
+        return "\r\n".join(lines) + "\r\n"
+
+    async def change(self, **directions: Conditions) -> None:
+        """Other conditions for `uplink`, `downlink` or both; what is under way stays as it is."""
+        async with self._turn:
+            await self._ask({"change": {name: asdict(conditions) for name, conditions in directions.items()}})
 
     async def counters(self) -> tuple[Counters, Counters]:
         """What uplink and downlink have done so far."""
@@ -97,6 +114,7 @@ async def _serve() -> None:
     seed = conditions["seed"]
     uplink = Link(Conditions(**conditions["uplink"]), seed=seed)
     downlink = Link(Conditions(**conditions["downlink"]), seed=seed + 1)
+    links = {"uplink": uplink, "downlink": downlink}
     delay_s = (uplink.conditions.delay_s + downlink.conditions.delay_s) / 2
     proxies: list[UdpProxy | TcpProxy] = []
     while line := await lines.readline():
@@ -110,8 +128,12 @@ async def _serve() -> None:
                 tcp = TcpProxy(host, port, delay_s=delay_s)
                 proxies.append(tcp)
                 answer = {"port": await tcp.start()}
+            case {"change": directions}:
+                for name, changed in directions.items():
+                    links[name].conditions = Conditions(**changed)
+                answer = {}
             case _:
-                answer = {"uplink": asdict(uplink.counters), "downlink": asdict(downlink.counters)}
+                answer = {name: asdict(link.counters) for name, link in links.items()}
         print(json.dumps(answer), flush=True)
 
 

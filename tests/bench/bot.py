@@ -2,9 +2,10 @@
 
 Small enough that forty of them leave a core to the server under test: ICE is one candidate and a check
 every 2.5 s (RFC 8445, always controlling), DTLS is OpenSSL over memory, a packet is patched, protected and
-sent, and one timer reads all sockets. A bot offers what Chromium offers, minus what not every server here
-speaks (RTX, transport-wide feedback), so that all of them do the same work. It repairs nothing and answers
-one kind of feedback: asked for a keyframe, it starts its loop again.
+sent, and one timer reads all sockets. A bot offers what Chromium offers: RTX, transport-wide numbers and
+feedback are used with whoever answers them, and all servers are asked for the same. It tells what arrived
+every 100 ms, repairs nothing and obeys one kind of feedback: asked for a keyframe, it starts its loop again.
+What a server sends again or to probe a network (RTX, padding) is told of, but not counted as forwarded.
 
 The last eight bytes of each payload are the time of sending; the kernel notes the time of arrival, so that
 the delay between them is the server's and not that of a bot which has not read yet. Both are nanoseconds of
@@ -35,13 +36,18 @@ from pylibsrtp import Error as SrtpError
 from pylibsrtp import Policy, Session
 
 from tests.bench.media_source import AUDIO_FRAME_S, FRAME_RATE, MediaSource
+from tests.bench.transport_feedback import EXTENSION, TransportFeedback
 
 AUDIO_PAYLOAD_TYPE = 111  # the numbers that Chromium uses
 VIDEO_PAYLOAD_TYPE = 96
+REPAIR_PAYLOAD_TYPE = 97
 AUDIO_LEVEL_ID = 1
+TRANSPORT_NUMBER_ID = 3
+ONE_BYTE = 0xBEDE  # RFC 8285 §4.2: one-byte header extensions
 CHECK_RETRY_S = 0.05  # RFC 8445 §14: Ta
 CHECK_INTERVAL_S = 2.5  # libwebrtc's interval on a stable, writable connection
 REPORT_INTERVAL_S = 1.0  # libwebrtc's interval for video
+FEEDBACK_INTERVAL_S = 0.1  # libwebrtc's default, at rates where it is 5 % of what arrives or less
 FLIGHT_RETRY_S = 0.05  # libwebrtc's first DTLS timeout
 CONNECT_TIMEOUT_S = 10
 RECEIVE_BUFFER_BYTES = 1 << 20  # a burst of keyframes waits here while the process does something else
@@ -54,7 +60,9 @@ NTP_EPOCH_OFFSET_S = 2_208_988_800  # 1900 to 1970
 _TIMESPEC = struct.Struct("@qq")
 _STAMP = struct.Struct("!Q")
 _PLAIN_HEADER = struct.Struct("!BBHII")
-_AUDIO_HEADER = struct.Struct("!BBHIIHHBBH")  # with a header extension of one word
+_NUMBERED_HEADER = struct.Struct("!BBHIIHHBHB")  # with a header extension of one word
+_AUDIO_HEADER = struct.Struct("!BBHIIHHBBH")  # the same
+_NUMBERED_AUDIO_HEADER = struct.Struct("!BBHIIHHBBBHHB")  # of two words
 
 Direction = Literal["sendrecv", "sendonly", "recvonly"]
 Kind = Literal["audio", "video"]
@@ -72,6 +80,8 @@ class Section:
     kind: Kind
     direction: Direction
     payload_type: int
+    repair_payload_type: int | None = None  # of RTX for it
+    transport_number_id: int | None = TRANSPORT_NUMBER_ID
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,9 +184,11 @@ class Bot:
     def __init__(self, crowd: Crowd, *, stamps: bool = True) -> None:
         self.connected: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.received_packets = 0
+        self.repair_packets = 0  # and padding
         self.sent_packets = 0
         self.delays_ns = array("q")  # of the packets that bore a plausible time stamp
         self.keyframe_requests = 0
+        self.transport_feedback_packets = 0  # that came
         self._crowd = crowd
         self._media = crowd.media
         self._stamps = stamps
@@ -207,11 +219,16 @@ class Bot:
         self._picture_id = secrets.randbits(15)
         self._sound_index = 0
         self._highest: dict[bytes, bytes] = {}  # the newest sequence number of each arriving SSRC
+        self._repair_ssrc = secrets.randbits(31) | 1
+        self._feedback = TransportFeedback(self._streams["video"].ssrc)
+        self._transport_number_id: int | None = None  # once both sides have it
+        self._transport_number = secrets.randbits(16)
+        self._repair_types: frozenset[int] = frozenset()
         self._sending = False
         self._closed = False
 
     def reset_counters(self) -> None:
-        self.received_packets = self.sent_packets = 0
+        self.received_packets = self.repair_packets = self.sent_packets = 0
         self.delays_ns = array("q")
 
     # Offer and answer (RFC 8829): one bundle, one candidate.
@@ -223,6 +240,7 @@ class Bot:
                 kind=kind,
                 direction=direction,
                 payload_type=AUDIO_PAYLOAD_TYPE if kind == "audio" else VIDEO_PAYLOAD_TYPE,
+                repair_payload_type=None if kind == "audio" else REPAIR_PAYLOAD_TYPE,
             )
             for index, (kind, direction) in enumerate(directions)
         )
@@ -241,6 +259,8 @@ class Bot:
                 kind="audio" if block.startswith("audio") else "video",
                 direction="recvonly",
                 payload_type=int(block.split("\n", 1)[0].split()[3]),
+                repair_payload_type=_repair_payload_type(block),
+                transport_number_id=_extension_id(block),
             )
             for block in blocks
         )
@@ -261,7 +281,8 @@ class Bot:
         for section in self._sections:
             payload_type = section.payload_type
             lines += [
-                f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {payload_type}",
+                f"m={section.kind} 9 UDP/TLS/RTP/SAVPF {payload_type}"
+                + ("" if section.repair_payload_type is None else f" {section.repair_payload_type}"),
                 f"c=IN IP4 {address}",
                 "a=rtcp:9 IN IP4 0.0.0.0",
                 f"a=candidate:1 1 udp 2130706431 {address} {port} typ host",
@@ -275,6 +296,11 @@ class Bot:
                 "a=rtcp-mux",
                 "a=rtcp-rsize",
             ]
+            if section.transport_number_id is not None:
+                lines += [
+                    f"a=extmap:{section.transport_number_id} {EXTENSION}",
+                    f"a=rtcp-fb:{payload_type} transport-cc",
+                ]
             if section.kind == "audio":
                 lines += [
                     f"a=extmap:{AUDIO_LEVEL_ID} urn:ietf:params:rtp-hdrext:ssrc-audio-level",
@@ -287,12 +313,21 @@ class Bot:
                     f"a=rtcp-fb:{payload_type} {feedback}"
                     for feedback in ("goog-remb", "ccm fir", "nack", "nack pli")
                 ]
+            if section.repair_payload_type is not None:
+                lines += [
+                    f"a=rtpmap:{section.repair_payload_type} rtx/90000",
+                    f"a=fmtp:{section.repair_payload_type} apt={payload_type}",
+                ]
             if section.direction != "recvonly" and own[section.kind]:
                 own[section.kind] = False
-                lines += [
-                    f"a=msid:bot {section.kind}",
-                    f"a=ssrc:{self._streams[section.kind].ssrc} cname:bot",
-                ]
+                ssrc = self._streams[section.kind].ssrc
+                lines += [f"a=msid:bot {section.kind}"]
+                if section.repair_payload_type is not None:
+                    lines += [
+                        f"a=ssrc-group:FID {ssrc} {self._repair_ssrc}",
+                        f"a=ssrc:{self._repair_ssrc} cname:bot",
+                    ]
+                lines += [f"a=ssrc:{ssrc} cname:bot"]
         return "\r\n".join(lines) + "\r\n"
 
     def _start(self, description: str, *, active: bool) -> None:
@@ -300,6 +335,13 @@ class Bot:
         self._remote_ufrag = _attribute(description, "ice-ufrag")
         self._remote_pwd = _attribute(description, "ice-pwd")
         self._remote_fingerprint = _attribute(description, "fingerprint").split()[1].upper()
+        # RFC 8285 §5: the answer keeps the offer's numbers, and what it leaves out is not used.
+        self._transport_number_id = _extension_id(description)
+        self._repair_types = frozenset(
+            section.repair_payload_type
+            for section in self._sections
+            if section.repair_payload_type is not None
+        )
         self._socket.connect((address, port))
         self._active = active
         self._dtls = SSL.Connection(self._crowd.context, None)
@@ -401,6 +443,8 @@ class Bot:
         self._unprotect, self._unprotect_rtcp = inbound.unprotect, inbound.unprotect_rtcp
         self._timers.pop("give up").cancel()
         self._later("report", REPORT_INTERVAL_S, self._report)
+        if self._transport_number_id is not None:
+            self._later("feedback", FEEDBACK_INTERVAL_S, self._send_feedback)
         if not self.connected.done():
             self.connected.set_result(None)
 
@@ -408,6 +452,11 @@ class Bot:
 
     def _read(self) -> None:
         receive, unprotect, delays_ns = self._socket.recvmsg, self._unprotect, self.delays_ns
+        handle_arrival, number_id, repairs = (
+            self._feedback.handle_arrival,
+            self._transport_number_id,
+            self._repair_types,
+        )
         try:
             while True:
                 datagram, notes, _, _ = receive(2_048, TIMESTAMP_SPACE)
@@ -422,10 +471,21 @@ class Bot:
                         packet = unprotect(datagram)
                     except SrtpError:  # repaired so late that the window of 128 packets has passed: lost
                         continue
-                    self.received_packets += 1
-                    self._highest[packet[8:12]] = packet[2:4]
                     seconds, nanoseconds = _TIMESPEC.unpack(notes[0][2])
-                    delay_ns = seconds * 1_000_000_000 + nanoseconds - _STAMP.unpack_from(packet, -8)[0]
+                    arrived_ns = seconds * 1_000_000_000 + nanoseconds
+                    if (
+                        number_id is not None
+                        and packet[0] & 0x10
+                        and (number := _transport_number(packet, number_id)) is not None
+                    ):
+                        handle_arrival(number, arrived_ns)
+                    self._highest[packet[8:12]] = packet[2:4]
+                    # Browsers and servers alike pad only what holds nothing but padding.
+                    if packet[0] & 0x20 or packet[1] & 0x7F in repairs:
+                        self.repair_packets += 1
+                        continue
+                    self.received_packets += 1
+                    delay_ns = arrived_ns - _STAMP.unpack_from(packet, -8)[0]
                     if 0 <= delay_ns < MAX_PLAUSIBLE_DELAY_NS:
                         delays_ns.append(delay_ns)
                 elif first < 4:
@@ -449,6 +509,8 @@ class Bot:
             if compound[1] == 206 and compound[0] & 31 in (1, 4):
                 self.keyframe_requests += 1
                 self._picture_index = 0
+            elif compound[1] == 205 and compound[0] & 31 == 15:
+                self.transport_feedback_packets += 1
             compound = compound[size:]
 
     # Sending
@@ -480,14 +542,19 @@ class Bot:
         picture_id = (0x8000 | self._picture_id).to_bytes(2, "big")
         stream = self._streams["video"]
         last = len(picture) - 1
+        number_id = self._transport_number_id
         for index, payload in enumerate(picture):
-            header = _PLAIN_HEADER.pack(
-                0x80,
+            head = (
                 VIDEO_PAYLOAD_TYPE | (0x80 if index == last else 0),
                 stream.sequence_number,
                 stream.rtp_timestamp,
                 stream.ssrc,
             )
+            if number_id is None:
+                header = _PLAIN_HEADER.pack(0x80, *head)
+            else:
+                number = self._transport_number = (self._transport_number + 1) & 0xFFFF
+                header = _NUMBERED_HEADER.pack(0x90, *head, ONE_BYTE, 1, number_id << 4 | 1, number, 0)
             self._send_rtp(stream, header, payload[:2] + picture_id + payload[4:])
         stream.rtp_timestamp = (stream.rtp_timestamp + 90_000 // FRAME_RATE) & 0xFFFFFFFF
         due += 1 / FRAME_RATE
@@ -498,18 +565,13 @@ class Bot:
         payload = sounds[self._sound_index]
         self._sound_index = (self._sound_index + 1) % len(sounds)
         stream = self._streams["audio"]
-        header = _AUDIO_HEADER.pack(
-            0x90,
-            AUDIO_PAYLOAD_TYPE,
-            stream.sequence_number,
-            stream.rtp_timestamp,
-            stream.ssrc,
-            0xBEDE,  # RFC 8285 §4.2: one-byte header extension
-            1,
-            AUDIO_LEVEL_ID << 4,
-            0x80 | 20,  # RFC 6464 §3: speech at −20 dBov
-            0,
-        )
+        head = (0x90, AUDIO_PAYLOAD_TYPE, stream.sequence_number, stream.rtp_timestamp, stream.ssrc, ONE_BYTE)
+        level = (AUDIO_LEVEL_ID << 4, 0x80 | 20)  # RFC 6464 §3: speech at −20 dBov
+        if (number_id := self._transport_number_id) is None:
+            header = _AUDIO_HEADER.pack(*head, 1, *level, 0)
+        else:
+            number = self._transport_number = (self._transport_number + 1) & 0xFFFF
+            header = _NUMBERED_AUDIO_HEADER.pack(*head, 2, *level, number_id << 4 | 1, number, 0, 0)
         self._send_rtp(stream, header, payload)
         stream.rtp_timestamp = (stream.rtp_timestamp + int(48_000 * AUDIO_FRAME_S)) & 0xFFFFFFFF
         due += AUDIO_FRAME_S
@@ -557,6 +619,14 @@ class Bot:
         self._send(self._protect_rtcp(compound))
         self._later("report", REPORT_INTERVAL_S, self._report)
 
+    def _send_feedback(self) -> None:
+        # RFC 5506: alone, as everybody agreed to with rtcp-rsize. Any stream's SSRC stands for the transport.
+        if self._highest and self._protect_rtcp is not None:
+            media_ssrc = int.from_bytes(next(iter(self._highest)))
+            if (packet := self._feedback.encode(media_ssrc)) is not None:
+                self._send(self._protect_rtcp(packet))
+        self._later("feedback", FEEDBACK_INTERVAL_S, self._send_feedback)
+
     # The rest
 
     def close(self) -> None:
@@ -591,6 +661,31 @@ def _attribute(description: str, name: str) -> str:
     if found is None:
         raise BotFailed(f"a description without a={name}")
     return found.group(1)
+
+
+def _extension_id(description: str) -> int | None:
+    """The number of the transport-wide extension, if the description has it; one for all sections."""
+    found = re.search(rf"^a=extmap:(\d+)(?:/\w+)? {re.escape(EXTENSION)}\s*$", description, re.MULTILINE)
+    return int(found.group(1)) if found else None
+
+
+def _repair_payload_type(block: str) -> int | None:
+    """Of the RTX that a section offers for its first payload type (RFC 4588 §8.1)."""
+    payload_type = block.split("\n", 1)[0].split()[3]
+    found = re.search(rf"^a=fmtp:(\d+) apt={payload_type}\s*$", block, re.MULTILINE)
+    return int(found.group(1)) if found else None
+
+
+def _transport_number(packet: bytes, number_id: int) -> int | None:
+    """The packet's transport-wide number, out of its one-byte header extensions (RFC 8285 §4.2)."""
+    position = 16 + 4 * (packet[0] & 15)
+    end = position + 4 * (packet[position - 2] << 8 | packet[position - 1])
+    while position < end:
+        element = packet[position]
+        if element >> 4 == number_id:
+            return packet[position + 1] << 8 | packet[position + 2]
+        position += 1 if element == 0 else 2 + (element & 15)
+    return None
 
 
 def _candidate(description: str, own_address: str) -> tuple[str, int]:

@@ -15,6 +15,7 @@ from typing import Any
 
 import aiohttp
 
+from tests.bench.access_network import AccessNetwork
 from tests.bench.bot import Bot, BotFailed, Crowd
 from tests.bench.namespace import ADDRESS
 from tests.bench.processes import Server
@@ -72,12 +73,12 @@ class JanusPeer:
 
     # A call
 
-    async def connect_call(self) -> list[Bot]:
+    async def connect_call(self, *, people: int = 2) -> list[Bot]:
         room = await self.create_room()
-        publishers = [await self.publish(room) for _ in range(2)]
+        publishers = [await self.publish(room) for _ in range(people)]
         bots = [bot for bot, _ in publishers]
-        for _, feed in reversed(publishers):
-            bots.append(await self._subscribe(room, feed))
+        for _, feed in publishers:  # each is watched by all the others
+            bots += [await self.subscribe(room, feed) for _ in range(people - 1)]
         return bots
 
     async def create_room(self) -> int:
@@ -109,14 +110,25 @@ class JanusPeer:
             await self._up[handle].wait()
         return bot, joined["plugindata"]["data"]["id"]
 
-    async def _subscribe(self, room: int, feed: int) -> Bot:
+    async def feeds(self, room: int) -> list[int]:
+        """Of those who publish there."""
+        answer = await self._message(await self._attach(), {"request": "listparticipants", "room": room})
+        return [
+            participant["id"]
+            for participant in answer["plugindata"]["data"]["participants"]
+            if participant["publisher"]
+        ]
+
+    async def subscribe(self, room: int, feed: int, *, network: AccessNetwork | None = None) -> Bot:
+        """A subscriber of that feed, connected; its media go through `network`."""
         handle = await self._attach()
         offered = await self._message(
             handle,
             {"request": "join", "ptype": "subscriber", "room": room, "streams": [{"feed": feed}]},
         )
         bot = Bot(self._crowd)
-        answer = bot.answer(offered["jsep"]["sdp"])
+        offer = offered["jsep"]["sdp"]
+        answer = bot.answer(offer if network is None else await network.lead(offer))
         await self._message(handle, {"request": "start"}, jsep={"type": "answer", "sdp": answer})
         await self._request({"janus": "trickle", "candidate": {"completed": True}}, handle)
         await bot.connected

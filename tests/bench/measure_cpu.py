@@ -1,8 +1,9 @@
 """CPU for each forwarded packet, and the delay of forwarding, with 1, 8 and 20 two-party calls; 60 of ours
-alone.
+alone; and with as many forwarded streams in calls of three.
 
 All servers run; one at a time has calls that send. They take turns, so that a slow minute of the machine
-hits everyone. The time is user + system of the server's processes; the packets are those that bots received.
+hits everyone. The time is user + system of the server's processes; the packets are those that bots received,
+without those that servers send to probe a network. All bots tell what arrived (transport-wide feedback).
 """
 
 import asyncio
@@ -13,14 +14,17 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from tests.bench.bot import Bot
+from tests.bench.janus_peer import JanusPeer
 from tests.bench.peer import Peer, running, sending
 from tests.bench.processes import busy_s
+from tests.bench.proofcall_peer import ProofcallPeer
 from tests.bench.table import Row, judge, percentile, span
 from tests.bench.workshop import Workshop
 
 CALLS = (1, 8, 20)
 CROWD_CALLS = 60  # ours alone: the bots of more than one server at a time would need cores of their own
 REACH = 0.6  # × Janus
+THREE_PARTY_CALLS = 7  # 42 streams are forwarded, as in 20 or 21 calls of two
 TURNS = 2
 WINDOW_S = 10.0  # /proc counts in steps of 10 ms; one call costs about ten steps in this time
 WARM_UP_S = 1.0  # keyframes have been asked for and sent
@@ -63,11 +67,65 @@ async def measure_cpu(workshop: Workshop) -> list[Row]:
         for _ in range(CROWD_CALLS - connected):
             bots["Proofcall"] += await peers[0].connect_call()
         crowd = await watch(peers[0], bots["Proofcall"])
-    return [*_rows(windows, workshop), *_crowd_rows(crowd)]
+    return [*_rows(windows, workshop), *_crowd_rows(crowd), *await _measure_three(workshop)]
 
 
-async def watch(peer: Peer, bots: list[Bot]) -> Window:
-    """One turn of a server whose calls are connected."""
+async def _measure_three(workshop: Workshop) -> list[Row]:
+    """Both servers afresh: what is left of earlier calls costs, too."""
+    windows: defaultdict[str, list[Window]] = defaultdict(list)
+    async with contextlib.AsyncExitStack() as stack:
+        peers: list[ProofcallPeer | JanusPeer] = [
+            await stack.enter_async_context(running(workshop.proofcall()))
+        ]
+        if (janus := workshop.janus()) is not None:
+            peers.append(await stack.enter_async_context(running(janus)))
+        bots = {
+            peer.name: [bot for _ in range(THREE_PARTY_CALLS) for bot in await peer.connect_call(people=3)]
+            for peer in peers
+        }
+        for _ in range(TURNS):
+            for peer in peers:
+                windows[peer.name].append(await watch(peer, bots[peer.name], people=3))
+    ours, theirs = windows["Proofcall"], windows.get("Janus")
+    ours_us = _mean_us(ours)
+    return [
+        Row(
+            part="cpu",
+            what=f"CPU a forwarded packet, {THREE_PARTY_CALLS} calls of three",
+            reach="",
+            measured=f"{ours_us:.0f} µs",
+            noise=span([turn.cpu_us for turn in ours]),
+            peers=f"Janus skipped: {workshop.no_janus}"
+            if theirs is None
+            else _beside("Janus", ours_us, theirs),
+        ),
+        Row(
+            part="cpu",
+            what=f"forwarding delay, p99, and packets that arrived, {THREE_PARTY_CALLS} calls of three",
+            reach="",
+            measured=_delay_and_arrived(ours),
+            peers="" if theirs is None else f"Janus {_delay_and_arrived(theirs)}",
+        ),
+    ]
+
+
+def _delay_and_arrived(turns: list[Window]) -> str:
+    delay_ms = percentile([delay_ms for turn in turns for delay_ms in turn.delays_ms], 99)
+    return f"{delay_ms:.2f} ms, {min(turn.arrived for turn in turns):.2%}"
+
+
+def _mean_us(turns: list[Window]) -> float:
+    return sum(turn.cpu_us for turn in turns) / len(turns)
+
+
+def _beside(name: str, ours_us: float, turns: list[Window]) -> str:
+    theirs_us = _mean_us(turns)
+    ratio = f"{ours_us / theirs_us:.2f}" if ours_us > theirs_us / 10 else f"1/{theirs_us / ours_us:.0f}"
+    return f"{name} {theirs_us:,.0f} µs ({span([turn.cpu_us for turn in turns])}): ours is {ratio} ×"
+
+
+async def watch(peer: Peer, bots: list[Bot], *, people: int = 2) -> Window:
+    """One turn of a server whose calls of so many people are connected."""
     with sending(bots):
         await asyncio.sleep(WARM_UP_S)
         for bot in bots:
@@ -80,7 +138,7 @@ async def watch(peer: Peer, bots: list[Bot]) -> Window:
     return Window(
         cpu_us=cpu_s * 1e6 / received,
         cores=cpu_s / WINDOW_S,
-        arrived=received / sum(bot.sent_packets for bot in bots),
+        arrived=received / (sum(bot.sent_packets for bot in bots) * (people - 1)),
         others=max(0.0, others_s / WINDOW_S),
         delays_ms=[delay_ns / 1e6 for bot in bots for delay_ns in bot.delays_ns],
     )
@@ -88,8 +146,7 @@ async def watch(peer: Peer, bots: list[Bot]) -> Window:
 
 def _rows(windows: dict[tuple[str, int], list[Window]], workshop: Workshop) -> list[Row]:
     def cpu(name: str, calls: int) -> float:
-        turns = windows[name, calls]
-        return sum(turn.cpu_us for turn in turns) / len(turns)
+        return _mean_us(windows[name, calls])
 
     rows: list[Row] = []
     for calls in CALLS:
@@ -97,10 +154,7 @@ def _rows(windows: dict[tuple[str, int], list[Window]], workshop: Workshop) -> l
         peers: list[str] = []
         for name in ("Janus", "MediaRelay"):
             if (name, calls) in windows:
-                noise = span([turn.cpu_us for turn in windows[name, calls]])
-                theirs = cpu(name, calls)
-                ratio = f"{ours / theirs:.2f}" if ours > theirs / 10 else f"1/{theirs / ours:.0f}"
-                peers.append(f"{name} {theirs:,.0f} µs ({noise}): ours is {ratio} ×")
+                peers.append(_beside(name, ours, windows[name, calls]))
             elif name == "Janus" and workshop.no_janus:
                 peers.append(f"Janus skipped: {workshop.no_janus}")
             elif name == "MediaRelay" and workshop.no_media_relay and calls == MEDIA_RELAY_CALLS:

@@ -21,8 +21,9 @@ from tests.bench.access_network import AccessNetwork, access_network
 from tests.bench.bot import BotFailed
 from tests.bench.janus_peer import WEBSOCKET_PORT, WEBSOCKET_URL
 from tests.bench.namespace import ADDRESS
+from tests.bench.page_call import through
 from tests.bench.peer import running, sending
-from tests.bench.proofcall_peer import HTTP_PORT, URL, ProofcallPeer, lobby
+from tests.bench.proofcall_peer import URL, ProofcallPeer, lobby
 from tests.bench.table import Row, judge, percentile
 from tests.bench.workshop import Workshop
 from tests.link import Conditions
@@ -95,7 +96,7 @@ async def _join_cold(chromium: Browser, proofcall: ProofcallPeer, network: Acces
     link = await proofcall.issue_link(case_id, "customer")
     with sending([courier.bot]):
         # Any address of the service would do: the page needs its origin, not its content.
-        url = await _through(network, f"{URL}/healthz")
+        url = await through(network, f"{URL}/healthz")
         async with browser.probed_page(chromium, url, network=network) as page:
             await page.evaluate(browser.script("proofcall.js"), {"case_id": case_id, "token": link["token"]})
             delay_ms = await page.evaluate("bench.delay()")
@@ -110,7 +111,7 @@ async def _join_preconnected(
     courier = await proofcall.join(case_id, "courier", stamps=False)
     link = await proofcall.issue_link(case_id, "customer")
     with sending([courier.bot]):
-        url = await _through(network, lobby(link))
+        url = await through(network, lobby(link))
         async with browser.probed_page(chromium, url, network=network) as page:
             start = page.get_by_test_id("start-button")
             await start.wait_for(timeout=WAIT_MS)
@@ -130,13 +131,6 @@ async def _join_janus(chromium: Browser, room: int, network: AccessNetwork | Non
     async with browser.probed_page(chromium, f"{URL}/healthz", network=network) as page:
         await page.evaluate(browser.script("janus.js"), {"url": url, "room": room})
         return _checked(await page.evaluate("bench.delay()"))
-
-
-async def _through(network: AccessNetwork | None, url: str) -> str:
-    """The same address of Proofcall by way of the network."""
-    if network is None:
-        return url
-    return url.replace(f":{HTTP_PORT}", f":{await network.tcp_port('127.0.0.1', HTTP_PORT)}")
 
 
 def _checked(delay_ms: float | None) -> float:

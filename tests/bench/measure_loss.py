@@ -2,8 +2,7 @@
 
 Each row impairs one direction of the courier's network. Uplink: measured at the customer, who sees what got
 through; downlink: at the courier. The measured person taps last, into a call in which the other already is.
-For Proofcall these are its own pages, for Janus a page that does what its demo does, with the same wishes to
-the camera. Camera, microphone, Chromium and network are the same, and the two take turns row by row.
+The two systems take turns row by row.
 
 What repair cost is told in bytes and the same for both: everything that was sent into the impaired direction
 (lost or not; retransmissions, redundancy, headers, feedback) beside the media that the sending browser made
@@ -12,25 +11,16 @@ twice. Without loss, headers and feedback make that about 1.1. A relay that send
 """
 
 import asyncio
-import contextlib
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from statistics import median
-from typing import Any, Literal
 
-from playwright.async_api import Browser, Page
+from playwright.async_api import Browser
 
 from tests.bench import browser
-from tests.bench.access_network import AccessNetwork, access_network
+from tests.bench.access_network import access_network
 from tests.bench.bot import BotFailed
-from tests.bench.camera import write_camera, write_microphone
-from tests.bench.janus_peer import WEBSOCKET_PORT, JanusPeer
-from tests.bench.namespace import ADDRESS
-from tests.bench.peer import running
-from tests.bench.proofcall_peer import HTTP_PORT, URL, ProofcallPeer, lobby
-from tests.bench.smoothness import frame_rate, frozen_share
+from tests.bench.page_call import Call, Direction, systems
+from tests.bench.page_reading import Json, Reading, Watched, counted, watched
 from tests.bench.table import Row, judge
 from tests.bench.workshop import Workshop
 from tests.link import Conditions
@@ -38,24 +28,9 @@ from tests.link import Conditions
 ONE_WAY_S = 0.04  # RTT 80 ms: the courier's cell, a city away
 FAR_ONE_WAY_S = 0.2  # RTT 400 ms: another continent, or a cell whose queues are full
 BURST = 5.0  # datagrams: a fade of some 50 ms
-SETTLE_S = 3.0  # the first person's media are up before the second taps, if they can be
-FIRST_WITHIN_S = 15.0
 WARM_UP_S = 5.0  # after the first picture, which has a column of its own: the rate has found its level
 WINDOW_S = 25.0
-READY_MS = 15_000
-SAMPLE_RATE = 48_000
-# What web/camera.js asks for. A VGA camera gives 640×360 at 25 frames a second for that.
-CAMERA = {
-    "width": {"ideal": 1280},
-    "height": {"ideal": 720},
-    "frameRate": {"ideal": 25},
-    "facingMode": "user",
-}
 SEED = 20
-
-Direction = Literal["uplink", "downlink"]
-Call = Callable[[Browser, AccessNetwork, Direction], AbstractAsyncContextManager[tuple[Page, Page]]]
-Json = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,26 +104,24 @@ ROWS = tuple(scenario.name for scenario in SCENARIOS)
 class Outcome:
     """What the measured person saw and heard in the window."""
 
-    frame_rate: float
-    frozen: float
-    concealed: float
+    watched: Watched
     first_frame_s: float | None
-    height: int | None
     sent_bps: float  # into the impaired direction
     media_bps: float  # of it, made by the sending browser
-    their_frozen: float  # libwebrtc's own count, which knows no open interval
 
     def holds(self, reach: Reach) -> bool:
         """Whether this is good enough."""
-        if self.concealed * 100 > reach.concealed:
+        seen = self.watched
+        if seen.concealed * 100 > reach.concealed:
             return False
-        return self.frame_rate > MOVES_FPS if reach.frozen is None else self.frozen * 100 <= reach.frozen
+        return seen.frame_rate > MOVES_FPS if reach.frozen is None else seen.frozen * 100 <= reach.frozen
 
     def __str__(self) -> str:
+        seen = self.watched
         first = "never" if self.first_frame_s is None else f"{self.first_frame_s:.1f} s"
         return (
-            f"{self.frame_rate:.1f} fps, frozen {self.frozen:.1%}, concealed {self.concealed:.1%}, "
-            f"first {first}, {self.height or 0} lines, sent {self.sent_bps / self.media_bps:.2f} × "
+            f"{seen.frame_rate:.1f} fps, frozen {seen.frozen:.1%}, concealed {seen.concealed:.1%}, "
+            f"first {first}, {seen.height or 0} lines, sent {self.sent_bps / self.media_bps:.2f} × "
             f"{self.media_bps / 1e3:.0f} kbit/s"
         )
 
@@ -159,24 +132,11 @@ async def measure_loss(workshop: Workshop) -> list[Row]:
     scenarios = [each for each in SCENARIOS if workshop.wants(each.name)]
     window_s = workshop.window_s or WINDOW_S
     outcomes: defaultdict[str, dict[str, Outcome | str]] = defaultdict(dict)
-    folder = workshop.folder("camera")
-    async with contextlib.AsyncExitStack() as stack:
-        proofcall = await stack.enter_async_context(running(workshop.proofcall()))
-        calls: dict[str, Call] = {"Proofcall": lambda *how: _proofcall_call(proofcall, *how)}
-        if (janus := workshop.janus()) is not None:
-            await stack.enter_async_context(running(janus))
-            calls["Janus"] = lambda *how: _janus_call(janus, *how)
-        chromium = await stack.enter_async_context(
-            browser.chromium(
-                f"--use-file-for-fake-video-capture={write_camera(folder / 'camera.y4m')}",
-                f"--use-file-for-fake-audio-capture={write_microphone(folder / 'microphone.wav')}",
-                "--autoplay-policy=no-user-gesture-required",  # nobody taps the page that stands for Janus's
-            )
-        )
+    async with systems(workshop) as both:
         for scenario in scenarios:
-            for name, call in calls.items():
+            for name, call in both.calls().items():
                 try:
-                    outcome: Outcome | str = await _watch(chromium, call, scenario, window_s)
+                    outcome: Outcome | str = await _watch(both.chromium, call, scenario, window_s)
                 except (BotFailed, TimeoutError) as error:
                     outcome = f"failed: {error}"
                 workshop.say(f"{scenario.name:16} {name:10} {_told(outcome)}")
@@ -187,7 +147,7 @@ async def measure_loss(workshop: Workshop) -> list[Row]:
 def _told(outcome: Outcome | str) -> str:
     if isinstance(outcome, str):
         return outcome
-    return f"{outcome} (libwebrtc counts {outcome.their_frozen:.1%} frozen)"
+    return f"{outcome} (libwebrtc counts {outcome.watched.their_frozen:.1%} frozen)"
 
 
 async def _watch(chromium: Browser, call: Call, scenario: Scenario, window_s: float) -> Outcome:
@@ -196,153 +156,35 @@ async def _watch(chromium: Browser, call: Call, scenario: Scenario, window_s: fl
     }
     async with (
         access_network(**conditions, seed=SEED) as network,
-        call(chromium, network, scenario.direction) as (measured, other),
+        call(chromium, network, scenario.direction) as pages,
     ):
-        await measured.evaluate(f"bench.first({FIRST_WITHIN_S * 1_000})")
+        await pages.first_picture()
         await asyncio.sleep(WARM_UP_S)
-        before = await _Reading.take(network, scenario.direction, measured, other)
+        before = await Reading.take(network, scenario.direction, pages.measured, pages.other)
         await asyncio.sleep(window_s)
-        after = await _Reading.take(network, scenario.direction, measured, other)
+        after = await Reading.take(network, scenario.direction, pages.measured, pages.other)
     return _outcome(before, after)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Reading:
-    """Everything's counters at one time."""
-
-    receiver: Json
-    sender: Json
-    offered_bytes: int  # to the impaired direction
-
-    @classmethod
-    async def take(
-        cls, network: AccessNetwork, direction: Direction, measured: Page, other: Page
-    ) -> "_Reading":
-        receiver, sender = await asyncio.gather(
-            measured.evaluate("bench.reading()"), other.evaluate("bench.reading()")
-        )
-        uplink, downlink = await network.counters()
-        impaired = sender if direction == "uplink" else receiver
-        # A way round the proxy would measure a good network. The counters are read after the pages'.
-        sent = _sum(impaired, "outbound-rtp", "bytesSent")
-        received = _sum(impaired, "inbound-rtp", "bytesReceived")
-        if uplink.offered_bytes < sent or downlink.carried_bytes < received:
-            raise BotFailed(
-                f"media went round the proxy: {uplink.offered_bytes} of {sent} bytes up, "
-                f"{downlink.carried_bytes} of {received} down"
-            )
-        link = uplink if direction == "uplink" else downlink
-        return cls(receiver=receiver, sender=sender, offered_bytes=link.offered_bytes)
-
-
-def _sum(page: Json, kind: str, *names: str, media: str | None = None, codec: str = "") -> float:
-    """A counter, over all streams of a page."""
-    return sum(
-        float(stream.get(name, 0))
-        for stream in page["streams"]
-        if stream["type"] == kind
-        and (media is None or stream["kind"] == media)
-        and (stream.get("codec") or "").lower().endswith(codec)
-        for name in names
-    )
 
 
 def _media_bytes(page: Json) -> float:
     """What a browser sent for the first time and once."""
     return (
-        _sum(page, "outbound-rtp", "bytesSent")
-        - _sum(page, "outbound-rtp", "retransmittedBytesSent")
-        - _sum(page, "outbound-rtp", "bytesSent", codec="/red") / 2
+        counted(page, "outbound-rtp", "bytesSent")
+        - counted(page, "outbound-rtp", "retransmittedBytesSent")
+        - counted(page, "outbound-rtp", "bytesSent", codec="/red") / 2
     )
 
 
-def _outcome(before: _Reading, after: _Reading) -> Outcome:
-    page = after.receiver
-    start_s, end_s, tapped_s = before.receiver["now"], page["now"], page["tapped_at"]
-    window_s = end_s - start_s
-    frames_s = [time for time, _ in page["frames"]]
-    seen = [height for time, height in page["frames"] if time >= start_s]
-    first_s = next((time for time in frames_s if time >= tapped_s), None)
-
-    def increase(*names: str, media: str) -> float:
-        return _sum(page, "inbound-rtp", *names, media=media) - _sum(
-            before.receiver, "inbound-rtp", *names, media=media
-        )
-
-    samples = increase("totalSamplesReceived", media="audio")
-    # What was never played, because there was no connection or no stream, was not heard either.
-    silent = max(0.0, window_s * SAMPLE_RATE - samples) if samples < 0.9 * window_s * SAMPLE_RATE else 0.0
+def _outcome(before: Reading, after: Reading) -> Outcome:
+    page, seen = after.receiver, watched(before, after)
+    tapped_s = page["tapped_at"]
+    first_s = next((time for time, _ in page["frames"] if time >= tapped_s), None)
     return Outcome(
-        frame_rate=frame_rate(frames_s, start_s, end_s),
-        frozen=frozen_share(frames_s, start_s, end_s),
-        concealed=(increase("concealedSamples", media="audio") + silent) / (samples + silent),
+        watched=seen,
         first_frame_s=None if first_s is None else first_s - tapped_s,
-        height=round(median(seen)) if seen else None,
-        sent_bps=(after.offered_bytes - before.offered_bytes) * 8 / window_s,
-        media_bps=(_media_bytes(after.sender) - _media_bytes(before.sender)) * 8 / window_s,
-        their_frozen=increase("totalFreezesDuration", media="video") / window_s,
+        sent_bps=seen.link.offered_bytes * 8 / seen.seconds,
+        media_bps=(_media_bytes(after.sender) - _media_bytes(before.sender)) * 8 / seen.seconds,
     )
-
-
-# The two systems' calls: the courier is behind the network, the measured person taps last.
-
-
-@contextlib.asynccontextmanager
-async def _proofcall_call(
-    proofcall: ProofcallPeer, chromium: Browser, network: AccessNetwork, direction: Direction
-) -> AsyncIterator[tuple[Page, Page]]:
-    case_id = await proofcall.open_case()
-    near = f"127.0.0.1:{HTTP_PORT}"
-    far = f"127.0.0.1:{await network.tcp_port('127.0.0.1', HTTP_PORT)}"
-    async with contextlib.AsyncExitStack() as stack:
-
-        async def page(role: str, at: str, way: AccessNetwork | None) -> Page:
-            url = lobby(await proofcall.issue_link(case_id, role)).replace(near, at)
-            return await stack.enter_async_context(
-                browser.probed_page(chromium, url, probe="meter.js", network=way)
-            )
-
-        async def tap(page: Page) -> None:
-            start = page.get_by_test_id("start-button")
-            await start.wait_for(timeout=READY_MS)
-            await start.evaluate("button => button.addEventListener('click', bench.tap, {capture: true})")
-            await start.click()
-
-        customer, courier = await page("customer", near, None), await page("courier", far, network)
-        measured, other = (customer, courier) if direction == "uplink" else (courier, customer)
-        await tap(other)
-        await asyncio.sleep(SETTLE_S)
-        await tap(measured)
-        yield measured, other
-
-
-@contextlib.asynccontextmanager
-async def _janus_call(
-    janus: JanusPeer, chromium: Browser, network: AccessNetwork, direction: Direction
-) -> AsyncIterator[tuple[Page, Page]]:
-    room = await janus.create_room()
-    near = (ADDRESS, WEBSOCKET_PORT)
-    far = ("127.0.0.1", await network.tcp_port(*near))
-    async with contextlib.AsyncExitStack() as stack:
-
-        async def page(way: AccessNetwork | None) -> Page:
-            # Any address of this machine would do: the page needs a secure context, not its content.
-            return await stack.enter_async_context(
-                browser.probed_page(chromium, f"{URL}/healthz", probe="meter.js", network=way)
-            )
-
-        async def tap(page: Page, host: str, port: int) -> None:
-            target = {"url": f"ws://{host}:{port}", "room": room, "camera": CAMERA}
-            joining = asyncio.create_task(page.evaluate(browser.script("janus.js"), target))
-            stack.callback(joining.cancel)
-
-        customer, courier = await page(None), await page(network)
-        people = [(courier, far), (customer, near)]
-        (other, others_way), (measured, way) = people if direction == "uplink" else reversed(people)
-        await tap(other, *others_way)
-        await asyncio.sleep(SETTLE_S)
-        await tap(measured, *way)
-        yield measured, other
 
 
 def _row(scenario: Scenario, outcomes: dict[str, Outcome | str], workshop: Workshop) -> Row:

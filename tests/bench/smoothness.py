@@ -10,6 +10,7 @@ second is.
 """
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 REMEMBERED = 30  # intervals
 LONGER_BY_S = 0.15
@@ -36,3 +37,9 @@ def frozen_share(frames_s: Sequence[float], start_s: float, end_s: float) -> flo
 def frame_rate(frames_s: Sequence[float], start_s: float, end_s: float) -> float:
     """Frames a second within the window."""
     return sum(start_s <= frame < end_s for frame in frames_s) / (end_s - start_s)
+
+
+def longest_stand_s(frames_s: Sequence[float], start_s: float, end_s: float) -> float:
+    """The longest time within the window for which one picture, or none, stood there."""
+    shown = [start_s, *(frame for frame in frames_s if start_s <= frame < end_s), end_s]
+    return max(after - before for before, after in pairwise(shown))

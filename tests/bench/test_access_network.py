@@ -19,10 +19,27 @@ async def test_what_goes_through_its_proxies_is_impaired_and_counted() -> None:
             client.transport.sendto(bytes(100))
         await asyncio.sleep(0.2)
         uplink, downlink = await network.counters()
+        assert len(echo.seen) == 10 and client.came == []
+        await network.change(downlink=Conditions(rate_bps=1e6, overhead_bytes=28))
+        client.transport.sendto(bytes(100))
+        await asyncio.sleep(0.2)
+        changed = (await network.counters())[1].since(downlink)
     client.transport.close()
     echo.transport.close()
-    assert len(echo.seen) == 10 and client.came == []
     assert (uplink.carried_bytes, downlink.carried_bytes, downlink.dropped_bytes) == (1000, 0, 1000)
+    assert len(client.came) == 1, "other conditions hold from the change on"
+    assert (changed.carried_bytes, changed.wire_bytes, changed.waits_ms) == (100, 128, [1])
+
+
+async def test_a_description_leads_through_its_proxies() -> None:
+    description = (
+        "v=0\r\na=candidate:1 1 udp 1 127.0.0.1 9 typ host\r\na=candidate:2 1 tcp 1 127.0.0.1 9 typ host\r\n"
+    )
+    async with access_network(uplink=Conditions(), downlink=Conditions(), seed=1) as network:
+        port = await network.udp_port("127.0.0.1", 9)
+        assert await network.lead(description) == description.replace(
+            "udp 1 127.0.0.1 9", f"udp 1 127.0.0.1 {port}"
+        )
 
 
 async def test_web_traffic_goes_through_it_too() -> None:

@@ -5,9 +5,10 @@ import asyncio
 import pytest
 
 from media.depacketizer import is_keyframe_start
-from tests.bench.bot import Bot, BotFailed, Crowd
+from tests.bench.bot import REPAIR_PAYLOAD_TYPE, VIDEO_PAYLOAD_TYPE, Bot, BotFailed, Crowd
 from tests.bench.media_source import FRAME_RATE, LOOP_S, VIDEO_BITRATE_BPS, MediaSource, encode_media_source
 from tests.bench.table import Row, percentile, render, span
+from tests.bench.transport_feedback import EXTENSION
 
 LOOPBACK = "127.0.0.1"
 
@@ -38,6 +39,29 @@ async def test_a_bot_counts_what_another_sends_and_sees_no_delay(media: MediaSou
     assert receiver.received_packets == sender.sent_packets
     assert len(receiver.delays_ns) == sender.sent_packets
     assert percentile(receiver.delays_ns, 50) < 5_000_000
+    assert sender.transport_feedback_packets > 0
+    assert receiver.transport_feedback_packets == 0
+    sender.close()
+    receiver.close()
+    crowd.close()
+
+
+async def test_a_bot_uses_what_its_server_answers_and_nothing_else(media: MediaSource) -> None:
+    crowd = Crowd(address=LOOPBACK, media=media)
+    sender, receiver = Bot(crowd), Bot(crowd)
+    offer = sender.offer([("audio", "sendonly"), ("video", "sendonly")])
+    assert f"a=fmtp:{REPAIR_PAYLOAD_TYPE} apt={VIDEO_PAYLOAD_TYPE}" in offer
+    old = "\r\n".join(line for line in offer.splitlines() if EXTENSION not in line) + "\r\n"
+    answer = receiver.answer(old)
+    assert EXTENSION not in answer
+    sender.accept_answer(answer)
+    await asyncio.gather(sender.connected, receiver.connected)
+    sender.start_sending()
+    await asyncio.sleep(0.3)
+    sender.stop_sending()
+    await asyncio.sleep(0.05)
+    assert receiver.received_packets == sender.sent_packets > 25
+    assert sender.transport_feedback_packets == 0
     sender.close()
     receiver.close()
     crowd.close()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.bench.smoothness import frame_rate, frozen_share
+from tests.bench.smoothness import frame_rate, frozen_share, longest_stand_s
 
 
 def frames(start_s: float, end_s: float, rate: float = 30) -> list[float]:
@@ -44,3 +44,16 @@ def test_the_frame_rate_is_that_of_the_window() -> None:
 
 def test_a_picture_that_stands_still_for_seconds_is_frozen_even_if_it_always_does() -> None:
     assert frozen_share(frames(0, 40, rate=0.25), 20, 40) == 1
+
+
+@pytest.mark.parametrize(
+    ("shown", "longest_s"),
+    [
+        ([], 10),
+        (frames(0, 20), 1 / 30),
+        ([4.0, 11.0, 13.0, 18.0], 5),  # one frame stood there from 13 to 18, an older one until 11
+        ([12.0], 8),  # and the last one to the end
+    ],
+)
+def test_the_longest_stand_is_of_one_picture_within_the_window(shown: list[float], longest_s: float) -> None:
+    assert longest_stand_s(shown, 10, 20) == pytest.approx(longest_s)

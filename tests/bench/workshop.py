@@ -14,8 +14,8 @@ from tests.bench.proofcall_peer import ProofcallPeer
 class Workshop:
     """`no_janus` and `no_media_relay` are the reasons why a peer is absent, or `None` if it takes part.
 
-    `rows`, `window_s` and `rounds` make `join` and `loss` short while something is being tuned; empty and
-    `None` stand for all of it.
+    `rows`, `window_s` and `rounds` make `join`, `loss` and `rate` short while something is being tuned; empty
+    and `None` stand for all of it.
     """
 
     crowd: Crowd

@@ -50,6 +50,18 @@ INBOUND = """async () => {
   return sums;
 }"""
 
+# Frames of the own camera, by encoding.
+SENT = """async () => {
+  const sent = {};
+  for (const connection of window.testConnections) {
+    if (connection.connectionState !== 'connected') continue;
+    for (const report of (await connection.getStats()).values()) {
+      if (report.type === 'outbound-rtp' && report.kind === 'video') sent[report.rid] = report.framesSent;
+    }
+  }
+  return sent;
+}"""
+
 PLAYING = """() => [...document.querySelectorAll('[data-testid=remote-video][data-actor-id]')]
   .filter(video => video.videoWidth > 0 && !video.paused).length"""
 

@@ -1,17 +1,23 @@
-"""Firefox on our page: it meets Chromium on our page, and either can seal a frame of the other."""
+"""Firefox on our page: it meets Chromium on our page, either can seal a frame of the other, and it sends less
+where the network of Chromium asks for that.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from functools import partial
 from pathlib import Path
 
 from playwright.async_api import Playwright
 
 from tests.end_to_end.conftest import Scene
-from tests.end_to_end.people import chromium, open_page, until
+from tests.end_to_end.people import SENT, chromium, open_page, until
 from tests.end_to_end.pictures import COURIER, quarters_of
+from tests.end_to_end.test_telling import lead_through
+from tests.end_to_end.test_weak_picture import narrow
 from tests.interop.firefox import FirefoxPage, firefox
 from tests.interop.seen import near
+from tests.udp_proxy import udp_proxy
 
 BOTTOM_RIGHT = 3  # of a picture's quarters
 ASPECT_RATIO = 16 / 9  # of the picture that the page asks for
@@ -27,9 +33,16 @@ REMOTE_COLOUR = """() => {
 async def test_firefox_and_chromium_meet_on_our_pages_and_seal_each_other(
     scene: Scene, playwright: Playwright, cameras: dict[str, Path], tmp_path: Path
 ) -> None:
-    async with firefox(tmp_path) as customer, chromium(playwright, camera=cameras["courier"]) as browser:
+    async with (
+        udp_proxy() as proxy,
+        firefox(tmp_path) as customer,
+        chromium(playwright, camera=cameras["courier"]) as browser,
+    ):
+        proxy.forward_to(scene.caller.service.relay.port)
         await customer.open(scene.url("customer"))
-        courier = await open_page(browser, scene.url("courier"))
+        courier = await open_page(browser, "about:blank")
+        await lead_through(proxy, courier)
+        await courier.page.goto(scene.url("courier"))
         await customer.tap("start-button")
         await courier.tap("start-button")
         await until(partial(sees_and_hears, customer), "Firefox sees and hears Chromium")
@@ -51,6 +64,9 @@ async def test_firefox_and_chromium_meet_on_our_pages_and_seal_each_other(
         plain = await quarters(scene, of_firefox)
         assert all(near(quarter, plain[0]) for quarter in plain), plain
         assert max(plain[0]) - min(plain[0]) > 100, plain
+
+        proxy.downlink.conditions = narrow(60_000)
+        await until(partial(sends_both, customer), "Firefox sends what is ordered for Chromium's network")
         assert customer.complaints == [] and courier.complaints == []
 
 
@@ -58,6 +74,14 @@ async def sees_and_hears(page: FirefoxPage) -> bool:
     """Whether pictures and sound have come in."""
     came = await page.inbound()
     return came["frames"] >= 5 and came["energy"] > 0
+
+
+async def sends_both(page: FirefoxPage) -> bool:
+    """Whether its camera comes in a lesser encoding, too, and the best one goes on."""
+    before = await page.evaluate(SENT)
+    await asyncio.sleep(0.3)
+    now = await page.evaluate(SENT)
+    return all(now.get(rid, 0) > before.get(rid, 0) for rid in ("low", "high"))
 
 
 async def sealed(scene: Scene, frames: int) -> bool:

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from typing import Protocol, TypeVar
 
 from media.journal import Journal, Segment
-from media.router import Output, Router, SegmentCut, SendRtcp, SendRtp, SlotsChanged
+from media.router import EncodingsOrdered, Output, Router, SegmentCut, SendRtcp, SendRtp, SlotsChanged
 from media.rtcp import (
     FullIntraRequest,
     Nack,
@@ -29,6 +29,9 @@ from media.rtp import HEADER, RtpHeader, Ssrc, parse_header, payload
 from media.sdp import (
     EXTENSION_AUDIO_LEVEL,
     EXTENSION_MID,
+    EXTENSION_REPAIRED_RID,
+    EXTENSION_RID,
+    EXTENSION_TRANSPORT_NUMBER,
     EXTENSION_VIDEO_ORIENTATION,
     Codec,
     MediaSection,
@@ -46,6 +49,7 @@ KEYFRAME = b"\x10\x10\x00\x00\x9d\x01\x2a\x80\x02\xe0\x01 a keyframe begins"  # 
 INTERFRAME = b"\x10\x11\x00\x00 a picture after it"
 CONTINUATION = b"\x00 the rest of a picture"
 SOUND = b"\x78 sound"
+MID_ID, NUMBER_ID, RID_ID, REPAIRED_RID_ID = 4, 5, 6, 7  # of header extensions in these offers
 
 Told = TypeVar("Told", bound=RtcpPacket)
 
@@ -73,6 +77,7 @@ def audio_section(
     payload_type: int = 111,
     ssrcs: tuple[int, ...] = (),
     red: int | None = None,
+    numbered: bool = False,
 ) -> MediaSection:
     return MediaSection(
         mid=mid,
@@ -81,7 +86,11 @@ def audio_section(
         sends=sends,
         receives=receives,
         codecs=(codec("opus", payload_type, ("nack",)),),
-        header_extensions=((EXTENSION_MID, 4), (EXTENSION_AUDIO_LEVEL, 1)),
+        header_extensions=(
+            (EXTENSION_MID, MID_ID),
+            (EXTENSION_AUDIO_LEVEL, 1),
+            *(((EXTENSION_TRANSPORT_NUMBER, NUMBER_ID),) if numbered else ()),
+        ),
         ssrcs=ssrcs,
         cname=None,
         protocol="UDP/TLS/RTP/SAVPF",
@@ -101,8 +110,12 @@ def video_section(
     ssrcs: tuple[int, ...] = (),
     rtx: bool = False,
     repairs: tuple[tuple[int, int], ...] = (),
+    rids: tuple[str, ...] = (),
+    numbered: bool = False,
 ) -> MediaSection:
-    """With `rtx`, each codec's retransmissions have the payload type behind its own."""
+    """With `rtx`, each codec's retransmissions have the payload type behind its own. `numbered`: all that is
+    sent is counted, and reported.
+    """
     return MediaSection(
         mid=mid,
         kind="video",
@@ -113,12 +126,18 @@ def video_section(
             codec(name, payload_type, feedback, repair_payload_type=payload_type + 1 if rtx else None)
             for name, payload_type in codecs
         ),
-        header_extensions=((EXTENSION_MID, 4), (EXTENSION_VIDEO_ORIENTATION, orientation_id)),
+        header_extensions=(
+            (EXTENSION_MID, MID_ID),
+            (EXTENSION_VIDEO_ORIENTATION, orientation_id),
+            *(((EXTENSION_RID, RID_ID), (EXTENSION_REPAIRED_RID, REPAIRED_RID_ID)) if rids else ()),
+            *(((EXTENSION_TRANSPORT_NUMBER, NUMBER_ID),) if numbered else ()),
+        ),
         ssrcs=ssrcs,
         cname=None,
         protocol="UDP/TLS/RTP/SAVPF",
         formats=(),
         repairs=repairs,
+        rids=rids,
     )
 
 
@@ -135,13 +154,15 @@ def page_offer(
     rtx: bool = False,
     red: int | None = None,
     camera: tuple[int, int] | None = None,
+    rids: tuple[str, ...] = (),
+    numbered: bool = False,
 ) -> Offer:
     """What our page offers: a microphone, a camera, and slots for others. `camera` are the SSRCs of pictures
-    and of their retransmissions, where the offer names them.
+    and of their retransmissions, where the offer names them; with `rids` it has several encodings.
     """
     codecs = (("VP8", vp8), ("H264", vp8 + 6))
     sections = [
-        audio_section("0", sends=True, receives=False, payload_type=opus, red=red),
+        audio_section("0", sends=True, receives=False, payload_type=opus, red=red, numbered=numbered),
         video_section(
             "1",
             sends=True,
@@ -151,11 +172,15 @@ def page_offer(
             rtx=rtx,
             ssrcs=camera[:1] if camera else (),
             repairs=(camera,) if camera else (),
+            rids=rids,
+            numbered=numbered,
         ),
     ]
     for slot in range(slots):
         sections += [
-            audio_section(f"{2 * slot + 2}", sends=False, receives=True, payload_type=opus, red=red),
+            audio_section(
+                f"{2 * slot + 2}", sends=False, receives=True, payload_type=opus, red=red, numbered=numbered
+            ),
             video_section(
                 f"{2 * slot + 3}",
                 sends=False,
@@ -163,6 +188,7 @@ def page_offer(
                 codecs=codecs,
                 orientation_id=orientation_id,
                 rtx=rtx,
+                numbered=numbered,
             ),
         ]
     return offer_of(*sections)
@@ -214,6 +240,7 @@ class SimulatedCall:
         self.heard: dict[str, list[Heard]] = {}
         self.told: dict[str, list[tuple[float, RtcpPacket]]] = {}
         self.moved: list[str] = []
+        self.ordered: list[str] = []
         self.cut: dict[str, list[Segment]] = {}
         self.offers: dict[str, Offer] = {}
         self.answered: dict[str, int] = {}  # how much of what a peer was told it has acted on
@@ -255,6 +282,8 @@ class SimulatedCall:
                     ]
                 case SlotsChanged():
                     self.moved.append(output.peer_id)
+                case EncodingsOrdered():
+                    self.ordered.append(output.peer_id)
                 case SegmentCut():
                     self.cut.setdefault(output.peer_id, []).append(output.segment)
 

@@ -16,9 +16,13 @@ import pytest
 
 from media import picture_buffer
 from media.allowance import Allowance
+from media.binding import MAX_LEARNT
+from media.downlink import Downlink
+from media.encodings import RIDS
 from media.forwarder import RESEND_BURST_BYTES, RESEND_SHARE
 from media.keyframes import MAX_PROMPT_WISHES, MIN_INTERVAL_S, WISH_INTERVAL_S, KeyframeWishes
 from media.nack import WISHES_A_SECOND, WISHES_AT_ONCE, NackGenerator
+from media.peer import STATUSES_A_SECOND, STATUSES_AT_ONCE
 from media.picture_buffer import PictureBuffer
 from media.relay import Relay
 from media.router import MAX_BEGUN, MAX_RECEPTIONS
@@ -27,17 +31,25 @@ from media.rtcp import (
     Goodbye,
     Nack,
     PictureLossIndication,
+    ReceiverEstimatedMaximumBitrate,
     RtcpPacket,
     SenderReport,
+    TransportFeedback,
     encode_compound,
 )
-from media.rtp import HEADER, Ssrc, payload
+from media.rtp import HEADER, Ssrc, extension_block, payload
 from media.transport import PACKETS_A_SECOND, PACKETS_AT_ONCE, RTCP_BYTES_A_SECOND
 from tests.media.call_scenario import (
     INTERFRAME,
     KEYFRAME,
+    MID_ID,
+    NUMBER_ID,
+    REPAIRED_RID_ID,
+    RID_ID,
     SOUND,
     START,
+    Admit,
+    Join,
     SimulatedCall,
     call_of,
     offer_of,
@@ -45,6 +57,7 @@ from tests.media.call_scenario import (
     play,
 )
 from tests.media.client_peer import AUDIO_PAYLOAD_TYPE, VIDEO_PAYLOAD_TYPE, ClientPeer
+from tests.media.leg_scenario import element
 
 STEP_S = 0.02
 SECONDS = 10.0
@@ -71,7 +84,9 @@ class Sums:
 
 def played(attack: Attack | None, *, loss: float = 0.0) -> tuple[SimulatedCall, Sums]:
     """Ten seconds of a and b, who send 100 packets of pictures a second, keyframes when asked, and of c."""
-    call, sums, rng = play(*call_of("a", "b", "c")), Sums(), random.Random(5)
+    joined_by_c = Join("c", SPEAKS_OF_NETWORKS if attack in ABOUT_NETWORKS else page_offer())
+    call = play(*call_of("a", "b"), joined_by_c, Admit("c"))
+    sums, rng = Sums(), random.Random(5)
     seen = {"a": 0, "b": 0}
     for step in range(STEPS):
         for peer_id in seen:
@@ -101,7 +116,7 @@ def played(attack: Attack | None, *, loss: float = 0.0) -> tuple[SimulatedCall, 
     }
     sums.to_attacker, sums.to_others = sizes["c"], sizes["a"] + sizes["b"]
     sums.media_to_attacker = sum(
-        forwarder.sent_bytes for _, _, forwarder in call.router._peers["c"].forwarders.values()
+        leg.forwarder.sent_bytes for _, _, leg in call.router._peers["c"].legs.values()
     )
     sums.keyframes_asked = len(call.told_of("a", PictureLossIndication))
     sums.nack_bytes = sum(
@@ -181,6 +196,59 @@ def late_keyframes(call: SimulatedCall, step: int) -> Iterable[bytes]:
         yield rtp(96, start + 10, ssrc, KEYFRAME)
 
 
+def forged_feedback(call: SimulatedCall, step: int) -> Iterable[bytes]:
+    """All of it came at once, also what was not sent; and then nothing did, or long ago."""
+    newest = len(call.heard["c"])
+    told = []
+    for place in range(40):
+        numbers = range(newest - 150 + 17 * (place % 7), newest + 100)
+        arrivals = tuple(
+            (number & 0xFFFF, None if place % 3 == 2 and number % 50 else step * STEP_S * (place % 3))
+            for number in numbers
+        )
+        told.append(
+            TransportFeedback(
+                ssrc=Ssrc(1), media_ssrc=Ssrc(2), feedback_count=place & 0xFF, arrivals=arrivals
+            )
+        )
+    return within(told, BYTES_A_STEP)
+
+
+def leaping_limits(call: SimulatedCall, step: int) -> Iterable[bytes]:
+    """Nothing, and more than there is, in turn."""
+    limits = [0, 1 << 63] * 20
+    return within(
+        (ReceiverEstimatedMaximumBitrate(ssrc=Ssrc(1), bitrate_bps=limit, ssrcs=()) for limit in limits),
+        BYTES_A_STEP,
+    )
+
+
+def named_encodings(call: SimulatedCall, step: int) -> Iterable[bytes]:
+    """Seventeen streams, each of which says that it is now one encoding, now another, or its repairs."""
+    rng = random.Random(step)
+    for place in range(PACKETS_A_STEP):
+        ssrc, rid = 0x500 + rng.randrange(17), rng.choice((*RIDS, "none", "", "low\0"))
+        named = element(rng.choice((RID_ID, REPAIRED_RID_ID)), rid.encode() or b"\0")
+        number = element(NUMBER_ID, (step * PACKETS_A_STEP + place & 0xFFFF).to_bytes(2))
+        head = HEADER.pack(0x90, rng.choice((96, 97)), step & 0xFFFF, step * 1800, ssrc)
+        mid = element(MID_ID, b"1") if rng.random() < 0.5 else b""
+        yield head + extension_block(mid + named + number) + rng.choice((KEYFRAME, INTERFRAME))
+
+
+def padding(call: SimulatedCall, step: int) -> Iterable[bytes]:
+    """More of it than there is packet, none though some is announced, nothing but it (RFC 3550 §5.1)."""
+    rng = random.Random(step)
+    for place in range(PACKETS_A_STEP):
+        number = step * PACKETS_A_STEP + place
+        body = rng.choice(
+            (b"", b"\0", b"\xff", INTERFRAME + b"\xff", KEYFRAME + bytes(9) + b"\x0a", b"\0\0\x03")
+        )
+        head = HEADER.pack(0xA0, rng.choice((96, 97)), number & 0xFFFF, number * 90, rng.choice((77, 78)))
+        yield head + body
+
+
+SPEAKS_OF_NETWORKS = page_offer(numbered=True, rtx=True, rids=RIDS)
+ABOUT_NETWORKS = (forged_feedback, leaping_limits, named_encodings, padding)
 NOTHING = played(None)[1]
 
 # Extra bytes that the relay sends, by the byte that the attacker sends: to the attacker and to both others.
@@ -191,6 +259,10 @@ ATTACKS = [
     pytest.param(sequence_jumps, 1.0, 2.1, id="sequence jumps"),  # what is forwarded goes to two
     pytest.param(foreign_ssrcs, 1.0, 2.1, id="foreign SSRCs"),
     pytest.param(late_keyframes, 1.0, 2.1, id="late keyframes"),
+    pytest.param(forged_feedback, 1.0, 1.0, id="forged feedback"),
+    pytest.param(leaping_limits, 1.0, 1.0, id="limits that leap"),
+    pytest.param(named_encodings, 1.0, 2.1, id="17 SSRCs with the names of encodings"),
+    pytest.param(padding, 1.0, 2.1, id="padding"),
 ]
 
 
@@ -205,6 +277,8 @@ def test_no_attack_is_amplified(attack: Attack, to_attacker: float, to_others: f
     assert sums.most_at_once <= 2 * MAX_BEGUN, "nothing of anybody else waits behind it"
     assert len(call.router._peers["c"].receptions) <= MAX_RECEPTIONS
     kept = [len(one.history.packets) for one in call.router._peers["c"].receptions.values()]
+    assert len(call.router._peers["c"].rids) <= MAX_LEARNT
+    assert len(call.router._peers["c"].repairs) <= MAX_LEARNT
     assert sum(kept) <= 3.1 * PACKETS_A_SECOND, "two seconds, and one until they are looked over"
     assert [len(call.heard_in("b", slot, "video")) > 900 for slot in range(1)] == [True], "b sees a"
 
@@ -482,3 +556,29 @@ async def test_who_forges_an_address_uses_up_nobodys_share(relay: Relay) -> None
     assert relay.traffic("call")["peer"].sent_packets == 1
     assert relay.datagrams()["excess"] == 0
     peer.close()
+
+
+def test_what_a_receiver_claims_of_its_packets_is_read_within_an_allowance(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A run length names a thousand packets in two bytes: bytes do not bound what reading them costs."""
+    read: list[int] = []
+    monkeypatch.setattr(Downlink, "handle_feedback", lambda _, packet, now: read.append(len(packet.arrivals)))
+    call = play(
+        Join("a", page_offer()), Join("c", page_offer(numbered=True, rtx=True)), Admit("a"), Admit("c")
+    )
+    arrivals = ((0, 1.0), *((number, None) for number in range(1, 900)), (900, 1.0))
+    claims = TransportFeedback(ssrc=Ssrc(1), media_ssrc=Ssrc(2), feedback_count=0, arrivals=arrivals)
+    compound = encode_compound([claims] * 4)
+    for _ in range(STEPS):
+        call.perform(call.router.handle_rtcp("c", compound, call.now))
+        call.run(STEP_S)
+    most = STATUSES_AT_ONCE + SECONDS * STATUSES_A_SECOND
+    assert 0.5 * most < sum(read) <= most
+    modest = TransportFeedback(ssrc=Ssrc(1), media_ssrc=Ssrc(2), feedback_count=0, arrivals=((0, 1.0),) * 100)
+    call.run(1)
+    read.clear()
+    for _ in range(20):
+        call.perform(call.router.handle_rtcp("c", encode_compound([modest]), call.now))
+        call.run(0.05)
+    assert read == [100] * 20, "two thousand a second are three cameras of 2.5 Mbit/s"

@@ -23,8 +23,11 @@ def reading(
     round_trip_s: float | None = 0.05,
     jitter_s: float = 0.01,
     silent: bool = False,
+    pictures: Level = "good",
 ) -> GradeReading:
-    return GradeReading(loss=loss, round_trip_s=round_trip_s, jitter_s=jitter_s, silent=silent)
+    return GradeReading(
+        loss=loss, round_trip_s=round_trip_s, jitter_s=jitter_s, silent=silent, pictures=pictures
+    )
 
 
 GOOD, FAIR, WEAK = reading(), reading(0.05), reading(0.2)
@@ -48,6 +51,9 @@ GOOD, FAIR, WEAK = reading(), reading(0.05), reading(0.2)
         (reading(None, round_trip_s=None), "good"),
         (reading(None, round_trip_s=0.4), "fair"),
         (reading(silent=True), "weak"),
+        (reading(pictures="fair"), "fair"),
+        (reading(0.2, pictures="fair"), "weak"),
+        (reading(pictures="weak"), "weak"),
     ],
 )
 def test_a_reading_is_as_good_as_the_worst_of_its_numbers(one: GradeReading, level: Level) -> None:

@@ -233,6 +233,24 @@ async def test_a_change_of_resolution_plays(codec_name: str, tmp_path: Path) -> 
     assert [stream["codec_type"] for stream in probe(file, tmp_path)["streams"]] == ["video"]
 
 
+@pytest.mark.parametrize("codec_name", CODECS)
+async def test_encodings_that_take_turns_make_one_file_that_plays(codec_name: str) -> None:
+    low = Sender(codec_name=codec_name)
+    high = Sender(codec_name=codec_name, video_ssrc=99, video_timestamp=123_456)
+    sent: list[Sent] = []
+    sizes = [(160, 128), (320, 240), (160, 128), (320, 240)]
+    for turn, (width, height) in enumerate(sizes):
+        pictures = encode(codec_name, 25, width=width, height=height, first=25 * turn)
+        sender = (low, high)[turn % 2]
+        sent += sender.pictures([each.payloads for each in pictures], from_s=turn)
+        sent.append(sender.report("video", turn + 0.5))
+    facts, file = await make(record(sent, (*low.streams(), high.streams()[1])), has_sound=False)
+    assert (facts.frames, facts.lost_pictures) == (100, 0)
+    with av.open(io.BytesIO(file), "r") as container:
+        decoded = [(frame.width, frame.height) for frame in container.decode(video=0)]
+    assert decoded == [size for size in sizes for _ in range(25)]
+
+
 async def test_sound_alone_becomes_an_mp4_of_opus(tmp_path: Path) -> None:
     sender = Sender()
     facts, file = await make(record(sender.sounds(tones(500)), sender.streams()))

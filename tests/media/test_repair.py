@@ -509,8 +509,8 @@ def test_a_packet_that_left_as_red_is_sent_again_as_it_was() -> None:
         Send("a", "audio", 20),
     )
     first = call.heard_in("b", 0, "audio")
-    for _, _, forwarder in call.router._peers["b"].forwarders.values():
-        forwarder.expected_loss = 0.0  # forgotten sooner than time would, while all of it is at hand
+    for _, _, leg in call.router._peers["b"].legs.values():
+        leg.forwarder.expected_loss = 0.0  # forgotten sooner than time would, while all of it is at hand
     report("b", "audio", 0).play(call)
     Send("a", "audio", 2).play(call)
     assert call.heard_in("b", 0, "audio")[-1].header.payload_type == OPUS

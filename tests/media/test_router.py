@@ -13,14 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media.errors import IllegalPeer, NoPicture, UnknownPeer
+from media.peer import ASSUMED_ROUND_TRIP_S, Traffic
 from media.picture_buffer import LONG_RUN_PICTURES
-from media.router import (
-    ASSUMED_ROUND_TRIP_S,
-    MAX_RECEPTIONS,
-    MAX_REPLAYED,
-    REPORT_INTERVAL_S,
-    Traffic,
-)
+from media.router import MAX_RECEPTIONS, MAX_REPLAYED, REPORT_INTERVAL_S
 from media.rtcp import (
     FullIntraRequest,
     Goodbye,

@@ -12,11 +12,14 @@ from hypothesis import strategies as st
 from media.errors import MalformedRtp
 from media.rtp import (
     IDENTIFIERS,
+    element_at,
+    extension_block,
     extensions,
+    header_end,
     header_size,
     parse_header,
+    passed_elements,
     payload,
-    rewrite_extensions,
 )
 
 EXAMPLES = settings(max_examples=200, deadline=None)
@@ -40,17 +43,19 @@ def packet_with(extension: bytes, body: bytes = b"body") -> bytes:
 
 
 def table(**renamed: int) -> bytes:
-    """A table of identifiers: `table(_3=5)` makes 5 of 3 and blanks the others."""
+    """A table of identifiers: `table(_3=5)` makes 5 of 3 and leaves the others out."""
     identifiers = bytearray(IDENTIFIERS)
     for name, identifier in renamed.items():
         identifiers[int(name[1:])] = identifier
     return bytes(identifiers)
 
 
-def rewritten(packet: bytes, identifiers: bytes) -> bytes:
-    patched = bytearray(packet)
-    rewrite_extensions(patched, identifiers, header_size(packet))
-    return bytes(patched)
+def renamed(packet: bytes, identifiers: bytes) -> bytes:
+    """The packet with the elements that the table names, as a forwarder makes it."""
+    block = extension_block(passed_elements(packet, identifiers, header_size(packet)))
+    first = packet[0] if block else packet[0] & ~0x10
+    csrc = packet[12 : 12 + 4 * (packet[0] & 0x0F)]
+    return bytes([first]) + packet[1:12] + csrc + block + packet[header_size(packet) :]
 
 
 @pytest.mark.parametrize(
@@ -106,28 +111,40 @@ def test_extensions_against_aiortc_packer(elements: list[tuple[int, bytes]]) -> 
 
 @EXAMPLES
 @given(st.one_of(one_byte_elements, two_byte_elements), st.binary(min_size=IDENTIFIERS, max_size=IDENTIFIERS))
-def test_rewriting_renames_what_the_table_names_and_blanks_the_rest(
+def test_what_the_table_names_goes_on_in_the_one_byte_form(
     elements: list[tuple[int, bytes]], identifiers: bytes
 ) -> None:
     profile, value = pack_header_extensions(elements)
     if not profile:
         return
     packet = packet_with(profile.to_bytes(2) + value)
-    largest = 14 if profile == 0xBEDE else 255
     expected = [
         (identifiers[identifier], data)
         for identifier, data in elements
-        if 0 < identifiers[identifier] <= largest
+        if 0 < identifiers[identifier] <= 14 and 0 < len(data) <= 16
     ]
-    result = rewritten(packet, identifiers)
-    assert len(result) == len(packet)
+    result = renamed(packet, identifiers)
     assert payload(result) == b"body"
-    assert unpack_header_extensions(profile, result[16 : header_size(result)]) == expected
+    assert extensions(result) == expected
+    assert header_end(result) == header_size(result)
+    if expected:
+        assert unpack_header_extensions(0xBEDE, result[16 : header_size(result)]) == expected
+
+
+@EXAMPLES
+@given(one_byte_elements, st.integers(1, 14))
+def test_an_element_is_found_where_it_stands(elements: list[tuple[int, bytes]], wanted: int) -> None:
+    profile, value = pack_header_extensions(elements)
+    packet = packet_with(profile.to_bytes(2) + value) if profile == 0xBEDE else packet_with(b"\xbe\xde")
+    at = element_at(packet, wanted, header_size(packet))
+    data = next((data for identifier, data in elements if identifier == wanted), b"")
+    assert bool(at) == bool(data)
+    assert packet[at : at + len(data)] == data or not data
 
 
 @EXAMPLES
 @given(st.one_of(anything, nearly_packets), st.binary(min_size=IDENTIFIERS, max_size=IDENTIFIERS))
-def test_any_bytes_are_read_and_rewritten_or_malformed(packet: bytes, identifiers: bytes) -> None:
+def test_any_bytes_are_read_and_renamed_or_malformed(packet: bytes, identifiers: bytes) -> None:
     try:
         size = header_size(packet)
         header = parse_header(packet)
@@ -137,30 +154,30 @@ def test_any_bytes_are_read_and_rewritten_or_malformed(packet: bytes, identifier
         return
     assert header.size_bytes == size
     if packet[0] & 0x10:
-        result = rewritten(packet, identifiers)
-        assert len(result) == len(packet)
-        assert payload(result) == body
+        assert payload(renamed(packet, identifiers)) == body
+        at = element_at(packet, 3, size)
+        assert at == 0 or at < size
 
 
 @pytest.mark.parametrize(
     ("extension", "result"),
     [
-        pytest.param("bede 30aa 40bb", "bede 50aa 0000", id="§4.2: rename one, blank one"),
-        pytest.param("bede 0030 aa00", "bede 0050 aa00", id="§4.2: padding before and behind"),
-        pytest.param("bede f130 aa00", "bede 0000 0000", id="§4.2: 15 ends the list"),
-        pytest.param("bede 35aa bbcc", "bede 0000 0000", id="an element that is cut off"),
-        pytest.param("1000 0301 aa00", "1000 0501 aa00", id="§4.3: two-byte form"),
-        pytest.param("100f 0300 0402 aabb 0000", "100f 0500 0000 0000 0000", id="§4.3: appbits, and no data"),
-        pytest.param("1000 0309 aa00", "1000 0000 0000", id="§4.3: an element that is cut off"),
-        pytest.param("cafe 3031 3233", "cafe 0000 0000", id="another profile"),
+        pytest.param("bede 30aa 40bb", "50aa", id="§4.2: rename one, leave one out"),
+        pytest.param("bede 0030 aa00", "50aa", id="§4.2: padding before and behind"),
+        pytest.param("bede f130 aa00", "", id="§4.2: 15 ends the list"),
+        pytest.param("bede 35aa bbcc", "", id="an element that is cut off"),
+        pytest.param("1000 0301 aa00", "50aa", id="§4.3: two-byte form"),
+        pytest.param("100f 0300 0402 aabb 0000", "", id="§4.3: appbits, and no data"),
+        pytest.param("1000 0309 aa00", "", id="§4.3: an element that is cut off"),
+        pytest.param("cafe 3031 3233", "", id="another profile"),
     ],
 )
-def test_header_extensions_are_rewritten_in_place(extension: str, result: str) -> None:
+def test_header_extensions_are_passed_on_by_name(extension: str, result: str) -> None:
     packet = packet_with(bytes.fromhex(extension))
-    assert rewritten(packet, table(_3=5)) == packet_with(bytes.fromhex(result))
+    assert passed_elements(packet, table(_3=5), header_size(packet)) == bytes.fromhex(result)
 
 
-def test_an_identifier_that_does_not_fit_the_one_byte_form_is_blanked() -> None:
+def test_an_identifier_that_does_not_fit_the_one_byte_form_is_left_out() -> None:
     packet = packet_with(bytes.fromhex("bede 30aa 0000"))
-    assert extensions(rewritten(packet, table(_3=15))) == []
-    assert extensions(rewritten(packet, table(_3=14))) == [(14, b"\xaa")]
+    assert passed_elements(packet, table(_3=15), header_size(packet)) == b""
+    assert passed_elements(packet, table(_3=14), header_size(packet)) == b"\xe0\xaa"

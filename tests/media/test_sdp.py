@@ -1,8 +1,9 @@
 """Offers of real browsers are read, and answered so that an independent parser agrees.
 
-`offers/` holds offers of each kind of peer: those of Chromium, aiortc and wrtc as the programs wrote them,
-`firefox_page` (as our page makes it) and `firefox_camera` (two tracks added) by Firefox 153, and `firefox`
-(with H.264, which Debian's has not) and `safari` by hand in their manner.
+`offers/` holds offers of each kind of peer: those of Chromium (`chromium_simulcast` with three encodings, two
+of them paused), aiortc and wrtc as the programs wrote them, `firefox_page` (as our page makes it) and
+`firefox_camera` (two tracks added) by Firefox 153, and `firefox` (with H.264, which Debian's has not) and
+`safari` by hand in their manner.
 """
 
 from __future__ import annotations
@@ -19,6 +20,10 @@ from media.errors import MalformedOffer
 from media.sdp import (
     EXTENSION_AUDIO_LEVEL,
     EXTENSION_MID,
+    EXTENSION_REPAIRED_RID,
+    EXTENSION_RID,
+    EXTENSION_SEND_TIME,
+    EXTENSION_TRANSPORT_NUMBER,
     EXTENSION_VIDEO_ORIENTATION,
     MAX_OFFER_CHARACTERS,
     Fingerprint,
@@ -47,6 +52,14 @@ SECTIONS = {
         ("3", "video", True, False, True, ["VP8 96", "H264 102", "H264 108"]),
         ("4", "application", False, True, True, []),
     ],
+    "chromium_simulcast": [
+        ("0", "audio", True, True, True, ["opus 111"]),
+        ("1", "video", True, True, True, ["VP8 96", "H264 102", "H264 108"]),
+        ("2", "audio", True, False, True, ["opus 111"]),
+        ("3", "video", True, False, True, ["VP8 96", "H264 102", "H264 108"]),
+        ("4", "audio", True, False, True, ["opus 111"]),
+        ("5", "video", True, False, True, ["VP8 96", "H264 102", "H264 108"]),
+    ],
     "firefox": [
         ("0", "audio", True, True, True, ["opus 109"]),
         ("1", "video", True, True, True, ["H264 126", "VP8 120"]),
@@ -58,6 +71,14 @@ SECTIONS = {
         ("1", "video", True, True, True, ["VP8 120"]),
     ],
     "firefox_page": [
+        ("0", "audio", True, True, True, ["opus 109"]),
+        ("1", "video", True, True, True, ["VP8 120"]),
+        ("2", "audio", True, False, True, ["opus 109"]),
+        ("3", "video", True, False, True, ["VP8 120"]),
+        ("4", "audio", True, False, True, ["opus 109"]),
+        ("5", "video", True, False, True, ["VP8 120"]),
+    ],
+    "firefox_simulcast": [
         ("0", "audio", True, True, True, ["opus 109"]),
         ("1", "video", True, True, True, ["VP8 120"]),
         ("2", "audio", True, False, True, ["opus 109"]),
@@ -77,7 +98,12 @@ SECTIONS = {
 }
 
 
-def answer(offer: Offer, candidates: list[tuple[str, int]] | None = None) -> str:
+def answer(
+    offer: Offer,
+    candidates: list[tuple[str, int]] | None = None,
+    *,
+    start_bitrate_bps: int | None = None,
+) -> str:
     numbers = itertools.count(1000)
     return encode_answer(
         offer,
@@ -86,6 +112,7 @@ def answer(offer: Offer, candidates: list[tuple[str, int]] | None = None) -> str
         fingerprint=FINGERPRINT,
         candidates=candidates or [("192.0.2.7", 8443), ("2001:db8::7", 8443)],
         slots=lay_out_slots(offer, lambda: next(numbers)),
+        start_bitrate_bps=start_bitrate_bps,
     )
 
 
@@ -245,8 +272,11 @@ def test_only_known_extensions_are_accepted_under_the_peers_numbers() -> None:
     audio, video = parse_offer(OFFERS["chromium"]).sections[:2]
     assert audio.extension_id(EXTENSION_AUDIO_LEVEL) == 1
     assert audio.extension_id(EXTENSION_MID) == video.extension_id(EXTENSION_MID) == 4
-    assert len(audio.header_extensions) == 2
-    assert len(video.header_extensions) == 1
+    assert (
+        audio.extension_id(EXTENSION_TRANSPORT_NUMBER) == video.extension_id(EXTENSION_TRANSPORT_NUMBER) == 3
+    )
+    assert len(audio.header_extensions) == 3
+    assert len(video.header_extensions) == 2
 
 
 def test_a_sender_turns_its_picture_itself_because_firefox_does_not_read_orientations() -> None:
@@ -273,7 +303,83 @@ def test_audio_is_repaired_although_browsers_do_not_offer_it() -> None:
 def test_feedback_is_answered_as_far_as_it_was_offered() -> None:
     video = VIDEO + "\na=rtcp-fb:* nack pli\na=rtcp-fb:96 goog-remb\na=rtcp-fb:96 nack"
     (section,) = parse_offer(small_offer(video)).sections
-    assert section.codecs[0].feedback == ("nack", "nack pli")
+    assert section.codecs[0].feedback == ("nack", "nack pli", "goog-remb")
+
+
+def test_who_is_told_when_each_packet_came_needs_no_sum_of_it() -> None:
+    numbered = f"\na=extmap:5 {EXTENSION_TRANSPORT_NUMBER}\na=extmap:6 {EXTENSION_SEND_TIME}"
+    remb = "\na=rtcp-fb:96 goog-remb"
+    (both,) = parse_offer(small_offer(VIDEO + numbered + remb + "\na=rtcp-fb:96 transport-cc")).sections
+    assert both.codecs[0].feedback == ("transport-cc",)
+    assert both.header_extensions == ((EXTENSION_TRANSPORT_NUMBER, 5),)
+    (older,) = parse_offer(small_offer(VIDEO + numbered + remb)).sections
+    assert older.codecs[0].feedback == ("goog-remb",)
+    assert older.header_extensions == ((EXTENSION_SEND_TIME, 6),)
+    unnumbered = f"\na=extmap:6 {EXTENSION_SEND_TIME}" + remb + "\na=rtcp-fb:96 transport-cc"
+    (nameless,) = parse_offer(small_offer(VIDEO + unnumbered)).sections
+    assert nameless.codecs[0].feedback == ("goog-remb",), "of packets without numbers nobody can be told"
+    (neither,) = parse_offer(small_offer(VIDEO + numbered)).sections
+    assert neither.header_extensions == ()
+    sound = AUDIO + numbered + "\na=rtcp-fb:111 transport-cc"
+    assert parse_offer(small_offer(sound)).sections[0].codecs[0].feedback == ("nack", "transport-cc")
+
+
+def test_a_browser_may_begin_with_what_the_network_is_known_to_carry() -> None:
+    offer = parse_offer(OFFERS["chromium"])
+    begun = answer(offer, start_bitrate_bps=850_000)
+    assert "a=fmtp:96 x-google-start-bitrate=850" in begun.split("m=video")[1]
+    assert ";x-google-start-bitrate=850" in begun.split("m=video")[1]  # behind H.264's own
+    assert "x-google" not in begun.split("m=video")[2]  # where they only receive
+    assert "x-google" not in answer(offer)
+
+
+def test_a_camera_of_several_encodings_is_answered_and_what_it_paused_stays_paused() -> None:
+    offer = parse_offer(OFFERS["chromium_simulcast"])
+    camera, slot = offer.sections[1], offer.sections[3]
+    assert camera.rids == ("low", "mid", "high")
+    assert camera.paused_rids == {"low", "mid"}
+    assert slot.rids == ()
+    assert {EXTENSION_RID, EXTENSION_REPAIRED_RID} < {uri for uri, _ in camera.header_extensions}
+    lines = answer(offer).split("m=video")[1].splitlines()
+    assert [line for line in lines if line.startswith("a=rid:")] == [
+        "a=rid:low recv",
+        "a=rid:mid recv",
+        "a=rid:high recv",
+    ]
+    assert "a=simulcast:recv ~low;~mid;high" in lines
+
+
+@pytest.mark.parametrize(
+    ("lines", "rids", "paused"),
+    [
+        pytest.param("rid:a send;rid:b send;simulcast:send a;b", ("a", "b"), set(), id="RFC 8853 §5.1"),
+        pytest.param(
+            "rid:a send;rid:b send;rid:c send;simulcast:recv c send a,c;~b",
+            ("a", "b"),
+            {"b"},
+            id="alternatives",
+        ),
+        pytest.param("rid:a send;rid:b recv;simulcast:send a;b", (), set(), id="one is no simulcast"),
+        pytest.param("rid:a send;rid:b send", (), set(), id="rids alone"),
+        pytest.param("rid:a send;rid:b send;simulcast:send a;a;b;x", ("a", "b"), set(), id="twice, unknown"),
+        pytest.param(
+            "rid:a send;rid:b send;rid:c send;rid:d send;simulcast:send a;b;c;d",
+            ("a", "b", "c"),
+            set(),
+            id="more than three",
+        ),
+        pytest.param(f"rid:{'a' * 17} send;rid:b send;simulcast:send {'a' * 17};b", (), set(), id="too long"),
+    ],
+)
+def test_encodings_are_those_that_are_sent_in_their_order(
+    lines: str, rids: tuple[str, ...], paused: set[str]
+) -> None:
+    attributes = "".join(
+        f"\na={line}" for line in lines.replace(" send;", " send\n").replace(" recv;", " recv\n").split("\n")
+    )
+    (section,) = parse_offer(small_offer(VIDEO + attributes)).sections
+    assert section.rids == rids
+    assert section.paused_rids == paused
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from itertools import pairwise
 from typing import Literal
 
 import pytest
@@ -419,6 +420,55 @@ def test_an_older_camera_comes_back_with_a_keyframe_when_the_newer_is_silent() -
     sent = camera(old, 0, 12) + camera(new, 4, 6)
     _, units = units_of(record(sent, (*old.streams(), new.streams()[1])))
     assert [round(captured_s(unit) / PICTURE_S) for unit in units] == [*range(150), *range(175, 300)]
+
+
+def switching(
+    encodings: Sequence[Sender], times_s: Sequence[float], *, keyframe_every: int = 1_000
+) -> list[Sent]:
+    """One camera whose encodings take turns, as the journal keeps them: from each time on the next, with a
+    keyframe. Their numbers go on meanwhile, and so do their reports.
+    """
+    sent: list[Sent] = []
+    for turn, (from_s, until_s) in enumerate(pairwise(times_s)):
+        for place, encoding in enumerate(encodings):
+            packets = camera(encoding, from_s, until_s, keyframe_every=keyframe_every)
+            sent += packets if place == turn % len(encodings) else []
+            sent += [
+                encoding.report("video", from_s + 0.1 + second)
+                for second in range(max(1, int(until_s - from_s)))
+            ]
+    return sent
+
+
+@pytest.mark.parametrize(
+    "turns_s", [[0, 4, 8, 12, 16], [0, 2, 3, 4, 5, 12], [0, 4, 4.6, 8], [0, 0.4, 0.8, 40]]
+)
+@pytest.mark.parametrize("delay_s", [lambda packet: 0.02, jitter(3, 0.08)], ids=["steady", "jitter"])
+def test_encodings_that_take_turns_make_one_picture_without_a_hole(
+    turns_s: list[float], delay_s: Callable[[Sent], float]
+) -> None:
+    low = Sender(video_number=700)
+    high = Sender(video_ssrc=99, video_number=65_500, video_timestamp=123_456)
+    sent = switching((low, high), turns_s) + microphone(low, 0, turns_s[-1])
+    timeline, units = units_of(record(sent, (*low.streams(), high.streams()[1]), delay_s=delay_s))
+    pictures = pictures_in(units)
+    assert [round(captured_s(unit) / PICTURE_S) for unit in pictures] == [
+        *range(round(turns_s[-1] / PICTURE_S))
+    ]
+    assert (timeline.lost_pictures, timeline.lost_sounds) == (0, 0)
+    assert [unit.is_keyframe for unit in pictures].count(True) == len(turns_s) - 1
+    assert out_of_step_ms(units) <= 80
+
+
+def test_a_picture_that_is_lost_at_a_switch_is_counted() -> None:
+    low, high = Sender(), Sender(video_ssrc=99, video_number=5)
+    sent = switching((low, high), [0, 4, 8, 12])
+    first_of_high = next(packet for packet in sent if packet.data[8:12] == (99).to_bytes(4))
+    timeline, units = units_of(
+        record(sent, (*low.streams(), high.streams()[1]), lose=lambda packet: packet is first_of_high)
+    )
+    assert [round(captured_s(unit) / PICTURE_S) for unit in units] == [*range(100), *range(200, 300)]
+    assert timeline.lost_pictures in (100, 101)  # the last is the gap in the numbers of the one that was left
 
 
 def test_another_section_takes_over_only_from_one_that_is_silent() -> None:

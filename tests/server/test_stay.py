@@ -2,16 +2,18 @@
 
 import pytest
 
+from media.encodings import LayerReason, LegQuality, Limit, Picture
 from media.network_grade import READINGS_TO_RISE
+from media.peer import ASSUMED_ROUND_TRIP_S
 from media.relay import ConnectionState
-from media.router import ASSUMED_ROUND_TRIP_S, SlotAssignment, StreamQuality
-from server.stay import Stay, sources_of
+from media.router import SlotAssignment, StreamQuality
+from server.stay import CLAIM_READINGS, MAX_OUTGOING_BPS, Stay, sources_of
 from signaling.commands import EndGap, StartGap
-from signaling.entries import GapSum, RoundTrip, Traffic
+from signaling.entries import Estimate, Estimates, GapSum, PictureSum, RoundTrip, Traffic
 from signaling.messages import Muted, Playback
 from signaling.values import ActorId
 
-ME = ActorId("l_" + "m" * 20)
+ME, THEM = ActorId("l_" + "m" * 20), ActorId("l_" + "t" * 20)
 TRAFFIC = Traffic(
     sent_packets=900, sent_bytes=90_000, received_packets=800, received_bytes=80_000, lost_packets=0
 )
@@ -27,6 +29,8 @@ def stream(
     lost: int = 0,
     round_trip_s: float = 0.06,
     rate: int = 100,
+    rid: str = "",
+    reason: LayerReason | None = None,
 ) -> StreamQuality:
     """A stream as it stands after so many seconds of `rate` packets of 1,000 bytes."""
     return StreamQuality(
@@ -40,7 +44,15 @@ def stream(
         fraction_lost=loss,
         jitter_s=0.005,
         round_trip_s=round_trip_s,
+        rid=rid,
+        reason=reason,
     )
+
+
+def leg(
+    received_bps: int | None, *, sent_bps: int | None = None, limit: Limit | None = "delay"
+) -> LegQuality:
+    return LegQuality(sent_estimate_bps=sent_bps, received_estimate_bps=received_bps, received_limit=limit)
 
 
 def read(
@@ -50,10 +62,13 @@ def read(
     session_id: str | None = "one",
     source: StreamQuality | None = None,
     state: ConnectionState = "connected",
+    carried: LegQuality | None = None,
+    picture: Picture = "live",
 ) -> None:
     stay.handle_counters(session_id, streams)
     sources = {("3", "video"): source} if source is not None else {}
-    stay.handle_reading(state, streams, sources, now)
+    slot = SlotAssignment(slot=0, peer_id=THEM, audio_mid="2", video_mid="3", picture=picture)
+    stay.handle_reading(state, streams, sources, now, slots=(slot,), leg=carried)
 
 
 def levels(stay: Stay) -> tuple[str, str, str]:
@@ -179,10 +194,123 @@ def test_a_silent_connection_is_a_gap_since_it_was_last_heard() -> None:
 @pytest.mark.parametrize("streams", [{}, {"them": [stream(5, sent_by_peer=False)]}])
 def test_a_slot_whose_sender_sends_nothing_has_no_source(streams: dict[str, list[StreamQuality]]) -> None:
     slot = SlotAssignment(slot=0, peer_id="them", audio_mid="2", video_mid="3")
-    assert sources_of([slot], streams) == {}
+    assert sources_of([slot], [], streams) == {}
 
 
 def test_the_source_of_a_section_is_its_senders_own_stream() -> None:
     slot = SlotAssignment(slot=0, peer_id="them", audio_mid=None, video_mid="3")
     mine, older = stream(5), stream(1)
-    assert sources_of([slot], {"them": [older, mine, stream(9, kind="audio")]}) == {("3", "video"): mine}
+    streams = {"them": [older, mine, stream(9, kind="audio")]}
+    assert sources_of([slot], [], streams) == {("3", "video"): mine}
+
+
+def test_the_source_of_a_picture_is_the_encoding_that_is_received() -> None:
+    slot = SlotAssignment(slot=0, peer_id="them", audio_mid=None, video_mid="3")
+    low, high = stream(1, rid="low"), stream(9, rid="high")
+    received = [stream(1, sent_by_peer=False, rid="low")]
+    assert sources_of([slot], received, {"them": [high, low]}) == {("3", "video"): low}
+    assert sources_of([slot], [], {"them": [low, high]}) == {("3", "video"): high}
+
+
+def test_encodings_of_one_camera_are_read_each_for_itself() -> None:
+    stay = Stay(ME, 0.0)
+    read(stay, 1, stream(1, rid="low", rate=20), stream(1, rid="high"))
+    read(stay, 2, stream(1, rid="low", rate=20, loss=0.9), stream(2, rid="high"))
+    assert levels(stay)[0] == "good", "the one that has stopped has an old report"
+    read(stay, 3, stream(2, rid="low", rate=20, loss=0.9), stream(3, rid="high"))
+    assert levels(stay)[1] == "weak"
+
+
+def test_another_encoding_is_received_without_a_break_in_what_is_counted() -> None:
+    stay = Stay(ME, 0.0)
+    read(stay, 1, stream(1_000, sent_by_peer=False, rid="high"))
+    read(stay, 2, stream(1_001, sent_by_peer=False, rid="low"), stream(1, sent_by_peer=False, kind="audio"))
+    read(
+        stay,
+        3,
+        stream(1_002, sent_by_peer=False, rid="high", loss=0.05),
+        stream(2, sent_by_peer=False, kind="audio", loss=0.0),
+    )
+    quality = stay.quality()
+    assert quality is not None and quality.numbers is not None
+    assert quality.numbers.received.loss_permille == 25, "half of the packets, not nearly all"
+
+
+def test_what_networks_carry_is_told_and_summed_up() -> None:
+    stay = Stay(ME, 0.0)
+    read(stay, 1, stream(1), carried=leg(300_000, limit="start"))
+    for second, carried_bps in enumerate((1_290_000, 900_000, 305_999, 1_210_000, 2_000_000), start=2):
+        read(stay, second, stream(second), carried=leg(carried_bps))
+    quality = stay.quality()
+    assert quality is not None and quality.numbers is not None
+    assert (quality.numbers.received.estimate_bps, quality.numbers.limit) == (2_000_000, "delay")
+    assert quality.numbers.sent.estimate_bps is None
+    assert stay.summary(1, TRAFFIC, 7.0).estimates == Estimates(
+        sent=None, received=Estimate(median_bps=1_200_000, min_bps=300_000), sent_claim=None
+    ), "what is only assumed does not count, and two digits are enough"
+
+
+def test_a_page_says_what_its_uplink_carries_where_the_relay_does_not_know() -> None:
+    stay = Stay(ME, 0.0)
+    said = Playback(
+        frames=0, freezes=0, frozen_ms=0, audio_samples=0, concealed_samples=0, outgoing_bps=420_000
+    )
+    stay.handle_playback(said)
+    read(stay, 1, stream(1))
+    assert stay.sent_estimate_bps == 420_000
+    read(stay, 2, stream(2), carried=leg(None, sent_bps=380_000, limit=None))
+    assert stay.sent_estimate_bps == 380_000, "what is measured is believed"
+    estimates = stay.summary(1, TRAFFIC, 2.0).estimates
+    assert estimates is not None
+    assert estimates.sent == Estimate(median_bps=380_000, min_bps=380_000)
+    assert estimates.sent_claim == Estimate(median_bps=420_000, min_bps=420_000), "and kept apart"
+    for second in range(CLAIM_READINGS):
+        read(stay, 3 + second, stream(3 + second))
+    assert stay.sent_estimate_bps is None, "it has said nothing for a while"
+
+
+def test_an_absurd_claim_of_an_uplink_is_bounded() -> None:
+    stay = Stay(ME, 0.0)
+    said = Playback(
+        frames=0, freezes=0, frozen_ms=0, audio_samples=0, concealed_samples=0, outgoing_bps=2**53 - 1
+    )
+    stay.handle_playback(said)
+    read(stay, 1, stream(1))
+    assert stay.sent_estimate_bps == MAX_OUTGOING_BPS
+    estimates = stay.summary(1, TRAFFIC, 1.0).estimates
+    assert estimates is not None and estimates.sent_claim is not None
+    assert estimates.sent_claim.median_bps == MAX_OUTGOING_BPS
+
+
+def test_nothing_is_believed_of_a_connection_that_is_silent() -> None:
+    stay = Stay(ME, 0.0)
+    read(stay, 1, stream(1, sent_by_peer=False), carried=leg(500_000))
+    read(stay, 2, stream(1, sent_by_peer=False), carried=leg(500_000), state="silent", picture="paused")
+    quality = stay.quality()
+    assert quality is not None and quality.numbers is not None
+    assert (quality.numbers.received.estimate_bps, quality.numbers.limit) == (None, None)
+    assert quality.numbers.watched == ()
+    assert stay.watched is None
+
+
+def test_a_network_that_carries_no_picture_is_weak_though_it_loses_nothing() -> None:
+    stay = Stay(ME, 0.0)
+    read(stay, 1, stream(1, sent_by_peer=False, reason="network"), carried=leg(300_000, limit="start"))
+    read(stay, 2, stream(2, sent_by_peer=False, reason="network"), carried=leg(300_000, limit="start"))
+    assert levels(stay) == ("good", "good", "good"), "nothing is known of it yet"
+    stay = Stay(ME, 0.0)
+    read(stay, 1, stream(1, sent_by_peer=False))
+    read(stay, 2, stream(2, sent_by_peer=False, reason="network"), carried=leg(300_000))
+    assert levels(stay) == ("fair", "good", "fair")
+    read(stay, 3, stream(3, sent_by_peer=False, reason="network"), picture="stills", carried=leg(90_000))
+    assert levels(stay) == ("weak", "good", "weak")
+    assert stay.summary(1, TRAFFIC, 3.0).watched == PictureSum(
+        live_ms=1_000, stills_ms=1_000, paused_ms=0, reduced_ms=1_000, switches=0
+    )
+
+
+def test_who_watched_nobody_and_was_never_measured_has_no_sums_of_it() -> None:
+    stay = Stay(ME, 0.0)
+    read(stay, 1, stream(1))
+    summary = stay.summary(1, TRAFFIC, 1.0)
+    assert (summary.estimates, summary.watched) == (None, None)

@@ -57,6 +57,7 @@ def bodies() -> st.SearchStrategy[tuple[str, Any]]:
 LATER: dict[str, dict[str, Any]] = {
     "case_opened": {"time_zone": "Asia/Shanghai"},
     "text": {"captured_at": None},
+    "call_quality": {"estimates": None, "watched": None},
     "frame_sealed": {"journal": None},
     "call_ended": {"reason": "ended"},
     "viewed": {"original": False, "authenticated_by": None},

@@ -80,6 +80,15 @@ def playback(change: dict[str, Any]) -> str:
     return json.dumps({"type": "signal", "signal": {"kind": "playback", **played} | change})
 
 
+def sharpen(change: dict[str, Any]) -> str:
+    return json.dumps({"type": "sharpen", "actor_id": "l_" + "2" * 20} | change)
+
+
+def test_a_page_that_does_not_know_what_its_uplink_carries_is_understood() -> None:
+    assert parse_client_message(playback({})) == parse_client_message(playback({"outgoing_bps": None}))
+    assert parse_client_message(playback({"outgoing_bps": 2**53 - 1}))
+
+
 def test_a_page_that_does_not_know_of_hidden_is_understood() -> None:
     assert parse_client_message(muted({})) == parse_client_message(muted({"hidden": False}))
     assert parse_client_message(playback({"frames": 2**32}))
@@ -108,6 +117,14 @@ def test_a_page_that_does_not_know_of_hidden_is_understood() -> None:
         playback({"audio_samples": 2**64}),
         playback({"concealed_samples": None}),
         playback({"of": "l_" + "2" * 20}),
+        playback({"outgoing_bps": -1}),
+        playback({"outgoing_bps": 1.5}),
+        playback({"outgoing_bps": 2**53}),
+        playback({"outgoing_bps": True}),
+        sharpen({"actor_id": "system"}),
+        sharpen({"actor_id": None}),
+        sharpen({"seconds": 3600}),
+        '{"type":"sharpen"}',
         '{"type":"signal","signal":{"kind":"playback","frames":1}}',
         '{"type":"signal","signal":{"kind":"quality","people":[]}}',
         '{"type":"hello","version":2,"token":"t","after":0,"hash":null}',

@@ -205,7 +205,9 @@ def test_of_events_only_the_newest_of_a_kind_waits() -> None:
     reader = live_reader()
     reader.handle_reply(Pong(), 2.0)
     for slot in range(3):
-        seat = Slot(slot=slot, actor_id=COURIER.actor_id, audio_mid="2", video_mid=None)
+        seat = Slot(
+            slot=slot, actor_id=COURIER.actor_id, audio_mid="2", video_mid=None, picture="live", sharp=False
+        )
         assert reader.handle_event(Slots(slots=(seat,)), 2.0) == []
     assert reader.handle_event(Presence(people=()), 2.0) == []
     [send] = reader.handle_written(2.1)

@@ -3,15 +3,16 @@
  * Joins a room of Janus with everything cold from the tap, as its own demo does: a session, a handle to publish,
  * and, as soon as the room says who is in it, a second handle and connection to subscribe, both at a time.
  * Whoever is first subscribes when the room says that the other one publishes. The call goes on until the page
- * is closed; picture and sound of the other are played.
+ * is closed; picture and sound of the other are played. Who does not publish watches the first who does.
  *
- * @param {{url: string, room: number, camera?: MediaTrackConstraints}} target
+ * @param {{url: string, room: number, camera?: MediaTrackConstraints, publishes?: boolean}} target
  */
 async (target) => {
   const KEEP_ALIVE_MS = 25_000; // the session times out after 60 s
   const { bench } = /** @type {any} */ (window);
   const video = target.camera ?? { width: 640, height: 480 };
-  const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video });
+  const publishes = target.publishes ?? true;
+  const stream = publishes ? await navigator.mediaDevices.getUserMedia({ audio: true, video }) : new MediaStream();
   await new Promise((resolve) => setTimeout(resolve, 300)); // the person reads; the camera runs
 
   bench.tap();
@@ -56,7 +57,7 @@ async (target) => {
   const publisher = await attach();
   const joined = await publisher.message({ request: "join", ptype: "publisher", room: target.room });
   const [first] = joined.plugindata.data.publishers;
-  await Promise.all([publish(), first && subscribe(first.id)]);
+  await Promise.all([publishes && publish(), first && subscribe(first.id)]);
 
   async function publish() {
     const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: [] });

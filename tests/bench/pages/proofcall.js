@@ -3,13 +3,14 @@
  * Joins a Proofcall case with everything cold from the tap: socket, hello, consent, join, and the media beside it.
  * The shape is that of `janus.js`, so that the two differ in what their servers ask for and in nothing else.
  *
- * @param {{case_id: string, token: string}} link
+ * Who only watches has no camera, and plays what comes.
+ *
+ * @param {{case_id: string, token: string, watches?: boolean}} link
  */
 async (link) => {
   const { bench } = /** @type {any} */ (window);
-  const stream = await navigator.mediaDevices.getUserMedia({ audio: true, video: { width: 640, height: 480 } });
-  const [audio] = stream.getAudioTracks();
-  const [video] = stream.getVideoTracks();
+  const camera = { audio: true, video: { width: 640, height: 480 } };
+  const stream = link.watches ? new MediaStream() : await navigator.mediaDevices.getUserMedia(camera);
   await new Promise((resolve) => setTimeout(resolve, 300)); // the person reads; the camera runs
 
   bench.tap();
@@ -35,8 +36,10 @@ async (link) => {
 
   async function connect() {
     const peer = new RTCPeerConnection({ bundlePolicy: "max-bundle", iceServers: [] });
-    peer.addTransceiver(audio, { direction: "sendrecv" });
-    peer.addTransceiver(video, { direction: "sendrecv" });
+    for (const track of [...stream.getAudioTracks(), ...stream.getVideoTracks()]) {
+      peer.addTransceiver(track, { direction: "sendrecv" });
+    }
+    if (link.watches) peer.addEventListener("track", ({ track }) => play(track));
     for (const kind of ["audio", "video", "audio", "video"]) peer.addTransceiver(kind, { direction: "recvonly" });
     const offer = await peer.createOffer();
     await peer.setLocalDescription(offer);
@@ -47,5 +50,12 @@ async (link) => {
     });
     if (response.status !== 201) throw new Error(`${response.status} ${await response.text()}`);
     await peer.setRemoteDescription({ type: "answer", sdp: await response.text() });
+  }
+
+  function play(/** @type {MediaStreamTrack} */ track) {
+    const player = document.createElement(/** @type {"audio" | "video"} */ (track.kind));
+    player.autoplay = true;
+    player.srcObject = new MediaStream([track]);
+    document.body?.append(player);
   }
 };

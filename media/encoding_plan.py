@@ -1,0 +1,201 @@
+"""Which of a camera's encodings are sent, and at which rates: what its viewers' networks carry. Pure.
+
+    shares of the viewers ──┬─ carry the best one ──> the best
+                            └─ the rest ─┬─ one group ──────> low, at their least share
+                                         └─ far apart ──────> low and mid, each at its group's least share
+
+- For a recorder the best encoding has no limit: what is kept is bounded by the sender's uplink alone. Without
+  one it is sent at what the viewer with the best network gets, so that two people with good networks, or two
+  with bad ones, never pay for a second encoding.
+- Cuts go out at once. Raises wait for each other: they come from estimates, which climb in many small steps.
+- An encoding that nobody needs goes on for a while: to begin again costs a keyframe, and whoever leaves it
+  has not switched yet.
+- Shares are what a network carries, with all headers; orders are what an encoder makes, without.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import inf
+
+from media.encodings import UNLIMITED_BPS, EncodingOrder
+from media.steady_rate import SteadyRate
+
+COMMISSIONED = (
+    0.95  # of a share: encoders overshoot for a second, and estimates go down a little as they breathe
+)
+HEADER_BYTES = 62  # IPv4, UDP, RTP, our header extensions, SRTP's tag, the VP8 descriptor
+PACKET_BYTES = 1_150  # that browsers fill with a picture
+PICTURES_PER_S = 12  # packets a second at the least: a small picture takes one of its own
+LEAST_ORDER_BPS = 10_000  # encoders make no less
+STEP_BPS = 1_000  # orders are whole kilobits
+NOTICED_CUT = 0.97  # a share that sinks by less is breathing, and COMMISSIONED leaves room for it
+NOTICED_RAISE = 1.10
+RAISE_INTERVAL_S = 1.0
+PAUSED_AFTER_S = 5.0  # the longest that a viewer who may leave it stays: 2 s of hysteresis, a keyframe's way
+JOINS_AT = 1.15  # of the best encoding's rate: who goes up must have room for its keyframe
+JOINS_AFTER_S = 2.0
+LEAVES_BELOW = 0.95
+NEAR = 1.4  # without a recorder the best is sent at the least of the shares this near to the largest
+NEAR_TO_JOIN = 1.15
+GROUPS_APART = 1.6  # from this ratio on a third encoding is worth its cost to the sender
+GROUPS_TOGETHER = 1.3
+LESSER = 0.9  # of the best one's rate: what takes more takes its uplink, and is no lesser encoding
+LIVE_ORDER_BPS = 35_000  # who has less sees keyframes alone, and lowers nobody's encoding for them
+STILLS_BPS = 80_000  # on the wire, of the encoding for those: a keyframe of 28 kbit, 640 wide and legible
+SOLE_LEAST_BPS = (
+    150_000  # Vonage: 320×240 wants as much. One encoding for all goes below it for the last only
+)
+
+
+class EncodingPlan:
+    """One sender's encodings. `orders` are in force, from the least to the best; none if it has no names."""
+
+    def __init__(self, rids: Sequence[str]) -> None:
+        self.next_deadline = inf
+        self.best_bps = UNLIMITED_BPS
+        """What the best encoding may have, or the only one, also where it has no name; 0 pauses it."""
+        self._rids = tuple(rids)
+        self._names = self._rids or ("",)
+        self._in_force = dict.fromkeys(self._names, 0)
+        self._in_force[self._names[-1]] = UNLIMITED_BPS
+        self._needed_until = dict.fromkeys(self._names, -inf)
+        self._begun = False
+        self._best_rate = SteadyRate()
+        self._raised_at = -inf
+        self._on_best: set[str] = set()
+        self._known: set[str] = set()
+        self._carries_since: dict[str, float] = {}
+        self._are_apart = False
+        self.orders = self._written()
+
+    def handle_viewers(
+        self, shares_bps: Mapping[str, int], *, is_recorded: bool, best_bps: int, now: float
+    ) -> tuple[EncodingOrder, ...]:
+        """The orders from now on; the same tuple where nothing changes. `best_bps` is the best encoding's
+        present rate on the wire, 0 if it is not known.
+        """
+        self.next_deadline = inf
+        if not self._begun:
+            self._begun = True
+            self._needed_until[self._names[-1]] = now + PAUSED_AFTER_S
+        best_bps = self._best_rate.handle_reading(best_bps, now)
+        self._choose_best(shares_bps, best_bps, now, is_recorded=is_recorded)
+        targets = self._targets(shares_bps, best_bps, is_recorded=is_recorded)
+        if self._put_in_force(targets, now):
+            self.orders = self._written()
+            self.best_bps = self._in_force[self._names[-1]]
+        return self.orders
+
+    def _choose_best(
+        self, shares_bps: Mapping[str, int], best_bps: int, now: float, *, is_recorded: bool
+    ) -> None:
+        """Who is served by the best encoding."""
+        largest = max(shares_bps.values(), default=0)
+        members = set[str]()
+        since = dict[str, float]()
+        for viewer, share in shares_bps.items():
+            was_on_best, is_new = viewer in self._on_best, viewer not in self._known
+            near, fits = NEAR_TO_JOIN, JOINS_AT
+            if was_on_best:
+                near, fits = NEAR, LEAVES_BELOW
+            elif is_new:
+                near, fits = NEAR, 1.0
+            carries = share >= fits * best_bps if best_bps else is_recorded
+            if not is_recorded:
+                carries = (carries and best_bps > 0) or share * near >= largest
+            if not carries:
+                continue
+            if not was_on_best and not is_new and not (not is_recorded and share == largest):
+                since[viewer] = self._carries_since.get(viewer, now)
+                if now < since[viewer] + JOINS_AFTER_S:
+                    self._wake_at(since[viewer] + JOINS_AFTER_S)
+                    continue
+                del since[viewer]
+            members.add(viewer)
+        self._on_best, self._known, self._carries_since = members, set(shares_bps), since
+
+    def _targets(self, shares_bps: Mapping[str, int], best_bps: int, *, is_recorded: bool) -> dict[str, int]:
+        """What is needed, on the wire."""
+        *lower, best = self._names
+        targets = dict.fromkeys(self._names, 0)
+        if not lower:
+            if is_recorded:
+                targets[best] = UNLIMITED_BPS
+            elif shares_bps:
+                largest = max(shares_bps.values())
+                targets[best] = max(min(shares_bps.values()), min(SOLE_LEAST_BPS, largest))
+            return targets
+        if is_recorded:
+            targets[best] = UNLIMITED_BPS
+        elif shares_bps:
+            largest = max(shares_bps.values())
+            near = [shares_bps[viewer] for viewer in self._on_best if shares_bps[viewer] * NEAR >= largest]
+            targets[best] = self._at_least_stills(min(near))
+        shares = sorted(share for viewer, share in shares_bps.items() if viewer not in self._on_best)
+        live = [share for share in shares if share >= LIVE_ORDER_BPS]
+        if not shares:
+            return targets
+        if not live:
+            targets[lower[0]] = STILLS_BPS
+            return targets
+        ratio = live[-1] / live[0]
+        self._are_apart = len(lower) > 1 and ratio > (GROUPS_TOGETHER if self._are_apart else GROUPS_APART)
+        targets[lower[0]] = live[0]
+        if self._are_apart:
+            gap = max(range(1, len(live)), key=lambda place: live[place] / live[place - 1])
+            targets[lower[1]] = live[gap]
+        if best_bps:
+            most_bps = max(STILLS_BPS, int(LESSER * best_bps))
+            for rid in lower:
+                targets[rid] = min(targets[rid], most_bps)
+        return targets
+
+    @staticmethod
+    def _at_least_stills(share_bps: int) -> int:
+        return share_bps if share_bps >= LIVE_ORDER_BPS else STILLS_BPS
+
+    def _put_in_force(self, targets: Mapping[str, int], now: float) -> bool:
+        """Bring the orders nearer to the targets. Tells whether any changed."""
+        is_changed = False
+        for rid, wire_bps in targets.items():
+            present = self._in_force[rid]
+            if wire_bps:
+                self._needed_until[rid] = now + PAUSED_AFTER_S
+                wanted = payload_bps(wire_bps)
+                if present and wanted > present:
+                    if wanted < NOTICED_RAISE * present:
+                        continue
+                    if now < self._raised_at + RAISE_INTERVAL_S:
+                        self._wake_at(self._raised_at + RAISE_INTERVAL_S)
+                        continue
+                    # All that may be raised is raised together.
+                elif present and wanted >= NOTICED_CUT * present:
+                    continue
+            elif present and now < self._needed_until[rid]:
+                self._wake_at(self._needed_until[rid])
+                continue
+            else:
+                wanted = 0
+            if wanted != present:
+                is_changed = True
+                self._in_force[rid] = wanted
+        if is_changed:
+            self._raised_at = now
+        return is_changed
+
+    def _wake_at(self, deadline: float) -> None:
+        self.next_deadline = min(self.next_deadline, deadline)
+
+    def _written(self) -> tuple[EncodingOrder, ...]:
+        return tuple(EncodingOrder(rid=rid, max_bitrate_bps=self._in_force[rid]) for rid in self._rids)
+
+
+def payload_bps(wire_bps: int) -> int:
+    """What an encoder may make for a viewer whose network carries this much for its pictures."""
+    if wire_bps >= UNLIMITED_BPS:
+        return UNLIMITED_BPS
+    room_bps = COMMISSIONED * wire_bps
+    packets = max(room_bps / 8 / (PACKET_BYTES + HEADER_BYTES), PICTURES_PER_S)
+    ordered = room_bps - 8 * HEADER_BYTES * packets
+    return max(LEAST_ORDER_BPS, int(ordered) // STEP_BPS * STEP_BPS)

@@ -1,0 +1,161 @@
+"""What a peer sends of one kind: sound, or a picture in up to three encodings (simulcast, RFC 8853). Pure.
+
+    Track ─┬─ Layer "low"  ── Reception (an SSRC, until a newer one takes its place) ─┐
+           ├─ Layer "mid"  ── Reception                                               ├─> Legs, a slot each
+           └─ Layer "high" ── Reception ── best ──> journal, pictures                 ┘
+
+The best layer is the one that a receiver with an endless network would watch: the highest that flows. What is
+recorded, and of what frames are taken, is that one, whatever others watch.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from math import inf
+
+from media.allocation import LayerRate
+from media.downlink import WIRE_OVERHEAD_BYTES, Downlink
+from media.encoding_plan import EncodingPlan
+from media.encodings import LayerReason, Picture, least_first
+from media.forwarder import Forwarder, descriptor_of
+from media.keyframes import KeyframeRequests, KeyframeWishes
+from media.picture_buffer import PictureBuffer
+from media.reception import Reception
+from media.sdp import MediaSection
+
+# What of a stream's rate is in its temporal layers up to each: as libvpx divides it.
+TEMPORAL_SHARES = ((), (0.6, 1.0), (0.4, 0.6, 1.0))
+MAX_TEMPORAL_LAYERS = 3
+LOOKED_AT = 40  # packets: ten pictures of a good camera, of which every second is of the highest layer
+LEAST_LOOKED_AT = 5  # pictures: in fewer, behind a keyframe for instance, a layer may not occur
+
+RATE_STEP_S, RATE_STEPS = 0.25, 4  # in which a rate is measured: over a second, in which peaks are none
+RATE_FORGOTTEN_S = 2.0  # a layer silent for this long does not flow
+BEST_SILENT_S = 0.7  # a better encoding silent for this long was given up by its sender: 15 pictures
+
+
+class Layer:
+    """One encoding. `rid` is empty where there is only one."""
+
+    __slots__ = (
+        "_counted",
+        "_counted_of",
+        "_rate_bps",
+        "keyframes",
+        "order",
+        "reception",
+        "rid",
+        "temporal_layers",
+    )
+
+    def __init__(self, rid: str, order: int) -> None:
+        self.rid = rid
+        self.order = order  # 0: the least
+        self.reception: Reception | None = None
+        self.keyframes = KeyframeRequests()
+        self.temporal_layers = 1  # as far as they were seen
+        self._counted_of: Reception | None = None
+        self._counted: deque[tuple[float, int]] = deque(maxlen=RATE_STEPS)  # when, and bytes by then
+        self._rate_bps = 0
+
+    def bitrate_bps(self, now: float) -> int:
+        """What it has lately, on a receiver's wire; 0 as long as nothing is known of it."""
+        reception = self.reception
+        if reception is None or now - reception.last_arrival > RATE_FORGOTTEN_S:
+            self._counted_of = None
+            return 0
+        wire_bytes = reception.received_bytes + reception.received * WIRE_OVERHEAD_BYTES
+        counted = self._counted
+        if reception is not self._counted_of:
+            self._counted_of, self._rate_bps = reception, 0
+            counted.clear()
+            counted.append((now, wire_bytes))
+        elif now - counted[-1][0] >= RATE_STEP_S:
+            since, before_bytes = counted[0]
+            self._rate_bps = round((wire_bytes - before_bytes) * 8 / (now - since))
+            counted.append((now, wire_bytes))
+        return self._rate_bps
+
+    def rate(self, now: float) -> LayerRate:
+        """The same, and what of it is the base of its temporal layers."""
+        bitrate_bps = self.bitrate_bps(now)
+        shares = TEMPORAL_SHARES[self.temporal_layers - 1]
+        return LayerRate(self.rid, bitrate_bps, tuple(round(share * bitrate_bps) for share in shares))
+
+    def look_for_temporal_layers(self) -> None:
+        """How many temporal layers the newest pictures have (RFC 7741 §4.2)."""
+        if self.reception is None:
+            return
+        packets = self.reception.history.packets
+        highest = self.reception.highest
+        seen = {
+            (packets[index][0][4:8], descriptor.temporal_layer or 0)
+            for index in range(highest - LOOKED_AT, highest + 1)
+            if index in packets
+            and (descriptor := descriptor_of(self.reception, packets[index][0])) is not None
+        }
+        layers = min(MAX_TEMPORAL_LAYERS, max((layer for _, layer in seen), default=0) + 1)
+        if layers > self.temporal_layers or len(seen) >= LEAST_LOOKED_AT:
+            self.temporal_layers = layers
+
+
+class Leg:
+    """A track's way into one slot of a receiver, and how well it is seen there."""
+
+    __slots__ = ("awaited", "downlink", "forwarder", "keyframe_wishes", "picture", "reason", "still_at")
+
+    def __init__(self, forwarder: Forwarder, downlink: Downlink) -> None:
+        self.forwarder = forwarder
+        self.downlink = downlink
+        self.keyframe_wishes = KeyframeWishes()
+        self.awaited: Layer | None = None  # its next keyframe is where the picture goes on
+        self.picture: Picture = "live"
+        self.reason: LayerReason = "best"
+        self.still_at = -inf  # when the last still began
+
+
+class Track:
+    """The layers of one kind, from the least, and the slots that they go to."""
+
+    __slots__ = ("_by_rid", "best", "is_video", "layers", "legs", "pictures", "plan", "section")
+
+    def __init__(self, section: MediaSection | None, *, is_video: bool) -> None:
+        self.is_video = is_video
+        self.section: MediaSection | None = None  # where it is bound; the first whose packets arrive
+        rids = least_first(section.rids) if section is not None else ()
+        self.layers = tuple(Layer(rid, order) for order, rid in enumerate(rids or ("",)))
+        self._by_rid = {layer.rid: layer for layer in reversed(self.layers)}
+        self.best = self.layers[-1]
+        self.legs: tuple[Leg, ...] = ()
+        self.pictures = PictureBuffer()  # of whoever is admitted
+        self.plan = EncodingPlan(rids)
+
+    def rates(self, now: float) -> list[LayerRate]:
+        """What each encoding has lately, from the least."""
+        return [layer.rate(now) for layer in self.layers]
+
+    @property
+    def reception(self) -> Reception | None:
+        """Of the best layer."""
+        return self.best.reception
+
+    def layer(self, rid: str) -> Layer:
+        """The encoding of this name, or the best there may be."""
+        return self._by_rid.get(rid, self.layers[-1])
+
+    def layer_of(self, reception: Reception) -> Layer:
+        """The encoding that a stream of this track carries."""
+        return self.layer(reception.rid)
+
+    def is_used(self, layer: Layer) -> bool:
+        """Whether anybody watches an encoding that flows, or waits for it, or it is what is recorded."""
+        return layer is self.best or any(
+            leg.awaited is layer or leg.forwarder.source is layer.reception for leg in self.legs
+        )
+
+    def is_better(self, layer: Layer, now: float) -> bool:
+        """Whether a keyframe of this layer makes it the best: it is higher, or the best one is silent."""
+        if layer is self.best:
+            return False
+        best = self.best.reception
+        return layer.order > self.best.order or best is None or now - best.last_arrival > BEST_SILENT_S

@@ -1,0 +1,440 @@
+"""The estimator on virtual networks: scripts of data, cases of RFC 8867 among them; and hostile feedback."""
+
+from itertools import pairwise
+from math import inf
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from media.bandwidth_estimator import CAP_BPS, FLOOR_BPS, BandwidthEstimator
+from media.rtcp import TransportFeedback
+from media.rtp import Ssrc
+from tests.link import Conditions
+from tests.media.rate_scenario import (
+    START,
+    Check,
+    Do,
+    Network,
+    Policer,
+    Run,
+    Send,
+    SendReno,
+    Shape,
+    Way,
+    play,
+)
+
+DELAY_S = 0.04
+FAST_BPS, SLOW_BPS = 2_000_000, 150_000
+
+
+def link(
+    rate_bps: float, *, loss: float = 0.0, jitter_s: float = 0.0, delay_s: float = DELAY_S
+) -> Conditions:
+    return Conditions(rate_bps=rate_bps, delay_s=delay_s, loss=loss, jitter_s=jitter_s)
+
+
+@pytest.mark.parametrize("feedback_s", [0.05, 0.1, 0.25])
+@pytest.mark.parametrize("rate_kbps", [100, 150, 300, 700, 2000])
+def test_it_finds_what_the_network_carries_and_leaves_no_queue(rate_kbps: int, feedback_s: float) -> None:
+    """RFC 8867 §5.1, in the steady state."""
+    play(
+        Shape(link(rate_kbps * 1000)),
+        Send(way=Way(feedback_s=feedback_s)),
+        Run(30),
+        Check("at least 88 % is used", lambda network: network.use(last_s=20) >= 0.88),
+        Check("95 % wait for less than 150 ms", lambda network: network.queue_s(last_s=20) <= 0.15),
+    )
+
+
+def test_it_begins_fast() -> None:
+    play(
+        Shape(link(FAST_BPS), mark="begin"),
+        Send(start_bps=300_000),
+        Run(10),
+        Check(
+            "90 % within 3 s",
+            lambda network: network.seconds_until(0.9 * FAST_BPS, since="begin") <= 3,
+        ),
+    )
+
+
+def test_a_link_that_collapses_is_met_by_one_cut() -> None:
+    network = play(
+        Shape(link(FAST_BPS)),
+        Send(start_bps=1_000_000, wanted_bps=3_000_000),
+        Run(20),
+        Shape(link(SLOW_BPS), mark="down"),
+        Run(0.65),  # its queue, 200 ms, is full first, and told of
+        Check("then less is sent than it carries", lambda network: network.target() < SLOW_BPS),
+        Check("and not much less", lambda network: network.target() > 0.7 * SLOW_BPS),
+        Run(1.35),
+        Check("it did not fall further", lambda network: network.least_target(last_s=1.35) > 0.7 * SLOW_BPS),
+        Run(8),
+        Check("then it is used", lambda network: network.use(last_s=7) >= 0.88),
+        Check("and the queue is gone", lambda network: network.queue_s(last_s=7) <= 0.15),
+    )
+    collapse = [bps for when, bps in network.flows["ours"].targets if when >= network.marks["down"]]
+    assert any(before > FAST_BPS / 2 and after < SLOW_BPS for before, after in pairwise(collapse)), (
+        "no step stands between what the link was and what it is"
+    )
+
+
+def test_a_network_that_recovers_is_found_again_within_eight_seconds() -> None:
+    play(
+        Shape(link(FAST_BPS)),
+        Send(start_bps=1_000_000, wanted_bps=3_000_000),
+        Run(20),
+        Shape(link(SLOW_BPS)),
+        Run(15),
+        Shape(link(FAST_BPS), mark="up"),
+        Run(10),
+        Check("90 % within 8 s", lambda network: network.seconds_until(0.9 * FAST_BPS, since="up") <= 8),
+    )
+
+
+def test_capacity_that_comes_and_goes_is_followed() -> None:
+    """RFC 8867 §5.1: each phase of the variable capacity, at its end."""
+    network = play(Shape(link(1_000_000)), Send(start_bps=300_000))
+    for rate_bps in (1_000_000, 2_500_000, 600_000, 1_000_000):
+        Shape(link(rate_bps)).play(network)
+        Run(25).play(network)
+        Check(f"{rate_bps} is used", lambda network: network.use(last_s=10) >= 0.88).play(network)
+        Check(f"{rate_bps} has no queue", lambda network: network.queue_s(last_s=10) <= 0.15).play(network)
+
+
+@pytest.mark.parametrize("rate_kbps", [600, 2000])
+def test_two_of_ours_share_within_two_to_one(rate_kbps: int) -> None:
+    """RFC 8867 §5.4."""
+
+    def is_fair(network: Network) -> bool:
+        rates = sorted(network.rate_bps(name, last_s=60) for name in ("ours", "other"))
+        return rates[1] <= 2 * rates[0]
+
+    play(
+        Shape(link(rate_kbps * 1000)),
+        Send(),
+        Run(20),
+        Send("other", first_number=7),
+        Run(100),
+        Check("within 2:1", is_fair),
+        Check("and use what there is", lambda network: network.use(last_s=60) >= 0.88),
+        Check("without a queue", lambda network: network.queue_s(last_s=60) <= 0.15),
+    )
+
+
+@pytest.mark.parametrize(("rate_kbps", "share"), [(600, 0.12), (2000, 0.25)])
+def test_a_flow_that_knows_loss_alone_does_not_starve_us_nor_we_it(rate_kbps: int, share: float) -> None:
+    """RFC 8867 §5.6, RFC 8836 §2.4: beside one that fills any queue."""
+    play(
+        Shape(link(rate_kbps * 1000)),
+        Send(),
+        Run(20),
+        SendReno(),
+        Run(100),
+        Check("voice and a picture are ours", lambda network: network.use(last_s=60) >= share),
+        Check(
+            "a quarter is theirs",
+            lambda network: network.rate_bps("reno", last_s=60) >= 0.25 * rate_kbps * 1000,
+        ),
+    )
+
+
+@pytest.mark.parametrize("loss", [0.02, 0.05, 0.1, 0.2, 0.3])
+@pytest.mark.parametrize("rate_kbps", [300, 2000])
+def test_loss_that_is_not_ours_does_not_starve(rate_kbps: int, loss: float) -> None:
+    play(
+        Shape(link(rate_kbps * 1000, loss=loss)),
+        Send(),
+        Run(60),
+        Check("most of it is used", lambda network: network.use(last_s=40) >= 0.8 * (1 - loss)),
+    )
+
+
+@pytest.mark.parametrize("rate_kbps", [300, 1000])
+def test_a_policer_is_found_though_it_delays_nothing(rate_kbps: int) -> None:
+    play(
+        Shape(link(20_000_000), Policer(rate_bps=rate_kbps * 1000)),
+        Send(),
+        Run(60),
+        Check(
+            "most of it comes through",
+            lambda network: network.rate_bps(last_s=40) >= 0.88 * rate_kbps * 1000,
+        ),
+        Check(
+            "and nine tenths of what is sent",
+            lambda network: network.mean_target(last_s=40) <= rate_kbps * 1000 / 0.9,
+        ),
+    )
+
+
+@pytest.mark.parametrize("rate_kbps", [300, 2000])
+def test_a_long_way_is_no_different(rate_kbps: int) -> None:
+    """RFC 8836 §2.5: round trips of 400 ms."""
+    play(
+        Shape(link(rate_kbps * 1000, delay_s=0.2)),
+        Send(way=Way(delay_s=0.2)),
+        Run(60),
+        Check("88 % is used", lambda network: network.use(last_s=40) >= 0.88),
+        Check("without a queue", lambda network: network.queue_s(last_s=40) <= 0.15),
+    )
+
+
+@pytest.mark.parametrize("rate_kbps", [300, 2000])
+def test_jitter_is_not_taken_for_a_queue(rate_kbps: int) -> None:
+    play(
+        Shape(link(rate_kbps * 1000, jitter_s=0.05)),
+        Send(),
+        Run(60),
+        Check("80 % is used", lambda network: network.use(last_s=40) >= 0.8),
+    )
+
+
+@pytest.mark.parametrize("rate_kbps", [300, 2000])
+def test_feedback_that_gets_lost_now_and_then_matters_little(rate_kbps: int) -> None:
+    """RFC 8836 §2.6."""
+    play(
+        Shape(link(rate_kbps * 1000)),
+        Send(way=Way(loss=0.3)),
+        Run(60),
+        Check("88 % is used", lambda network: network.use(last_s=40) >= 0.88),
+        Check("it is no loss of packets", lambda network: network.flows["ours"].estimator.loss < 0.05),
+    )
+
+
+def answers(is_heard: bool) -> Do:
+    def change(network: Network) -> None:
+        network.flows["ours"].answers = is_heard
+
+    return Do(change)
+
+
+def test_feedback_that_stops_lets_the_rate_decay_gently_and_comes_back() -> None:
+    play(
+        Shape(link(FAST_BPS)),
+        Send(),
+        Run(20),
+        answers(False),
+        Run(1.2),
+        Check("not at once", lambda network: network.target() > 0.6 * FAST_BPS),
+        Run(3),
+        Check("but then", lambda network: network.target() < 0.4 * FAST_BPS),
+        Check("and says why", lambda network: network.flows["ours"].estimator.limit == "silence"),
+        Run(60),
+        Check("to the floor", lambda network: network.target() == FLOOR_BPS),
+        Check("knows nothing", lambda network: not network.flows["ours"].estimator.has_feedback),
+        Shape(link(FAST_BPS), mark="back"),
+        answers(True),
+        Run(10),
+        Check("and is back in 8 s", lambda network: network.seconds_until(0.8 * FAST_BPS, since="back") <= 8),
+    )
+
+
+def test_a_source_that_needs_little_keeps_the_estimate_it_has() -> None:
+    def need_little(network: Network) -> None:
+        network.flows["ours"].source_bps = 100_000
+
+    play(
+        Shape(link(FAST_BPS, jitter_s=0.02)),
+        Send(wanted_bps=1_000_000),
+        Run(20),
+        Check("all is found", lambda network: network.target() >= 1_000_000),
+        Do(need_little),
+        Run(60),
+        Check("and stays", lambda network: network.least_target(last_s=60) >= 1_000_000),
+        Check("for want of demand", lambda network: network.flows["ours"].estimator.limit == "demand"),
+    )
+
+
+def test_nothing_is_probed_for_beyond_what_is_wanted() -> None:
+    network = play(Shape(link(20_000_000)), Send(wanted_bps=800_000), Run(10))
+    sent = network.flows["ours"].sent_packets
+    network.run(10)
+
+    assert network.target() <= 1.5 * 800_000
+    frames_and_sound = 10 * (50 + 25 * 4)
+    assert network.flows["ours"].sent_packets - sent <= frames_and_sound
+
+
+# Alone, without a network
+
+
+def fed(
+    estimator: BandwidthEstimator, first: int, arrivals: list[float | None], now: float, *, count: int = 0
+) -> None:
+    estimator.handle_feedback(
+        TransportFeedback(
+            ssrc=Ssrc(1),
+            media_ssrc=Ssrc(2),
+            feedback_count=count & 0xFF,
+            arrivals=tuple(((first + place) & 0xFFFF, arrived) for place, arrived in enumerate(arrivals)),
+        ),
+        now,
+    )
+
+
+def sent(
+    estimator: BandwidthEstimator, first: int, count: int, now: float, *, size_bytes: int = 1000
+) -> None:
+    for place in range(count):
+        estimator.handle_sent((first + place) & 0xFFFF, size_bytes, now + place * 0.005)
+
+
+def test_numbers_that_were_never_sent_or_told_before_count_for_nothing() -> None:
+    estimator = BandwidthEstimator(start_bps=500_000, now=START)
+    fed(estimator, 5, [1.0, 2.0], START)
+    assert not estimator.has_feedback
+
+    sent(estimator, 65_530, 20, START)
+    fed(estimator, 200, [1.0], START + 0.1)
+    assert not estimator.has_feedback
+
+    arrivals: list[float | None] = [7 + place * 0.005 for place in range(20)]
+    fed(estimator, 65_530, arrivals, START + 0.2, count=1)
+    assert estimator.has_feedback and estimator.loss == 0
+    before = estimator.target_bps
+    fed(estimator, 65_530, arrivals, START + 0.3, count=2)
+    assert estimator.target_bps == before and estimator.loss == 0
+
+
+def test_numbers_that_were_left_out_are_not_lost() -> None:
+    estimator = BandwidthEstimator(start_bps=500_000, now=START)
+    sent(estimator, 0, 10, START)
+    sent(estimator, 30, 10, START + 0.05)
+    fed(estimator, 10, [1.0] * 20, START + 0.2)
+
+    assert not estimator.has_feedback
+
+
+def test_a_late_packet_is_not_a_lost_one() -> None:
+    estimator = BandwidthEstimator(start_bps=500_000, now=START)
+    sent(estimator, 0, 40, START)
+    first: list[float | None] = [1 + place * 0.005 for place in range(20)]
+    first[17] = first[18] = None
+    fed(estimator, 0, first, START + 0.15, count=0)
+    assert estimator.loss == pytest.approx(0.1)
+    fed(estimator, 17, [1.1, 1.1], START + 0.2, count=1)
+
+    assert estimator.loss == 0
+
+
+def test_who_sends_nothing_is_not_silent() -> None:
+    estimator = BandwidthEstimator(start_bps=500_000, now=START)
+    sent(estimator, 0, 20, START)
+    fed(estimator, 0, [1 + place * 0.005 for place in range(20)], START + 0.2)
+    now = START
+    while now < START + 100:
+        now = estimator.next_deadline
+        assert now < inf
+        estimator.handle_timeout(now)
+        assert estimator.next_deadline > now
+
+    assert estimator.target_bps == 500_000
+    sent(estimator, 20, 1, now)  # and then a packet, whose feedback is still under way
+    estimator.handle_timeout(now + 0.3)
+    assert estimator.target_bps == 500_000
+
+
+@pytest.mark.parametrize("bitrate_bps", [0, -1, 1, 1 << 63, 1 << 90])
+def test_a_receiver_may_ask_for_less_and_nothing_it_asks_for_harms(bitrate_bps: int) -> None:
+    estimator = BandwidthEstimator(start_bps=500_000, now=START)
+    estimator.handle_receiver_limit(bitrate_bps, START)
+
+    assert FLOOR_BPS <= estimator.target_bps <= CAP_BPS
+    assert (estimator.limit == "receiver") == (bitrate_bps < 500_000)
+    estimator.handle_timeout(START + 60)
+    assert estimator.limit != "receiver" or estimator.target_bps == FLOOR_BPS
+
+
+def test_where_no_feedback_comes_the_receivers_own_estimate_raises_and_lowers() -> None:
+    estimator = BandwidthEstimator(start_bps=500_000, now=START)
+    estimator.wanted_bps = 2_000_000
+    estimator.handle_receiver_limit(1_500_000, START)
+    assert estimator.target_bps == 1_500_000
+    estimator.handle_receiver_limit(200_000, START + 1)
+    assert estimator.target_bps == 200_000
+
+
+def test_where_no_feedback_comes_reports_count() -> None:
+    estimator = BandwidthEstimator(start_bps=500_000, now=START)
+    estimator.wanted_bps = 2_000_000
+    estimator.handle_report(0.2, 0.1, START)
+    assert estimator.target_bps == 450_000 and estimator.limit == "loss"
+    estimator.handle_report(0.2, 0.1, START + 0.1)  # too soon: of the same second
+    assert estimator.target_bps == 450_000
+    estimator.handle_report(0.05, 0.1, START + 1.1)
+    assert estimator.target_bps == 450_000
+    estimator.handle_report(0.0, 0.1, START + 2.2)
+    assert estimator.target_bps == 472_500
+
+
+def test_where_feedback_comes_reports_do_not_count() -> None:
+    estimator = BandwidthEstimator(start_bps=500_000, now=START)
+    sent(estimator, 0, 20, START)
+    fed(estimator, 0, [1 + place * 0.005 for place in range(20)], START + 0.2)
+    before = estimator.target_bps
+    estimator.handle_report(1.0, 0.1, START + 0.3)
+
+    assert estimator.target_bps == before
+
+
+TIMES = st.one_of(
+    st.none(),
+    st.floats(-1, 1),
+    st.floats(-1e7, 1e7),
+    st.sampled_from((0.0, 1_073_741.8, -1_073_741.8, 1e-9)),
+)
+STEPS = st.one_of(
+    st.tuples(st.just("send"), st.integers(1, 300), st.floats(0, 3)),
+    st.tuples(st.just("skip"), st.integers(1, 70_000), st.floats(0, 3)),
+    st.tuples(
+        st.just("feedback"),
+        st.integers(-400, 70_000),
+        st.lists(TIMES, min_size=1, max_size=40),
+    ),
+    st.tuples(st.just("report"), st.floats(0, 1), st.floats(-1e9, 1e9)),
+    st.tuples(st.just("limit"), st.integers(-(1 << 70), 1 << 70), st.just(0)),
+    st.tuples(st.just("probe"), st.integers(0, 65_535), st.integers(-5, 5000)),
+    st.tuples(st.just("wait"), st.floats(0, 30), st.just(0)),
+)
+
+
+@given(
+    start_bps=st.integers(0, 1 << 40), wanted_bps=st.integers(0, 1 << 40), steps=st.lists(STEPS, max_size=60)
+)
+def test_whatever_feedback_says_nothing_is_raised_and_the_bounds_hold(
+    start_bps: int, wanted_bps: int, steps: list[tuple[str, int | float, float | int | list[float | None]]]
+) -> None:
+    estimator = BandwidthEstimator(start_bps=start_bps, now=START)
+    estimator.wanted_bps = wanted_bps
+    now, number, count = START, 0, 0
+    for kind, one, other in steps:
+        match kind, one, other:
+            case "send", int(), float():
+                for _ in range(one):
+                    estimator.handle_sent(number & 0xFFFF, 100 + number % 1100, now)
+                    number += 1
+                    now += other / one
+            case "skip", int(), float():
+                number += one
+                now += other
+            case "feedback", _, list():
+                count += number % 3
+                fed(estimator, number - int(one), other, now, count=count)
+            case "report", _, float():
+                estimator.handle_report(one, other, now)
+            case "limit", int(), _:
+                estimator.handle_receiver_limit(one, now)
+            case "probe", int(), int():
+                probe = estimator.next_probe(now)
+                if probe is not None:
+                    estimator.handle_probe_sent(probe, one, other, now)
+            case _:
+                now += float(one)
+        if estimator.next_deadline <= now:
+            estimator.handle_timeout(now)
+            assert estimator.next_deadline > now, "a deadline that stays would be met for ever"
+        assert FLOOR_BPS <= estimator.target_bps <= CAP_BPS
+        assert 0 <= estimator.loss <= 1
+        assert estimator.acknowledged_bps >= 0

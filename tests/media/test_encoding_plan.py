@@ -1,0 +1,124 @@
+"""Viewers with networks of all kinds, and what the camera they watch is asked to send."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import pytest
+
+from media.encoding_plan import PAUSED_AFTER_S, STILLS_BPS, EncodingPlan, payload_bps
+from media.encodings import UNLIMITED_BPS
+
+RIDS = ("low", "mid", "high")
+
+
+@dataclass
+class Planned:
+    rids: tuple[str, ...] = RIDS
+    now: float = 0.0
+    plan: EncodingPlan = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.plan = EncodingPlan(self.rids)
+
+    def run(self, seconds: float, *shares: int, recorded: bool = False, best_bps: int = 0) -> dict[str, int]:
+        """The orders in force after so many seconds with viewers of these shares."""
+        viewers = {str(place): share for place, share in enumerate(shares)}
+        for _ in range(max(1, round(seconds * 10))):
+            self.plan.handle_viewers(viewers, is_recorded=recorded, best_bps=best_bps, now=self.now)
+            self.now += 0.1
+        return {order.rid: order.max_bitrate_bps for order in self.plan.orders}
+
+
+@pytest.mark.parametrize(
+    ("shares", "recorded", "best_bps", "orders"),
+    [
+        ((), True, 1_500_000, (0, 0, UNLIMITED_BPS)),
+        ((), False, 0, (0, 0, 0)),
+        ((UNLIMITED_BPS,), False, 1_500_000, (0, 0, UNLIMITED_BPS)),
+        ((300_000,), False, 0, (0, 0, payload_bps(300_000))),
+        ((300_000,), True, 1_500_000, (payload_bps(300_000), 0, UNLIMITED_BPS)),
+        ((300_000, 250_000), True, 1_500_000, (payload_bps(250_000), 0, UNLIMITED_BPS)),
+        ((300_000, 80_000), True, 1_500_000, (payload_bps(80_000), payload_bps(300_000), UNLIMITED_BPS)),
+        ((UNLIMITED_BPS, 300_000), False, 1_500_000, (payload_bps(300_000), 0, UNLIMITED_BPS)),
+        ((UNLIMITED_BPS, 900_000), False, 600_000, (0, 0, UNLIMITED_BPS)),
+        ((500_000, 450_000), False, 0, (0, 0, payload_bps(450_000))),
+        ((300_000, 20_000), True, 1_500_000, (payload_bps(300_000), 0, UNLIMITED_BPS)),
+        ((20_000,), True, 1_500_000, (payload_bps(STILLS_BPS), 0, UNLIMITED_BPS)),
+    ],
+)
+def test_what_viewers_and_recorder_need_is_sent(
+    shares: tuple[int, ...], recorded: bool, best_bps: int, orders: tuple[int, ...]
+) -> None:
+    planned = Planned().run(PAUSED_AFTER_S + 1, *shares, recorded=recorded, best_bps=best_bps)
+    assert tuple(planned.values()) == orders
+
+
+def test_a_weak_viewer_never_lowers_the_recording() -> None:
+    planned = Planned()
+    for share in (UNLIMITED_BPS, 300_000, 20_000, 0, 100_000):
+        assert planned.run(3, share, recorded=True, best_bps=1_500_000)["high"] == UNLIMITED_BPS
+
+
+def test_who_is_about_to_join_the_best_encoding_raises_no_lesser_one_above_it() -> None:
+    planned = Planned()
+    planned.run(3, 300_000, recorded=True, best_bps=1_000_000)
+    for _ in range(20):
+        assert planned.run(0.1, UNLIMITED_BPS, recorded=True, best_bps=1_000_000)["low"] < 1_000_000
+    assert planned.run(PAUSED_AFTER_S + 1, UNLIMITED_BPS, recorded=True, best_bps=1_000_000)["low"] == 0
+
+
+def test_cuts_go_out_at_once_and_raises_once_a_second() -> None:
+    planned = Planned()
+    planned.run(3, UNLIMITED_BPS)
+    assert planned.run(0.1, 200_000)["high"] == payload_bps(200_000)
+    assert planned.run(0.9, 400_000)["high"] == payload_bps(200_000)
+    assert planned.run(0.3, 400_000)["high"] == payload_bps(400_000)
+    assert planned.run(3, 420_000)["high"] == payload_bps(400_000), "not worth an event"
+
+
+def test_orders_that_do_not_change_are_the_same_object() -> None:
+    planned = Planned()
+    planned.run(3, 300_000)
+    before = planned.plan.orders
+    planned.run(3, 301_000)
+    assert planned.plan.orders is before
+
+
+def test_an_encoding_that_nobody_needs_is_paused_after_a_while_and_says_when() -> None:
+    planned = Planned()
+    planned.run(3, 300_000, recorded=True, best_bps=1_500_000)
+    assert planned.run(1, recorded=True, best_bps=1_500_000)["low"] > 0
+    assert planned.plan.next_deadline == pytest.approx(2.9 + PAUSED_AFTER_S)
+    assert planned.run(PAUSED_AFTER_S, recorded=True, best_bps=1_500_000)["low"] == 0
+
+
+def test_who_hardly_carries_the_best_does_not_come_and_go() -> None:
+    planned = Planned()
+    planned.run(3, 1_400_000, recorded=True, best_bps=1_500_000)
+    before = planned.plan.orders
+    for share in (1_550_000, 1_450_000, 1_600_000, 1_400_000) * 4:
+        planned.run(1, share, recorded=True, best_bps=1_500_000)
+    assert planned.plan.orders[0].max_bitrate_bps >= before[0].max_bitrate_bps
+    assert planned.run(8, 1_800_000, recorded=True, best_bps=1_500_000)["low"] == 0
+
+
+def test_a_sole_encoding_goes_as_low_as_makes_sense_for_all() -> None:
+    sole = Planned(("high",))
+    assert sole.run(1, UNLIMITED_BPS, 300_000)["high"] == payload_bps(300_000)
+    assert sole.run(3, UNLIMITED_BPS, 40_000)["high"] == payload_bps(150_000)
+    assert sole.run(3, 40_000)["high"] == payload_bps(40_000)
+    assert sole.run(3, 40_000, recorded=True)["high"] == UNLIMITED_BPS
+
+
+def test_a_camera_without_names_has_no_orders_but_a_limit() -> None:
+    nameless = Planned(())
+    assert nameless.run(1, 300_000) == {} and nameless.plan.orders == ()
+    assert nameless.plan.best_bps == payload_bps(300_000)
+
+
+@pytest.mark.parametrize("wire_bps", [40_000, 100_000, 300_000, 1_000_000, 2_400_000])
+def test_what_is_ordered_fits_with_its_headers_and_uses_most_of_the_share(wire_bps: int) -> None:
+    ordered = payload_bps(wire_bps)
+    packets = max(12, ordered / 8 / 1_150)
+    assert 0.93 * wire_bps <= ordered + packets * 62 * 8 <= 0.96 * wire_bps or wire_bps < 50_000
