@@ -167,7 +167,10 @@ function fluent(bitrate_bps, size) {
     const frame_rate = rateOf(bitrate_bps, size, FLUENT_BITS, FRAME_RATES, scale);
     if (frame_rate !== null && frame_rate >= least) return { frame_rate, scale };
   }
-  return { frame_rate: rateOf(bitrate_bps, size, FLUENT_BITS, FRAME_RATES, SMALLEST) ?? SLOW, scale: SMALLEST };
+  return {
+    frame_rate: rateOf(bitrate_bps, size, FLUENT_BITS, FRAME_RATES, SMALLEST) ?? SLOW,
+    scale: SMALLEST,
+  };
 }
 
 /**
