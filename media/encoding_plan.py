@@ -42,6 +42,7 @@ GROUPS_APART = 1.6  # from this ratio on a third encoding is worth its cost to t
 GROUPS_TOGETHER = 1.3
 LESSER = 0.9  # of the best one's rate: what takes more takes its uplink, and is no lesser encoding
 LIVE_ORDER_BPS = 35_000  # who has less sees keyframes alone, and lowers nobody's encoding for them
+LIVE_ORDER_AGAIN_BPS = 42_000  # or has not had this much since: from here on they see a moving picture again
 STILLS_BPS = 80_000  # on the wire, of the encoding for those: a keyframe of 28 kbit, 640 wide and legible
 SOLE_LEAST_BPS = (
     150_000  # Vonage: 320×240 wants as much. One encoding for all goes below it for the last only
@@ -65,6 +66,7 @@ class EncodingPlan:
         self._raised_at = -inf
         self._on_best: set[str] = set()
         self._known: set[str] = set()
+        self._in_stills: set[str] = set()
         self._carries_since: dict[str, float] = {}
         self._are_apart = False
         self.orders = self._written()
@@ -80,6 +82,11 @@ class EncodingPlan:
             self._begun = True
             self._needed_until[self._names[-1]] = now + PAUSED_AFTER_S
         best_bps = self._best_rate.handle_reading(best_bps, now)
+        self._in_stills = {
+            viewer
+            for viewer, share in shares_bps.items()
+            if share < (LIVE_ORDER_AGAIN_BPS if viewer in self._in_stills else LIVE_ORDER_BPS)
+        }
         self._choose_best(shares_bps, best_bps, now, is_recorded=is_recorded)
         targets = self._targets(shares_bps, best_bps, is_recorded=is_recorded)
         if self._put_in_force(targets, now):
@@ -130,11 +137,12 @@ class EncodingPlan:
             targets[best] = UNLIMITED_BPS
         elif shares_bps:
             largest = max(shares_bps.values())
-            near = [shares_bps[viewer] for viewer in self._on_best if shares_bps[viewer] * NEAR >= largest]
-            targets[best] = self._at_least_stills(min(near))
-        shares = sorted(share for viewer, share in shares_bps.items() if viewer not in self._on_best)
-        live = [share for share in shares if share >= LIVE_ORDER_BPS]
-        if not shares:
+            near = [viewer for viewer in self._on_best if shares_bps[viewer] * NEAR >= largest]
+            least = min(near, key=shares_bps.__getitem__)
+            targets[best] = STILLS_BPS if least in self._in_stills else shares_bps[least]
+        others = shares_bps.keys() - self._on_best
+        live = sorted(shares_bps[viewer] for viewer in others - self._in_stills)
+        if not others:
             return targets
         if not live:
             targets[lower[0]] = STILLS_BPS
@@ -150,10 +158,6 @@ class EncodingPlan:
             for rid in lower:
                 targets[rid] = min(targets[rid], most_bps)
         return targets
-
-    @staticmethod
-    def _at_least_stills(share_bps: int) -> int:
-        return share_bps if share_bps >= LIVE_ORDER_BPS else STILLS_BPS
 
     def _put_in_force(self, targets: Mapping[str, int], now: float) -> bool:
         """Bring the orders nearer to the targets. Tells whether any changed."""

@@ -54,6 +54,15 @@ def test_what_viewers_and_recorder_need_is_sent(
     assert tuple(planned.values()) == orders
 
 
+def test_stills_keep_their_size_while_a_share_hovers_about_the_least_that_moves() -> None:
+    planned = Planned()
+    stills = planned.run(3, 20_000, recorded=True, best_bps=1_500_000)
+    for share in (38_000, 30_000, 41_000, 20_000):
+        assert planned.run(2, share, recorded=True, best_bps=1_500_000) == stills
+    assert planned.run(2, 45_000, recorded=True, best_bps=1_500_000)["low"] == payload_bps(45_000)
+    assert planned.run(2, 38_000, recorded=True, best_bps=1_500_000)["low"] == payload_bps(38_000)
+
+
 def test_a_weak_viewer_never_lowers_the_recording() -> None:
     planned = Planned()
     for share in (UNLIMITED_BPS, 300_000, 20_000, 0, 100_000):
