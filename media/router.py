@@ -524,7 +524,8 @@ class Router:
             part = forwarder.forward(reception, packet, first, second, index, rtp_timestamp, size_bytes, now)
             if part is not None:
                 if track.is_video:
-                    leg.downlink.send_picture(copies, forwarder, index, part, now)
+                    if leg.downlink.send_picture(copies, forwarder, index, part, now):
+                        self._wake(leg.downlink.next_deadline)
                 else:
                     leg.downlink.send_sound(copies, forwarder, index, part, now)
                     if forwarder.redundancy:
