@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.async_api import Browser, Page, Playwright, ViewportSize, WebSocketRoute
 
 from tests.bench.camera import HEIGHT, write_camera
@@ -107,6 +108,7 @@ async def best(somebody: Somebody, **wanted: Any) -> bool:
     return all(so.get(name) == value for name, value in wanted.items())
 
 
+@pytest.mark.long
 async def test_a_weak_network_is_said_over_the_picture_and_detail_can_be_asked_for(
     scene: Scene, playwright: Playwright, cameras: dict[str, Path]
 ) -> None:

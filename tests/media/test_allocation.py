@@ -217,7 +217,7 @@ class Camera:
         ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(st.integers(0, 4_000_000), min_size=1, max_size=3),
     st.lists(st.integers(30_000, 2_500_000), min_size=1, max_size=3),
@@ -250,7 +250,7 @@ def test_with_constant_budgets_choices_and_orders_settle_and_shares_keep_to_the_
     assert sum(one != other for one, other in pairwise(late)) <= 4, "it flaps"
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     st.lists(
         st.tuples(

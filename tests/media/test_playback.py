@@ -192,7 +192,13 @@ async def test_the_same_segments_give_the_same_bytes(codec_name: str) -> None:
 
 @pytest.mark.parametrize("codec_name", CODECS)
 @pytest.mark.parametrize(
-    "way", ["clean", "jitter", "loss", "pause", "pause and loss", "reconnect", "phone call"]
+    "way",
+    [
+        "clean",
+        "pause and loss",
+        "reconnect",
+        *(pytest.param(way, marks=pytest.mark.long) for way in ("jitter", "loss", "pause", "phone call")),
+    ],
 )
 async def test_flash_and_beep_are_at_one_time(codec_name: str, way: str) -> None:
     sender = Sender(codec_name=codec_name)
