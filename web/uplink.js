@@ -47,7 +47,7 @@ export class Uplink {
 
 const FALL = 0.9; // of what was believed: what is planned with it has more to spare
 const RISE = 1.2; // more than a browser's estimate gives and takes by itself
-const RISE_READINGS = 10; // five seconds: each change of size is a keyframe of every encoding
+const RISE_READINGS = 4; // two seconds: a call begins low and rises fast; each change of size is a keyframe of every encoding
 
 /**
  * What the uplink has carried for a while: a fall counts at once, a rise once it has lasted, and neither if it is small.
