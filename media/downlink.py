@@ -31,9 +31,7 @@ Copy = tuple[str, bytes, bytes, int]  # receiver, head, packet, start: what leav
 # Whose, its source, the index in it, the packet, bytes on the wire, and whether newer ones came before it.
 Waiting = tuple[Forwarder, Reception | None, int, Part, int, bool]
 
-WIRE_OVERHEAD_BYTES = (
-    28 + 16
-)  # RFC 791 §3.1, RFC 768; the tag of AES-GCM (RFC 7714 §8.1): what networks count
+WIRE_OVERHEAD_BYTES = 28 + 16  # IPv4 and UDP, and the tag of AES-GCM (RFC 7714 §8.1): what networks count
 START_BPS = 1_000_000  # a fair mobile network; a keyframe of 20 kB leaves within 70 ms at the pace below
 PACE = 2.5  # × the estimate: libwebrtc's own, as long as queues are not known to be short
 CAREFUL_PACE = 1.05  # × the estimate, where the network has shown its end: a keyframe must not fill its queue
@@ -113,13 +111,18 @@ class Downlink:
     def send_picture(
         self, copies: list[Copy], forwarder: Forwarder, index: int, part: Part, now: float
     ) -> bool:
-        """At once, or when its turn comes: then True, and `next_deadline` may have come nearer."""
+        """At once, or when its turn comes: then True, and the deadlines may have come nearer."""
         size_bytes = len(part[0]) + len(part[1]) - part[2] + WIRE_OVERHEAD_BYTES
         if not self.is_estimated or self.pacer.may_pass(size_bytes, now):
             self._leave(copies, forwarder, forwarder.source, index, part, size_bytes, now)
             return False
         is_late = index < forwarder.highest_index
-        self.pacer.queue((forwarder, forwarder.source, index, part, size_bytes, is_late), size_bytes, now)
+        waiting = (forwarder, forwarder.source, index, part, size_bytes, is_late)
+        if not self.pacer.queue(waiting, size_bytes, now):
+            # What waits is older than anybody wants to see: a keyframe of what fits is sooner there.
+            self.drop(forwarder)
+            forwarder.limit(forwarder.temporal_layers, stills=True)
+            self.hurry_review(now, 0.0)
         return True
 
     def send_again(

@@ -184,9 +184,7 @@ class Forwarder:
         self._blocks: dict[bytes, bytes] = {}  # of header extensions, by those of the source but its number
         self._filter = LayerFilter()
         self._omissions = Omissions()
-        self._is_filtered = (
-            False  # packets are looked into: some are left out, or were, or have other numbers
-        )
+        self._is_filtered = False  # packets are looked into: some are left out, or were, or are renumbered
         self._picture_id_offset = 0  # of VP8, from the source's numbers to the receiver's
         self._tl0_offset = 0
         self._takes = 0  # of the clock: so much later than it was taken a picture is said to be of
@@ -216,11 +214,6 @@ class Forwarder:
     @property
     def next_sequence_number(self) -> int:
         return (self._next_place() + self._sequence_offset) & 0xFFFF
-
-    @property
-    def waiting(self) -> bool:
-        """Whether nothing goes on before a source begins."""
-        return self.source is None
 
     @property
     def is_numbered(self) -> bool:
@@ -454,7 +447,7 @@ class Forwarder:
         if block is None:
             if len(self._blocks) == MAX_REWRITTEN:
                 self._blocks.clear()
-            elements = self._number_element + passed_elements(packet, self._identifiers, size_bytes)
+            elements = self._number_element + passed_elements(packet, self._identifiers)
             block = self._blocks[extension] = extension_block(elements)
         return block
 

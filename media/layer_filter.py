@@ -16,7 +16,7 @@ from bisect import bisect_right
 from media.vp8_descriptor import Vp8Descriptor
 
 MAX_RUNS = (
-    1024  # runs of packets left out that late repairs may lie between: 2 s of every second packet, and room
+    1024  # of packets left out, that late repairs may lie between: 2 s of every second packet, and room
 )
 NO_PICTURE = -1
 

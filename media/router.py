@@ -8,7 +8,7 @@ returns outputs for the driver to perform. RTCP ends here: what the router tells
 
 Peers are relayed only while they are admitted. Before that their packets are counted for reports and dropped.
 Whoever is admitted with a journal has each packet kept in it once, repaired or not, before anything decides
-where it goes.
+where it goes; of a camera with several encodings those of the best that comes.
 
 How loss is met is an affair of each leg. What a sender repairs, by retransmission (RFC 4588) or redundancy
 (RFC 2198), is unwrapped where it arrives: behind that point there are original packets alone, for the
@@ -498,7 +498,7 @@ class Router:
 
         track = peer.tracks[reception.kind]
         layer = track.layers[0] if len(track.layers) == 1 else track.layer_of(reception)
-        is_current = layer.reception is reception or self._take_over(peer, track, layer, reception, now)
+        is_current = layer.reception is reception or self._take_over(track, layer, reception, now)
         starts_keyframe = not track.is_video  # sound begins anywhere
         if is_current and track.is_video and size_bytes < length:
             starts_keyframe = MAY_START_KEYFRAME[codec.name][packet[size_bytes]] == 1 and is_keyframe_start(
@@ -525,7 +525,7 @@ class Router:
             if part is not None:
                 if track.is_video:
                     if leg.downlink.send_picture(copies, forwarder, index, part, now):
-                        self._wake(leg.downlink.next_deadline)
+                        self._wake(min(leg.downlink.next_deadline, leg.downlink.next_review))
                 else:
                     leg.downlink.send_sound(copies, forwarder, index, part, now)
                     if forwarder.redundancy:
@@ -667,7 +667,7 @@ class Router:
             self._take(track, layer, reception, now)
         return reception
 
-    def _take_over(self, peer: Peer, track: Track, layer: Layer, reception: Reception, now: float) -> bool:
+    def _take_over(self, track: Track, layer: Layer, reception: Reception, now: float) -> bool:
         """Whether a stream becomes its layer's current one: only when that is gone or silent."""
         current = layer.reception
         if current is not None and now - current.last_arrival < TAKE_OVER_S:
@@ -743,7 +743,9 @@ class Router:
         return outputs + self._ask_for_keyframes(now)
 
     def handle_timeout(self, now: float) -> list[Output]:
-        """What is due: NACKs, keyframe requests, reports, segments of the journals."""
+        """What is due: NACKs, keyframe requests, reports and feedback, what was paced, choices of encodings,
+        segments of the journals.
+        """
         if now < self.next_deadline:
             return []
         outputs: list[Output] = []

@@ -144,33 +144,16 @@ def extensions(packet: bytes) -> list[tuple[int, bytes]]:
     return found
 
 
-def passed_elements(packet: bytes, identifiers: bytes, size_bytes: int) -> bytes:
+def passed_elements(packet: bytes, identifiers: bytes) -> bytes:
     """The elements that have another identifier in `identifiers`, with that one, in the one-byte form without
     padding. What has none there (0), is cut off, of an unknown form or too long for this one is left out.
-    `size_bytes` is the checked `header_size`, and the packet has the extension bit.
+    Raises MalformedRtp where `header_size` does.
     """
-    position = HEADER_BYTES + 4 * (packet[0] & CSRC_COUNT) + 4
-    profile = packet[position - 4] << 8 | packet[position - 3]
-    passed = b""
-    if profile == ONE_BYTE_PROFILE:
-        while position < size_bytes:
-            lead = packet[position]
-            if lead == 0:
-                position += 1
-                continue
-            end = position + (lead & 0x0F) + 2
-            if lead >= STOP_ID << 4 or end > size_bytes:
-                break
-            identifier = identifiers[lead >> 4]
-            if 0 < identifier <= LARGEST_ONE_BYTE_ID:
-                passed += bytes([identifier << 4 | lead & 0x0F]) + packet[position + 1 : end]
-            position = end
-    elif profile & 0xFFF0 == TWO_BYTE_PROFILE:
-        for one, data in extensions(packet):
-            identifier = identifiers[one]
-            if 0 < identifier <= LARGEST_ONE_BYTE_ID and 0 < len(data) <= LONGEST_ONE_BYTE_DATA:
-                passed += bytes([identifier << 4 | len(data) - 1]) + data
-    return passed
+    return b"".join(
+        bytes([identifiers[identifier] << 4 | len(data) - 1]) + data
+        for identifier, data in extensions(packet)
+        if 0 < identifiers[identifier] <= LARGEST_ONE_BYTE_ID and 0 < len(data) <= LONGEST_ONE_BYTE_DATA
+    )
 
 
 def extension_block(elements: bytes) -> bytes:

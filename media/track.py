@@ -134,11 +134,6 @@ class Track:
         """What each encoding has lately, from the least."""
         return [layer.rate(now) for layer in self.layers]
 
-    @property
-    def reception(self) -> Reception | None:
-        """Of the best layer."""
-        return self.best.reception
-
     def layer(self, rid: str) -> Layer:
         """The encoding of this name, or the best there may be."""
         return self._by_rid.get(rid, self.layers[-1])

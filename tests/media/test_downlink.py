@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import pytest
 
+from media.downlink import Copy, Downlink
+from media.pacer import MAX_WAITING_BYTES
 from media.rtcp import (
     PictureLossIndication,
     ReceiverEstimatedMaximumBitrate,
@@ -15,7 +17,7 @@ from media.rtcp import (
     TransportFeedback,
     encode_compound,
 )
-from media.rtp import PADDING, Ssrc, header_size
+from media.rtp import HEADER, PADDING, Ssrc, header_size
 from tests.media.call_scenario import START, Admit, Join, Remove, Run, offer_of, page_offer
 from tests.media.leg_scenario import (
     Do,
@@ -28,6 +30,7 @@ from tests.media.leg_scenario import (
     play,
     with_network,
 )
+from tests.media.test_layers import forwarder, stream
 
 WAY_S = 0.04  # of an idle link
 
@@ -352,3 +355,26 @@ def test_a_receiver_that_speaks_of_its_network_only_while_pictures_come_is_never
         seconds[int(when - START)] += 8 * len(packet)
     assert max(seconds) < 150_000
     assert sum(second > 0 for second in seconds) >= 4, "it is tried again and again"
+
+
+def test_a_full_pacer_drops_what_is_too_old_and_begins_again_with_a_keyframe() -> None:
+    to, source = forwarder(), stream(1)
+    downlink = Downlink("b", is_numbered=True, start_bps=30_000, now=10.0)
+    copies: list[Copy] = []
+    index, packet = source.next(10.0, key=True)
+    to.begin(source.reception, index, int.from_bytes(packet[4:8]), 10.0)
+    for _ in range(3 * MAX_WAITING_BYTES // len(packet)):
+        first, second, _, rtp_timestamp, _ = HEADER.unpack_from(packet)
+        part = to.forward(source.reception, packet, first, second, index, rtp_timestamp, 12, 10.0)
+        if part is None:
+            break
+        downlink.send_picture(copies, to, index, part, 10.0)
+        index, packet = source.next(10.0)
+    assert to.is_stopped, "nothing goes on that rests on what was dropped"
+    assert downlink.pacer.waiting_bytes == 0
+    assert downlink.next_review == 10.0
+    sent = [int.from_bytes(head[2:4]) for _, head, _, _ in copies]
+    index, packet = source.next(11.0, key=True)
+    to.limit(None, stills=False)
+    to.begin(source.reception, index, int.from_bytes(packet[4:8]), 11.0)
+    assert to.next_sequence_number == (sent[-1] + 1) & 0xFFFF

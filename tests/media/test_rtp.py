@@ -52,7 +52,7 @@ def table(**renamed: int) -> bytes:
 
 def renamed(packet: bytes, identifiers: bytes) -> bytes:
     """The packet with the elements that the table names, as a forwarder makes it."""
-    block = extension_block(passed_elements(packet, identifiers, header_size(packet)))
+    block = extension_block(passed_elements(packet, identifiers))
     first = packet[0] if block else packet[0] & ~0x10
     csrc = packet[12 : 12 + 4 * (packet[0] & 0x0F)]
     return bytes([first]) + packet[1:12] + csrc + block + packet[header_size(packet) :]
@@ -174,10 +174,10 @@ def test_any_bytes_are_read_and_renamed_or_malformed(packet: bytes, identifiers:
 )
 def test_header_extensions_are_passed_on_by_name(extension: str, result: str) -> None:
     packet = packet_with(bytes.fromhex(extension))
-    assert passed_elements(packet, table(_3=5), header_size(packet)) == bytes.fromhex(result)
+    assert passed_elements(packet, table(_3=5)) == bytes.fromhex(result)
 
 
 def test_an_identifier_that_does_not_fit_the_one_byte_form_is_left_out() -> None:
     packet = packet_with(bytes.fromhex("bede 30aa 0000"))
-    assert passed_elements(packet, table(_3=15), header_size(packet)) == b""
-    assert passed_elements(packet, table(_3=14), header_size(packet)) == b"\xe0\xaa"
+    assert passed_elements(packet, table(_3=15)) == b""
+    assert passed_elements(packet, table(_3=14)) == b"\xe0\xaa"
