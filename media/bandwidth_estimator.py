@@ -80,7 +80,7 @@ SILENCE_STEP_S, SILENCE_DECREASE = 0.5, 0.8  # a third a second
 FEEDBACK_LATELY_S = 3.0
 DOUBTED_STEP = 1.25  # where a probe's success was none before, so much is taken of the next
 BUSY = 0.8  # of the target is sent: a probe comes on top
-LOOK_AGAIN_S = 0.25  # a probe was due, and was not wanted
+LOOK_AGAIN_S = 0.25  # a probe was due, and something else was under way
 CALM_S = 1.0  # behind a cut: no probe meanwhile
 MAX_STEP_S = 0.5  # between two feedbacks, for growth's sake
 
@@ -93,15 +93,14 @@ RECEIVER_LIMIT_S = 10.0  # a REMB that is not repeated counts no longer; browser
 class BandwidthEstimator:
     """`target_bps` is what may be sent in all, headers and everything included, as sizes are told here.
 
-    `handle_sent` takes numbers that ascend by one (16 bits, wrapping). `wanted_bps` is what would be used if
-    the network gave it: nothing is probed for beyond 1.5 of it.
+    `handle_sent` takes numbers that ascend by one (16 bits, wrapping). Nothing is probed for beyond 1.5 of
+    `wanted_bps`, which may bring `next_deadline` nearer.
     """
 
     def __init__(self, *, start_bps: int, now: float) -> None:
         self.target_bps = min(max(start_bps, FLOOR_BPS), CAP_BPS)
         self.limit: Limit = "start"
         self.has_feedback = False
-        self.wanted_bps = self.target_bps
         self.round_trip_s = 0.1  # until it is measured
         self.next_deadline = inf
 
@@ -123,6 +122,7 @@ class BandwidthEstimator:
         self._next_at_feedback = 0
         self._updated = now
         self._exact_bps = float(self.target_bps)
+        self._wanted_bps = self.target_bps
         self._capacity_bps: float | None = None  # where it last was too much
         self._cut_at = -inf
 
@@ -142,6 +142,16 @@ class BandwidthEstimator:
         self._is_silent = False
         self._is_probe_ready = False
         self._usual_queue_s = 0.0
+
+    @property
+    def wanted_bps(self) -> int:
+        """What would be used if the network gave it."""
+        return self._wanted_bps
+
+    @wanted_bps.setter
+    def wanted_bps(self, wanted_bps: int) -> None:
+        self._wanted_bps = wanted_bps
+        self._schedule()
 
     @property
     def inherent_loss(self) -> float:
@@ -447,11 +457,14 @@ class BandwidthEstimator:
         bitrate_bps = round(min(STEP * self._exact_bps, WANTED_HEADROOM * self.wanted_bps, CAP_BPS))
         return probe_at(bitrate_bps, is_busy=self._rate.long_bps > BUSY * self._exact_bps)
 
+    def _is_more_wanted(self) -> bool:
+        """So much more than is known to be carried that it is worth asking for."""
+        wanted_bps = min(WANTED_HEADROOM * self._wanted_bps, CAP_BPS)
+        return self.has_feedback and wanted_bps > LEAST_STEP * self._exact_bps
+
     def _is_probe_wanted(self, now: float) -> bool:
-        wanted_bps = min(WANTED_HEADROOM * self.wanted_bps, CAP_BPS)
         return (
-            self.has_feedback
-            and wanted_bps > LEAST_STEP * self._exact_bps
+            self._is_more_wanted()
             and not self._is_draining
             and not self._prober.is_under_way
             and not self._loss.is_trying
@@ -539,7 +552,7 @@ class BandwidthEstimator:
         """Within the bounds, in whole bits, and the reason with it."""
         most_bps = float(CAP_BPS)
         if self._receiver_limit_bps is not None:
-            if now - self._receiver_limit_at > RECEIVER_LIMIT_S:
+            if now - self._receiver_limit_at >= RECEIVER_LIMIT_S:
                 self._receiver_limit_bps = None
             else:
                 most_bps = float(self._receiver_limit_bps)
@@ -552,4 +565,5 @@ class BandwidthEstimator:
         self._schedule()
 
     def _schedule(self) -> None:
-        self.next_deadline = min(self._silence_at, self._prober.due)
+        # As long as nothing more is wanted, nobody is woken to look for it.
+        self.next_deadline = min(self._silence_at, self._prober.due if self._is_more_wanted() else inf)

@@ -52,7 +52,6 @@ class Downlink:
 
     __slots__ = (
         "_allocation",
-        "_limited_at",
         "_number",
         "_probe_due",
         "_probe_first",
@@ -82,9 +81,8 @@ class Downlink:
         self._reviewed_at = -inf
         self._allocation = Allocation()
         self.is_estimated = is_numbered  # or the receiver says by itself what it carries
-        self._limited_at = -inf
         self._trial_bps = 0  # what a receiver that says nothing any more is sent, to find out
-        self._trial_at = -inf
+        self._trial_at = inf  # when to send more
         self._number = 0xFFFF
         self._voice_bps = ASSUMED_VOICE_BPS
         self._voice_bytes = 0
@@ -97,7 +95,7 @@ class Downlink:
     def next_deadline(self) -> float:
         """When `handle_timeout` has something to do."""
         probe = self._probe_due[0] if self._probe_due else inf
-        return min(self.pacer.next_deadline, self.estimator.next_deadline, probe)
+        return min(self.pacer.next_deadline, self.estimator.next_deadline, probe, self._trial_at)
 
     def send_sound(
         self, copies: list[Copy], forwarder: Forwarder, index: int, part: Part, now: float
@@ -179,9 +177,9 @@ class Downlink:
     def handle_timeout(self, now: float, padding: Sequence[Forwarder]) -> list[Copy]:
         """What is due: pictures that waited, and probes, in the stream of repairs of one of `padding`."""
         copies: list[Copy] = []
-        if now >= self.estimator.next_deadline:
+        if now >= min(self.estimator.next_deadline, self._trial_at):
             self.estimator.handle_timeout(now)
-            if not self.is_numbered and self.is_estimated:
+            if now >= self._trial_at:
                 self._try_more(now)
             self._keep_pace()
         if now >= self.pacer.next_deadline:
@@ -194,9 +192,7 @@ class Downlink:
         """A receiver's own estimate is made of what comes: who was sent next to nothing, and says nothing any
         more, gets a little to judge by, then twice as much.
         """
-        if now - max(self._limited_at, self._trial_at) <= RECEIVER_LIMIT_S:
-            return
-        self._trial_at = now
+        self._trial_at = now + RECEIVER_LIMIT_S
         self._trial_bps = min(CAP_BPS, max(TRIAL_BPS, 2 * self.carried_bps))
         self.hurry_review(now, 0.0)
 
@@ -233,7 +229,7 @@ class Downlink:
     def handle_receiver_limit(self, bitrate_bps: int, now: float) -> None:
         """The receiver's own estimate (REMB)."""
         self.is_estimated = True
-        self._limited_at = now
+        self._trial_at = inf if self.is_numbered else now + RECEIVER_LIMIT_S
         self._trial_bps = 0
         self.estimator.handle_receiver_limit(bitrate_bps, now)
         self._keep_pace()

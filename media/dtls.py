@@ -65,8 +65,6 @@ _size_bytes = memoryview(ffi.buffer(_length)).cast("i")
 # what another packet has from a place on, and returns the part of `packet_memory` where it lies protected.
 Unprotect = Callable[[int], bytes]
 Protect = Callable[[bytes, bytes, int], memoryview]
-# RTCP is rare and goes through the library's own calls.
-Crypt = Callable[[bytes], bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,20 +72,20 @@ class SrtpKeys:
     """What a finished key exchange gives: the four calls of the hot path."""
 
     protect_rtp: Protect
-    protect_rtcp: Crypt
+    protect_rtcp: Protect
     unprotect_rtp: Unprotect
-    unprotect_rtcp: Crypt
+    unprotect_rtcp: Unprotect
 
 
-def unprotecting(session: pylibsrtp.Session) -> Unprotect:
-    """`session.unprotect`, without what it allocates and copies a packet."""
+def unprotecting(session: pylibsrtp.Session, call: Callable[..., int] = lib.srtp_unprotect) -> Unprotect:
+    """`session.unprotect`, or `unprotect_rtcp`, without what it allocates and copies a packet."""
     handle = session._srtp[0]
 
     # The arguments with defaults keep the session alive and spare look-ups, which cost as much as the call.
     def unprotect(
         size_bytes: int,
         owner: pylibsrtp.Session = session,
-        call: Callable[..., int] = lib.srtp_unprotect,
+        call: Callable[..., int] = call,
         memory: Any = _memory,
         length: Any = _length,
         size: memoryview = _size_bytes,
@@ -101,8 +99,8 @@ def unprotecting(session: pylibsrtp.Session) -> Unprotect:
     return unprotect
 
 
-def protecting(session: pylibsrtp.Session) -> Protect:
-    """`session.protect`, for a packet whose payload is not copied before it is encrypted."""
+def protecting(session: pylibsrtp.Session, call: Callable[..., int] = lib.srtp_protect) -> Protect:
+    """`session.protect`, or `protect_rtcp`, for a packet whose payload is not copied before it is encrypted."""
     handle = session._srtp[0]
 
     def protect(
@@ -110,7 +108,7 @@ def protecting(session: pylibsrtp.Session) -> Protect:
         packet: bytes,
         start: int,
         owner: pylibsrtp.Session = session,
-        call: Callable[..., int] = lib.srtp_protect,
+        call: Callable[..., int] = call,
         memory: Any = _memory,
         length: Any = _length,
         size: memoryview = _size_bytes,
@@ -297,9 +295,9 @@ class DtlsSession:
         self._on_keys(
             SrtpKeys(
                 protect_rtp=protecting(outgoing),
-                protect_rtcp=outgoing.protect_rtcp,
+                protect_rtcp=protecting(outgoing, lib.srtp_protect_rtcp),
                 unprotect_rtp=unprotecting(incoming),
-                unprotect_rtcp=incoming.unprotect_rtcp,
+                unprotect_rtcp=unprotecting(incoming, lib.srtp_unprotect_rtcp),
             )
         )
 

@@ -133,6 +133,7 @@ class Forwarder:
         "comes_again",
         "expected_loss",
         "fraction_lost",
+        "is_numbered",
         "jitter_s",
         "lost",
         "octets",
@@ -178,6 +179,7 @@ class Forwarder:
         number_id = section.extension_id(EXTENSION_TRANSPORT_NUMBER)
         # RFC 8285 §4.2: identifier, length less one; then the number itself.
         self._number_element = bytes([number_id << 4 | 1, 0, 0]) if number_id is not None else b""
+        self.is_numbered = number_id is not None  # whether the receiver counts what is sent to it
         self._plain_block = extension_block(self._number_element)  # where no element is passed on
         self._identifiers = b""  # of elements that are passed on, by those of the source
         self._number_lead = 0  # of the source's own transport-wide number: what an element of it begins with
@@ -214,11 +216,6 @@ class Forwarder:
     @property
     def next_sequence_number(self) -> int:
         return (self._next_place() + self._sequence_offset) & 0xFFFF
-
-    @property
-    def is_numbered(self) -> bool:
-        """Whether the receiver counts what is sent to it."""
-        return bool(self._number_element)
 
     def _next_place(self) -> int:
         """The index of the next packet, had nothing been left out of this source."""

@@ -97,7 +97,8 @@ def encode_segment(segment: Segment) -> bytes:
 
 class Journal:
     """One sender's, from their admission on one connection to its end. `clock_zero_at` is the wall clock's
-    time at monotonic zero: it stays what it was if somebody sets the clock.
+    time at monotonic zero: it stays what it was if somebody sets the clock. `first_s` is how long the first
+    segment may be: different for each, so that not all of those who came at once are cut at once.
     """
 
     __slots__ = (
@@ -105,6 +106,7 @@ class Journal:
         "_closed",
         "_ended_streams",
         "_limit_bytes",
+        "_longest_s",
         "_packets",
         "_reports",
         "_size_bytes",
@@ -112,8 +114,9 @@ class Journal:
         "next_deadline",
     )
 
-    def __init__(self, *, clock_zero_at: datetime) -> None:
+    def __init__(self, *, clock_zero_at: datetime, first_s: float = MAX_SEGMENT_S) -> None:
         self.next_deadline = inf
+        self._longest_s = first_s  # of the open piece
         self._clock_zero_at = clock_zero_at
         self._streams: dict[tuple[int, int], tuple[MediaSection, Codec]] = {}  # by SSRC and payload type
         self._ended_streams: set[int] = set()  # to be forgotten with the packets that are kept of them
@@ -161,12 +164,12 @@ class Journal:
             return []
         self._close_long()
         if self._packets:
-            if now >= self._packets[0][1] + MAX_SEGMENT_S:
+            if now >= self._packets[0][1] + self._longest_s:
                 self._close("full")
             elif now >= self._packets[-1][1] + SILENCE_S:
                 self._close("interrupted")
         self.next_deadline = (
-            min(self._packets[0][1] + MAX_SEGMENT_S, self._packets[-1][1] + SILENCE_S)
+            min(self._packets[0][1] + self._longest_s, self._packets[-1][1] + SILENCE_S)
             if self._packets
             else inf
         )
@@ -193,6 +196,7 @@ class Journal:
         if self._packets:
             self._closed.append((self._packets, self._reports, reason))
             self._open()
+            self._longest_s = MAX_SEGMENT_S
 
     def _close_long(self) -> None:
         """A timer may be late: what came too long after the beginning is left open by itself."""

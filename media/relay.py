@@ -10,18 +10,20 @@ Nothing of a participant who is not admitted is relayed, kept or decoded.
 
 import asyncio
 import logging
+import random
 import secrets
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from math import inf
 from typing import Literal, assert_never
 
 from media.encodings import EncodingOrder, LegQuality
 from media.errors import MalformedFragment, NoPicture, UnknownPeer
 from media.fragment import encode_fragment, parse_fragment
-from media.journal import Journal, Segment
+from media.journal import MAX_SEGMENT_S, Journal, Segment
 from media.peer import Traffic
 from media.picture_decoder import Picture, PictureDecoder
 from media.router import (
@@ -148,8 +150,8 @@ class Call:
         slots = lay_out_slots(offer, lambda: secrets.randbits(32))
         peer = transport.add_peer(
             offer,
-            on_rtp=lambda packet, now: self._handle_rtp(participant_id, packet, now),
-            on_rtcp=lambda compound, now: self._handle_rtcp(participant_id, compound, now),
+            on_rtp=partial(self._handle_rtp, participant_id),
+            on_rtcp=partial(self._handle_rtcp, participant_id),
             on_state=lambda: self._handle_state(participant_id, session_id),
         )
         participant.peer, participant.session_id = peer, session_id
@@ -265,7 +267,10 @@ class Call:
         participant = self.participants[participant_id]
         if participant.admitted and participant.peer is not None and participant.peer.state == "connected":
             recording = participant.recording
-            journal = Journal(clock_zero_at=recording.clock_zero_at) if recording is not None else None
+            journal = None
+            if recording is not None:
+                first_s = random.uniform(MAX_SEGMENT_S / 2, MAX_SEGMENT_S)
+                journal = Journal(clock_zero_at=recording.clock_zero_at, first_s=first_s)
             self.perform(self.router.admit(participant_id, time.monotonic(), journal))
 
     def _handle_rtp(self, participant_id: str, packet: bytes, now: float) -> None:

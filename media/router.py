@@ -19,7 +19,7 @@ asks for.
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import assert_never
@@ -65,7 +65,7 @@ from media.rtp import (
 )
 from media.sdp import MediaSection, Offer, SlotSsrcs
 from media.track import Layer, Leg, Track
-from media.uplink_feedback import SEND_TIME_BYTES, UplinkEstimate, UplinkFeedback
+from media.uplink_feedback import SEND_TIME_BYTES, TOGETHER_S, UplinkEstimate
 
 LEAST_KNOWN_BPS = 300_000  # libwebrtc's own beginning: a reconnect is no reason for less
 REVIEW_INTERVAL_S = 0.05  # however often a receiver reports: nothing changes sooner than a picture
@@ -75,6 +75,7 @@ STILL_INTERVAL_S = (
 )
 STILL_LEFT_S = 0.3  # of the last still still waits, when the next is asked for: it takes a round trip to come
 REPORT_INTERVAL_S = 1.0  # as libwebrtc does for video; RFC 3550 §6.2 allows it at these rates
+EARLY_REPORT_S = 0.1  # so much sooner together with feedback, which comes as often
 MIN_REPORT_INTERVAL_S = (
     0.2  # a new stream's first report hurries, but a sender may begin any number of streams
 )
@@ -427,32 +428,19 @@ class Router:
             return []
         reception = peer.receptions.get(ssrc)
         if peer.uplink is not None and first & EXTENSION:
-            self._note_arrival(peer, peer.uplink, reception, packet, size_bytes, now)
+            # The extensions of a stream stand in the same places from packet to packet.
+            at = reception.number_at if reception is not None else 0
+            if at == 0 or at + 2 > size_bytes or packet[at - 1] not in peer.number_leads:
+                at = _find_number(peer, reception, packet, size_bytes)
+            if at:
+                uplink = peer.uplink
+                wire_bytes = len(packet) + WIRE_OVERHEAD_BYTES
+                uplink.handle_arrival(packet[at] << 8 | packet[at + 1], wire_bytes, now)
+                if uplink.next_deadline < self.next_deadline:
+                    self.next_deadline = uplink.next_deadline
         elif peer.uplink_estimate is not None and first & EXTENSION:
             self._note_send_time(peer, peer.uplink_estimate, packet, size_bytes, now)
         return self._handle_media(peer, reception, packet, size_bytes, now)
-
-    def _note_arrival(
-        self,
-        peer: Peer,
-        uplink: UplinkFeedback,
-        reception: Reception | None,
-        packet: bytes,
-        size_bytes: int,
-        now: float,
-    ) -> None:
-        """The sender counts all that they send, and is told of each packet when it came."""
-        # The extensions of a stream stand in the same places from packet to packet.
-        at = reception.number_at if reception is not None else 0
-        if at == 0 or at + 2 > size_bytes or packet[at - 1] not in peer.number_leads:
-            at = next((found for one in peer.number_ids if (found := element_at(packet, one, size_bytes))), 0)
-            if reception is not None:
-                reception.number_at = at
-            if at == 0 or packet[at - 1] not in peer.number_leads:
-                return
-        uplink.handle_arrival(packet[at] << 8 | packet[at + 1], len(packet) + WIRE_OVERHEAD_BYTES, now)
-        if uplink.next_deadline < self.next_deadline:
-            self.next_deadline = uplink.next_deadline
 
     def _note_send_time(
         self, peer: Peer, estimate: UplinkEstimate, packet: bytes, size_bytes: int, now: float
@@ -509,8 +497,13 @@ class Router:
             elif layer is not track.best and track.is_better(layer, now) and not layer.keyframes.wanted:
                 layer.keyframes.handle_request(now)
                 self._wake(layer.keyframes.next_deadline)
-        if reception.is_recorded or index <= reception.recorded_to:
-            self._keep(peer, kept)
+        journal = peer.journal
+        if (
+            journal is not None
+            and (reception.is_recorded or index <= reception.recorded_to)
+            and journal.handle_packet(kept)
+        ):
+            self._wake(journal.next_deadline)
         if not is_current:
             return []
         if track.is_video and layer is track.best:
@@ -536,11 +529,6 @@ class Router:
                 self._begin(copies, leg, reception, index, now)
         return copies
 
-    def _keep(self, peer: Peer, kept: tuple[bytes, float]) -> None:
-        """For the record."""
-        if peer.journal is not None and peer.journal.handle_packet(kept):
-            self._wake(peer.journal.next_deadline)
-
     def _handle_keyframe(
         self,
         peer: Peer,
@@ -565,7 +553,8 @@ class Router:
         reception.is_recorded = True
         packets = reception.history.packets
         for early in sorted(one for one in packets if one > max(index, reception.recorded_to)):
-            self._keep(peer, (packets[early][0], now))  # a record's times ascend
+            if peer.journal is not None and peer.journal.handle_packet((packets[early][0], now)):
+                self._wake(peer.journal.next_deadline)  # a record's times ascend
             track.pictures.handle_packet(packets[early][0], codec_name, False, now)
 
     def _handle_repair(self, peer: Peer, packet: bytes, size_bytes: int, now: float) -> list[Copy]:
@@ -704,17 +693,17 @@ class Router:
         except MalformedRtcp:
             self.malformed_packets += 1
             return []
-        journal = peer.journal
-        if (
-            journal is not None
-            and any(isinstance(packet, SenderReport) for packet in packets)
-            and journal.handle_report(compound, now)
-        ):
-            self._wake(journal.next_deadline)
         outputs: list[Output] = []
+        is_kept = False
         for packet in packets:
             match packet:
+                case TransportFeedback():  # the most frequent by far
+                    peer.downlink.handle_feedback(packet, now)
+                    self._review(peer, now)
                 case SenderReport():
+                    if not is_kept and peer.journal is not None and peer.journal.handle_report(compound, now):
+                        self._wake(peer.journal.next_deadline)
+                    is_kept = True
                     self._handle_sender_report(peer, packet, now)
                     _handle_blocks(peer, packet.blocks, now)
                 case ReceiverReport():
@@ -732,9 +721,6 @@ class Router:
                 case FullIntraRequest():
                     for ssrc, _ in packet.commands:
                         _handle_picture_loss(peer, ssrc, now)
-                case TransportFeedback():
-                    peer.downlink.handle_feedback(packet, now)
-                    self._review(peer, now)
                 case ReceiverEstimatedMaximumBitrate():
                     peer.downlink.handle_receiver_limit(packet.bitrate_bps, now)
                     self._review(peer, now)
@@ -750,7 +736,7 @@ class Router:
             return []
         outputs: list[Output] = []
         for peer in self._peers.values():
-            if peer.journal is not None:
+            if peer.journal is not None and now >= peer.journal.next_deadline:
                 outputs += _cuts(peer.peer_id, peer.journal.handle_timeout(now))
             for reception in peer.receptions.values():
                 if now >= reception.nacks.next_deadline:
@@ -761,30 +747,31 @@ class Router:
                 outputs += self._choose(peer, now)
             if peer.admitted and now >= peer.tracks["video"].plan.next_deadline:
                 outputs += self._order(peer, now)
-            if now >= _uplink_deadline(peer):
+            is_told = now >= _uplink_deadline(peer) - TOGETHER_S
+            if is_told:
                 outputs += _tell_of_arrivals(peer, now)
-            if now >= peer.report_at:
+            if now >= peer.report_at - (EARLY_REPORT_S if is_told else 0.0):
                 outputs += _report(peer, now)
                 self._keep_bounds(peer, now)
         outputs += self._ask_for_keyframes(now)
-        self.next_deadline = min(self._deadlines(), default=inf)
+        self.next_deadline = self._nearest_deadline()
         return outputs
 
-    def _deadlines(self) -> Iterator[float]:
+    def _nearest_deadline(self) -> float:
+        nearest = inf
         for peer in self._peers.values():
-            yield peer.report_at
-            yield peer.downlink.next_deadline
-            yield _uplink_deadline(peer)
+            nearest = min(nearest, peer.report_at, peer.downlink.next_deadline, _uplink_deadline(peer))
             if peer.admitted:
-                yield peer.downlink.next_review
-                yield peer.tracks["video"].plan.next_deadline
+                plan = peer.tracks["video"].plan
+                nearest = min(nearest, peer.downlink.next_review, plan.next_deadline)
             if peer.journal is not None:
-                yield peer.journal.next_deadline
+                nearest = min(nearest, peer.journal.next_deadline)
             for reception in peer.receptions.values():
-                yield reception.nacks.next_deadline
+                nearest = min(nearest, reception.nacks.next_deadline)
             for layer in peer.tracks["video"].layers:
                 if layer.reception is not None:
-                    yield layer.keyframes.next_deadline
+                    nearest = min(nearest, layer.keyframes.next_deadline)
+        return nearest
 
     def _keep_bounds(self, peer: Peer, now: float) -> None:
         """What is kept of packets is looked over with each report, not with each packet."""
@@ -1078,6 +1065,14 @@ def _vacate(seat: Seat) -> None:
         leg.forwarder.release()
         leg.awaited = None
     seat.occupant = None
+
+
+def _find_number(peer: Peer, reception: Reception | None, packet: bytes, size_bytes: int) -> int:
+    """Where the transport-wide number of a packet is; 0: it has none."""
+    at = next((found for one in peer.number_ids if (found := element_at(packet, one, size_bytes))), 0)
+    if reception is not None:
+        reception.number_at = at
+    return at if at and packet[at - 1] in peer.number_leads else 0
 
 
 def _follows(reception: Reception, index: int, rtp_timestamp: int) -> bool:

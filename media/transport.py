@@ -27,7 +27,7 @@ import socket
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar, assert_never
+from typing import Any, assert_never
 
 import ifaddr
 
@@ -65,9 +65,6 @@ RTCP_BYTES_A_SECOND = 40_000
 RTCP_BYTES_AT_ONCE = 40_000
 UFRAG_BYTES = 6  # 48 bits: nobody guesses one, and they do not collide
 PWD_BYTES = 24  # RFC 8445 §5.3 asks for 128 bits
-
-
-Protected = TypeVar("Protected", int, bytes)  # a packet in `packet_memory`, by its size; or the packet itself
 
 
 class PeerState(enum.StrEnum):
@@ -218,7 +215,7 @@ class Peer:
     def send_rtcp(self, compound: bytes) -> None:
         """Protect and send one RTCP compound packet, as `send_rtp` does."""
         try:
-            self._sendto(self._protect_rtcp(compound), self._address)
+            self._sendto(self._protect_rtcp(compound, b"", 0), self._address)
         except UNSENDABLE:
             self._counters.unsent += 1
 
@@ -338,17 +335,17 @@ class Peer:
         keys = self._keys or NO_KEYS
         if self.state is PeerState.CONNECTED or self._keys is None:
             self._unprotect_rtp: dtls.Unprotect = keys.unprotect_rtp
-            self._unprotect_rtcp: dtls.Crypt = keys.unprotect_rtcp
+            self._unprotect_rtcp: dtls.Unprotect = keys.unprotect_rtcp
         else:
             self._unprotect_rtp = self._awaited(keys.unprotect_rtp)
             self._unprotect_rtcp = self._awaited(keys.unprotect_rtcp)
         ready = self._address is not None and self.state in (PeerState.CONNECTED, PeerState.SILENT)
         self._protect_rtp: dtls.Protect = keys.protect_rtp if ready else _no_keys
-        self._protect_rtcp: dtls.Crypt = keys.protect_rtcp if ready else _no_keys
+        self._protect_rtcp: dtls.Protect = keys.protect_rtcp if ready else _no_keys
 
-    def _awaited(self, unprotect: Callable[[Protected], bytes]) -> Callable[[Protected], bytes]:
-        def first_packet(packet: Protected) -> bytes:
-            plaintext = unprotect(packet)
+    def _awaited(self, unprotect: dtls.Unprotect) -> dtls.Unprotect:
+        def first_packet(size_bytes: int) -> bytes:
+            plaintext = unprotect(size_bytes)
             if self.state is PeerState.SILENT:
                 self._enter(PeerState.CONNECTED)
             else:
@@ -543,7 +540,7 @@ class UdpTransport:
                     if peer._rtcp_bytes_left <= 0:
                         self.counters.excess += 1
                         continue
-                    plaintext = peer._unprotect_rtcp(memory[:size_bytes].tobytes())
+                    plaintext = peer._unprotect_rtcp(size_bytes)
                     peer._rtcp_bytes_left -= size_bytes
                     handle = peer._on_rtcp
                 else:
@@ -612,11 +609,11 @@ class UdpTransport:
     def _handle_media(self, packet: bytes, source: Address, peer: Peer, now: float) -> bool:
         """Unprotect a packet and hand it on; whether it has authenticated."""
         try:
+            dtls.packet_memory[: len(packet)] = packet
             if 191 < packet[1] < 224:
-                plaintext, handle = peer._unprotect_rtcp(packet), peer._on_rtcp
+                plaintext, handle = peer._unprotect_rtcp(len(packet)), peer._on_rtcp
                 peer._rtcp_bytes_left -= len(packet)
             else:
-                dtls.packet_memory[: len(packet)] = packet
                 plaintext, handle = peer._unprotect_rtp(len(packet)), peer._on_rtp
                 peer._rtp_packets_left -= 1
         except dtls.SRTP_ERRORS:

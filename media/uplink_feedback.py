@@ -28,6 +28,7 @@ PACKETS_A_FEEDBACK = 16  # as many as make telling cost a sixteenth of what it w
 MIN_INTERVAL_S = 0.05  # draft §5: the sooner the sender hears of a queue, the shorter it grows
 MAX_BUSY_INTERVAL_S = 0.1
 MAX_INTERVAL_S = 0.25  # the sender's estimate goes stale beyond
+TOGETHER_S = 0.03  # so much sooner is fine: then those of one call are told in one go
 MAX_SHARE = 0.05  # of what arrives: the return path may be as narrow (draft §5)
 FEEDBACK_BYTES = 76  # IP and UDP 28, SRTCP 18, the feedback's heads 20 and its chunks; deltas come on top
 SMOOTHING_S = 0.5  # over which what arrives is averaged: longer than a keyframe's burst
@@ -83,8 +84,8 @@ class UplinkFeedback:
             self.next_deadline = now + MIN_INTERVAL_S
 
     def handle_timeout(self, now: float) -> list[TransportFeedback]:
-        """What is due to be told."""
-        if now < self.next_deadline:
+        """What is due to be told, or soon will be."""
+        if now < self.next_deadline - TOGETHER_S:
             return []
         waiting = self._waiting
         count = len(waiting)

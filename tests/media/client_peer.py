@@ -23,7 +23,7 @@ from functools import partial
 
 from aioice import stun
 
-from media.dtls import Certificate, Crypt, DtlsSession, SrtpKeys, packet_memory
+from media.dtls import Certificate, DtlsSession, SrtpKeys, packet_memory
 from media.framing import FrameReader, encode_frame
 from media.sdp import Fingerprint
 
@@ -67,6 +67,17 @@ def unprotected(keys: SrtpKeys, datagram: bytes) -> bytes:
     """The RTP packet in a datagram."""
     packet_memory[: len(datagram)] = datagram
     return keys.unprotect_rtp(len(datagram))
+
+
+def protected_rtcp(keys: SrtpKeys, compound: bytes) -> bytes:
+    """What goes on the wire for an RTCP compound."""
+    return bytes(keys.protect_rtcp(compound, b"", 0))
+
+
+def unprotected_rtcp(keys: SrtpKeys, datagram: bytes) -> bytes:
+    """The RTCP compound in a datagram."""
+    packet_memory[: len(datagram)] = datagram
+    return keys.unprotect_rtcp(len(datagram))
 
 
 class ClientPeer:
@@ -214,7 +225,7 @@ class ClientPeer:
         self._protected(lambda keys: partial(protected, keys), packet)
 
     def send_rtcp(self, compound: bytes) -> None:
-        self._protected(lambda keys: keys.protect_rtcp, compound)
+        self._protected(lambda keys: partial(protected_rtcp, keys), compound)
 
     def send(self, datagram: bytes) -> None:
         """Send a datagram as it is, through the link."""
@@ -313,7 +324,7 @@ class ClientPeer:
             self._dtls.handle_datagram(datagram)
         elif self.keys is not None:
             if 191 < datagram[1] < 224:
-                self.on_rtcp(self.keys.unprotect_rtcp(datagram))
+                self.on_rtcp(unprotected_rtcp(self.keys, datagram))
             else:
                 self.on_rtp(unprotected(self.keys, datagram))
 
@@ -332,7 +343,7 @@ class ClientPeer:
         self.failed = reason
         self.closed.set()
 
-    def _protected(self, call: Callable[[SrtpKeys], Crypt], plaintext: bytes) -> None:
+    def _protected(self, call: Callable[[SrtpKeys], Callable[[bytes], bytes]], plaintext: bytes) -> None:
         if self.keys is None:
             raise ValueError("not connected yet")
         self.send(call(self.keys)(plaintext))

@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from media import dtls
 from media.dtls import MTU_BYTES, SRTP_ERRORS, Certificate, DtlsSession, SrtpKeys
 from media.sdp import Fingerprint
-from tests.media.client_peer import protected, receiver_report, rtp_packet, unprotected
+from tests.media.client_peer import (
+    protected,
+    protected_rtcp,
+    receiver_report,
+    rtp_packet,
+    unprotected,
+    unprotected_rtcp,
+)
 
 OURS = Certificate()
 THEIRS = Certificate()
@@ -100,7 +107,7 @@ def assert_they_understand_each_other(one: End, other: End) -> None:
         assert receiver.keys is not None
         rtp, rtcp = rtp_packet(ssrc=1), receiver_report(ssrc=1)
         assert unprotected(receiver.keys, protected(sender.keys, rtp)) == rtp
-        assert receiver.keys.unprotect_rtcp(sender.keys.protect_rtcp(rtcp)) == rtcp
+        assert unprotected_rtcp(receiver.keys, protected_rtcp(sender.keys, rtcp)) == rtcp
 
 
 async def test_a_handshake_gives_both_ends_the_same_keys() -> None:
@@ -292,7 +299,7 @@ async def test_what_srtp_refuses_raises_one_of_the_named_errors() -> None:
         with pytest.raises(SRTP_ERRORS):
             unprotected(client.keys, refused)
         with pytest.raises(SRTP_ERRORS):
-            client.keys.unprotect_rtcp(refused)
+            unprotected_rtcp(client.keys, refused)
 
 
 def test_the_private_names_of_aiortc_are_where_this_version_has_them() -> None:
