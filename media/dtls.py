@@ -100,7 +100,7 @@ def unprotecting(session: pylibsrtp.Session, call: Callable[..., int] = lib.srtp
 
 
 def protecting(session: pylibsrtp.Session, call: Callable[..., int] = lib.srtp_protect) -> Protect:
-    """`session.protect`, or `protect_rtcp`, for a packet whose payload is not copied before it is encrypted."""
+    """`session.protect`, or `protect_rtcp`, for a packet whose payload is not copied before that."""
     handle = session._srtp[0]
 
     def protect(

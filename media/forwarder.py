@@ -204,7 +204,7 @@ class Forwarder:
         self._heads: dict[int, tuple[bytes, int]] = {}
         self.comes_again = True  # whether some of what is asked for goes out again in the stream itself
         self._resent_at: dict[int, float] = {}
-        self._resend_allowance: float = RESEND_BURST_BYTES  # bytes; the share of `_credited_bytes` is in it
+        self._resend_allowance = float(RESEND_BURST_BYTES)  # bytes; the share of `_credited_bytes` is in it
         self._credited_bytes = 0
         self._asked = 0  # different packets that NACKs have named
         self._repeats = 0  # sent again in the stream itself

@@ -137,6 +137,7 @@ class Journal:
         for codec in section.codecs:
             self._streams[ssrc, codec.payload_type] = section, codec
         if interrupts and self._packets and now >= self._packets[0][1] + MIN_SEGMENT_S:
+            self._close_long()
             self._close("interrupted")
             self.next_deadline = now
 

@@ -913,19 +913,19 @@ class Router:
         reception: Reception,
         start: int,
         now: float,
-    ) -> None:
+    ) -> bool:
         """A stream begins, or goes on from another encoding, with a packet that is at hand; what came before
-        it and belongs behind it follows.
+        it and belongs behind it follows. Whether it could.
         """
         packets, forwarder, downlink = reception.history.packets, leg.forwarder, leg.downlink
         if not forwarder.speaks(reception, packets[start][0][1]):
-            return
+            return False
         is_sound = reception.kind == "audio"
         if reception.highest - start > MAX_BEGUN:
             if leg.awaited is not None:
                 leg.awaited.keyframes.handle_request(now)  # this one came too late, and took the wish with it
                 self._wake(leg.awaited.keyframes.next_deadline)
-            return
+            return False
         if not is_sound:
             if forwarder.source is not None and forwarder.source is not reception:
                 downlink.drop(forwarder)  # of the encoding that does not fit any more, or is not needed
@@ -943,6 +943,7 @@ class Router:
             elif part is not None:
                 downlink.send_picture(copies, forwarder, index, part, now)
         self._wake(downlink.next_deadline)
+        return True
 
     def _occupy(self, receiver: Peer, seat: Seat, sender: Peer, now: float) -> list[Output]:
         """Seat a sender: with the picture they show now if it is at hand, else once a keyframe comes."""
@@ -957,10 +958,9 @@ class Router:
             if not track.is_video:
                 continue
             leg.picture, leg.reason, leg.awaited = "live", "best", track.best
-            start = _replayable(track.best.reception, now)
-            if start is not None and track.best.reception is not None:
-                self._begin(copies, leg, track.best.reception, start, now)
-            if leg.awaited is not None:
+            reception = track.best.reception
+            start = _replayable(reception, now)
+            if reception is None or start is None or not self._begin(copies, leg, reception, start, now):
                 track.best.keyframes.handle_request(now)
         return _sent(copies)
 

@@ -317,24 +317,23 @@ def _parse_transport_feedback(body: bytes) -> TransportFeedback:
     ssrc, media_ssrc = FEEDBACK.unpack_from(body)
     base, count, reference = TRANSPORT_WIDE.unpack_from(body, FEEDBACK.size)
     position = FEEDBACK.size + TRANSPORT_WIDE.size
-    symbols, left = bytearray(), count
+    read, left = bytearray(), count
     while left > 0:
         chunk = body[position] << 8 | body[position + 1] if position + 1 < len(body) else None
         if chunk is None:
             raise MalformedRtcp("a transport-wide feedback packet has too few status chunks")
         if chunk < VECTOR:
             run = min(chunk & LONGEST_RUN, left)
-            symbols += bytes((chunk >> 13,)) * run
+            read += bytes((chunk >> 13,)) * run
             left -= run
         elif chunk < TWO_BIT_VECTOR:
-            symbols += ONE_BIT_TABLE[chunk >> 8][2:] + ONE_BIT_TABLE[chunk & 0xFF]
+            read += ONE_BIT_TABLE[chunk >> 8][2:] + ONE_BIT_TABLE[chunk & 0xFF]
             left -= VECTOR_SYMBOLS
         else:
-            symbols += TWO_BIT_TABLE[chunk >> 8][1:] + TWO_BIT_TABLE[chunk & 0xFF]
+            read += TWO_BIT_TABLE[chunk >> 8][1:] + TWO_BIT_TABLE[chunk & 0xFF]
             left -= TWO_BIT_SYMBOLS
         position += CHUNK.size
-    if left < 0:
-        symbols = symbols[:count]
+    symbols = bytes(read[:count])
     if RESERVED in symbols:
         raise MalformedRtcp("a transport-wide feedback packet has a reserved status")
     deltas_end = position + symbols.count(SMALL) + 2 * symbols.count(LARGE)
@@ -462,7 +461,7 @@ def _encode_transport_feedback(packet: TransportFeedback) -> bytes:
     head = TRANSPORT_WIDE.pack(
         arrivals[0][0] if arrivals else 0, len(arrivals), reference << 8 | packet.feedback_count & 0xFF
     )
-    body = b"".join((FEEDBACK.pack(packet.ssrc, packet.media_ssrc), head, _chunks(symbols), deltas))
+    body = b"".join((FEEDBACK.pack(packet.ssrc, packet.media_ssrc), head, _chunks(bytes(symbols)), deltas))
     # RFC 3550 §6.4.1 wants the padding told by the P bit, and its last byte to count it.
     padding = -len(body) % 4
     if not padding:
@@ -471,7 +470,7 @@ def _encode_transport_feedback(packet: TransportFeedback) -> bytes:
     return _framed(TRANSPORT_FEEDBACK, 0x20 | FORMAT_TRANSPORT_WIDE, body)
 
 
-def _chunks(symbols: bytearray) -> bytes:
+def _chunks(symbols: bytes) -> bytes:
     """The statuses in as few chunks as looking one chunk ahead allows."""
     chunks = bytearray()
     position, end = 0, len(symbols)

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import tests.compiled  # noqa: F401
+
+# isort: split
 import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, web
 

@@ -1,12 +1,15 @@
 """The house rules that a machine can check: who imports whom, which library lives where, what stays pure."""
 
 import ast
+import os
 import sys
 from collections.abc import Iterator
 from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
+
+from media.relay import IS_COMPILED
 
 ROOT = Path(__file__).parent.parent
 PACKAGES = ("server", "media", "signaling", "web")
@@ -195,3 +198,30 @@ def test_the_meeting_place_is_the_smallest_of_the_files_that_it_joins() -> None:
 
     for part in ("server/cases.py", "server/calls.py", "server/http/integrator.py", "server/http/socket.py"):
         assert lines("server/app.py") < lines(part)
+
+
+def packet_path() -> set[str]:
+    """What the Makefile compiles."""
+    makefile = (ROOT / "Makefile").read_text().replace("\\\n", " ")
+    names = next(line for line in makefile.splitlines() if line.startswith("PACKET_PATH := "))
+    return {f"media/{name}.py" for name in names.removeprefix("PACKET_PATH := ").split()}
+
+
+def test_what_is_compiled_is_pure_and_on_the_way_of_a_packet() -> None:
+    """A driver's callbacks, and what tests and operators replace, stay as they are written."""
+    reached, waiting = set[Path](), [ROOT / "media/router.py"]
+    while waiting:
+        path = waiting.pop()
+        if path not in reached:
+            reached.add(path)
+            waiting += [file for module in imports_of(path) if (file := module_file(module)) is not None]
+    assert packet_path() <= {name_of(path) for path in reached} & {name_of(path) for path in PURE}
+
+
+def test_the_way_of_a_packet_runs_compiled_where_that_was_asked_for() -> None:
+    compiled = ROOT / "build/compiled"
+    if str(compiled) not in os.environ.get("PYTHONPATH", "").split(os.pathsep):
+        pytest.skip("not asked for: make test does")
+    if not (compiled / "media").is_dir():
+        pytest.skip("Debian: apt-get install gcc, and the headers of Python")
+    assert IS_COMPILED

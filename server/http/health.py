@@ -10,6 +10,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 from prometheus_client.registry import Collector
 
+from media.relay import IS_COMPILED
 from server.call_figures import CallFigures
 from server.http.operations import ANYONE, Incoming, Operation, operation
 from server.http.socket import Sockets
@@ -28,6 +29,9 @@ class Figures(Collector):
         relay = self._service.relay
         yield GaugeMetricFamily("proofcall_sockets", "WebSockets that are open", self._sockets.count)
         yield GaugeMetricFamily("proofcall_connections", "Media connections", relay.connections)
+        yield GaugeMetricFamily(
+            "proofcall_packet_path_compiled", "Whether the way of a packet runs compiled", IS_COMPILED
+        )
         yield GaugeMetricFamily(
             "proofcall_in_call",
             "People in calls",

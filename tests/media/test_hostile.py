@@ -17,7 +17,6 @@ import pytest
 from media import picture_buffer
 from media.allowance import Allowance
 from media.binding import MAX_LEARNT
-from media.downlink import Downlink
 from media.encodings import RIDS
 from media.forwarder import RESEND_BURST_BYTES, RESEND_SHARE
 from media.keyframes import MAX_PROMPT_WISHES, MIN_INTERVAL_S, WISH_INTERVAL_S, KeyframeWishes
@@ -36,6 +35,7 @@ from media.rtcp import (
     SenderReport,
     TransportFeedback,
     encode_compound,
+    parse_compound,
 )
 from media.rtp import HEADER, Ssrc, extension_block, payload
 from media.transport import PACKETS_A_SECOND, PACKETS_AT_ONCE, RTCP_BYTES_A_SECOND
@@ -50,6 +50,7 @@ from tests.media.call_scenario import (
     START,
     Admit,
     Join,
+    Send,
     SimulatedCall,
     call_of,
     offer_of,
@@ -558,27 +559,44 @@ async def test_who_forges_an_address_uses_up_nobodys_share(relay: Relay) -> None
     peer.close()
 
 
-def test_what_a_receiver_claims_of_its_packets_is_read_within_an_allowance(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_what_a_receiver_claims_of_its_packets_is_read_within_an_allowance() -> None:
     """A run length names a thousand packets in two bytes: bytes do not bound what reading them costs."""
-    read: list[int] = []
-    monkeypatch.setattr(Downlink, "handle_feedback", lambda _, packet, now: read.append(len(packet.arrivals)))
-    call = play(
-        Join("a", page_offer()), Join("c", page_offer(numbered=True, rtx=True)), Admit("a"), Admit("c")
-    )
+    statuses = Allowance(burst=STATUSES_AT_ONCE, per_second=STATUSES_A_SECOND)
+
+    def read(compound: bytes, now: float) -> int:
+        packets = parse_compound(compound, lambda cost: statuses.take_all(cost, now))
+        return sum(len(packet.arrivals) for packet in packets if isinstance(packet, TransportFeedback))
+
     arrivals = ((0, 1.0), *((number, None) for number in range(1, 900)), (900, 1.0))
     claims = TransportFeedback(ssrc=Ssrc(1), media_ssrc=Ssrc(2), feedback_count=0, arrivals=arrivals)
-    compound = encode_compound([claims] * 4)
-    for _ in range(STEPS):
-        call.perform(call.router.handle_rtcp("c", compound, call.now))
-        call.run(STEP_S)
     most = STATUSES_AT_ONCE + SECONDS * STATUSES_A_SECOND
-    assert 0.5 * most < sum(read) <= most
+    assert (
+        0.5 * most < sum(read(encode_compound([claims] * 4), step * STEP_S) for step in range(STEPS)) <= most
+    )
     modest = TransportFeedback(ssrc=Ssrc(1), media_ssrc=Ssrc(2), feedback_count=0, arrivals=((0, 1.0),) * 100)
-    call.run(1)
-    read.clear()
-    for _ in range(20):
-        call.perform(call.router.handle_rtcp("c", encode_compound([modest]), call.now))
-        call.run(0.05)
-    assert read == [100] * 20, "two thousand a second are three cameras of 2.5 Mbit/s"
+    assert [read(encode_compound([modest]), SECONDS + 1 + 0.05 * place) for place in range(20)] == [
+        100
+    ] * 20, "two thousand a second are three cameras of 2.5 Mbit/s"
+
+
+def test_what_is_beyond_a_receivers_allowance_moves_nothing() -> None:
+    call = play(
+        Join("a", page_offer(numbered=True, rtx=True)),
+        Join("c", page_offer(numbered=True, rtx=True)),
+        Admit("a"),
+        Admit("c"),
+        Send("a", "audio", 8),
+    )
+    peer = call.router._peers["c"]
+    told = TransportFeedback(
+        ssrc=Ssrc(1),
+        media_ssrc=Ssrc(2),
+        feedback_count=0,
+        arrivals=tuple((number, 1.0) for number in range(8)),
+    )
+    peer.statuses = Allowance(burst=0, per_second=0)
+    call.deliver_rtcp("c", told)
+    assert not peer.downlink.estimator.has_feedback
+    peer.statuses = Allowance(burst=STATUSES_AT_ONCE, per_second=STATUSES_A_SECOND)
+    call.deliver_rtcp("c", told)
+    assert peer.downlink.estimator.has_feedback
