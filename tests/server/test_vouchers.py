@@ -244,9 +244,9 @@ async def test_the_code_on_the_paper_is_read_as_the_address_of_the_page(tmp_path
         receipt = await confirm_receipt(caller)
         url = (await addresses(caller, receipt))["url"]
         pdf = await caller.service.vouchers.pdf(await caller.service.cases.get(receipt.case_id), "zh")
-    # OpenCV reads nine of ten such codes at any one size. A phone looks at many, until one is read.
-    read = {read_code(pdf, tmp_path, dots_per_inch) for dots_per_inch in (400, 300, 500, 200, 250, 600)}
-    assert read - {""} == {url}
+    # Now and then OpenCV finds nothing at one size. A phone looks at many, until it has read something.
+    read = (read_code(pdf, tmp_path, dots_per_inch) for dots_per_inch in (400, 300, 200, 250, 350, 500))
+    assert next(filter(None, read), "") == url
 
 
 def read_code(pdf: bytes, tmp_path: Path, dots_per_inch: int) -> str:
