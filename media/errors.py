@@ -17,6 +17,7 @@
     │   ├── UnknownPeer              a peer that was never added, or was removed
     │   └── UnknownUfrag             a check for a user fragment nobody here was given
     ├── AttachmentRefused            a file that is no photo or voice note; `code` is an instance's own
+    ├── CredentialsFailed            no content credentials can be had now; `code` is an instance's own
     ├── PlaybackFailed               no file can be made now; `code` is an instance's own and says why
     └── FrameFailed                  no frame can be had now; `code` is an instance's own and says why
         ├── NoPicture                the stream holds no picture that can be decoded
@@ -96,6 +97,15 @@ class AttachmentRefused(MediaError):
     """`code`: `wrong_kind`, `broken`, `empty`, `too_long`, `too_large`, `too_many_pixels`, `timeout` or
     `crashed`.
     """
+
+    def __init__(self, code: str, reason: str) -> None:
+        super().__init__(reason)
+        self.code = code
+        self.reason = reason
+
+
+class CredentialsFailed(MediaError):
+    """`code`: `unmade` (what was asked for cannot be made), `timeout` or `crashed`."""
 
     def __init__(self, code: str, reason: str) -> None:
         super().__init__(reason)

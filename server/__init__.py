@@ -19,7 +19,11 @@ one, too: deadlines.py. Words are found in search.py, whose index is made anew w
 Entries leave the house by webhooks.py: the log is the outbox, and each endpoint has a cursor in it.
 webhook_delivery.py says what is sent when, webhook_payload.py what it says, webhook_guard.py where it may go.
 
+The log's checkpoints leave it by witnesses.py, and come back cosigned; witnessing.py says when whom is asked
+what. Nothing waits for them.
+
 What a customer confirmed leaves as a voucher that proves itself: vouchers.py, on paper by voucher_pdf.py.
+A package is told for people by report_story.py and put on paper by report_pdf.py, in a process of its own.
 
 And how a call is: once a second stays.py reads the relay into each person's stay.py; calls.py tells people,
 and gaps become entries.

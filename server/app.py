@@ -14,26 +14,33 @@ from media.relay import Relay
 from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
+from server.credentials import Credentials, find_signer, trusted_roots
 from server.custody import Custody
 from server.deadlines import Deadlines
+from server.erasing import Erasing
 from server.identifiers import new_id
 from server.orders import Orders
+from server.packages import Packages
+from server.pdf_sheet import find_font
 from server.playbacks import Playbacks
 from server.principals import Principals
 from server.recordings import Recordings
+from server.retention import Retention
 from server.search import Search
 from server.service import Service
 from server.settings import Settings
+from server.store.attestations import AttestationStore
 from server.store.blobs import BlobStore
 from server.store.derived import DerivedStore
 from server.store.keys import load_or_create_secret
 from server.store.log import LogStore
 from server.store.uploads import UploadStore
+from server.timestamps import Timestamps
 from server.tokens import Tokens
 from server.uploads import Uploads
-from server.voucher_pdf import find_font
 from server.vouchers import Vouchers
 from server.webhooks import Webhooks
+from server.witnesses import Witnesses
 from server.wordings import read_wording
 
 DRAIN_S = 5.0  # what is being written when the service is told to stop has this long
@@ -52,6 +59,9 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             settings.data_dir, origin=settings.log_origin, utc_now=utc_now, token_bytes=secrets.token_bytes
         )
         parts.push_async_callback(log.close)
+        attestations = await AttestationStore.open(settings.data_dir)
+        parts.push_async_callback(attestations.close)
+        await attestations.set_aside(log.size)
         webhooks = await Webhooks.open(
             settings.data_dir,
             log=log,
@@ -60,6 +70,9 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             new_id=new_id,
         )
         parts.push_async_callback(webhooks.close, grace_s=DRAIN_S)
+        witnesses = Witnesses(log=log, store=attestations, policy=settings.witness_policy)
+        witnesses.start()
+        parts.push_async_callback(witnesses.close)
         blobs = await BlobStore.prepare(settings.data_dir, log.keys)
         derived = await DerivedStore.prepare(settings.data_dir, log.keys)
         background = Background()
@@ -75,6 +88,16 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         cases = Cases(
             log=log, background=background, wording=wording, utc_now=utc_now, new_id=new_id, follower=calls
         )
+        timestamps = await Timestamps.open(
+            urls=settings.timestamp_urls,
+            roots=settings.timestamp_roots,
+            interval_s=settings.timestamp_interval_s,
+            log=log,
+            attestations=attestations,
+            utc_now=utc_now,
+        )
+        parts.push_async_callback(timestamps.close)
+        cases.observers.append(timestamps.observe)
         orders = Orders(cases=cases, log=log, background=background)
         parts.callback(orders.end)
         await cases.end_cut_off_calls()
@@ -88,19 +111,50 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         playbacks = Playbacks(
             log=log, blobs=blobs, derived=derived, recordings=recordings, background=background
         )
+        picture_signer = find_signer(settings, now_at=utc_now())
+        credentials = Credentials(
+            log=log,
+            blobs=blobs,
+            derived=derived,
+            background=background,
+            signer=picture_signer,
+            now_at=utc_now(),
+        )
         uploads = Uploads(
             store=await UploadStore.prepare(settings.data_dir, log.keys, utc_now=utc_now),
             blobs=blobs,
             log=log,
             cases=cases,
             background=background,
+            credential_roots=trusted_roots(settings, picture_signer),
             utc_now=utc_now,
             new_id=new_id,
         )
         parts.push_async_callback(uploads.close)
         uploads.start()
+        erasing = Erasing(
+            log=log,
+            background=background,
+            search=search,
+            uploads=uploads,
+            webhooks=webhooks,
+            makers=(playbacks, credentials),
+        )
+        retention = Retention(
+            rules=settings.retention,
+            erases=settings.retention_erases,
+            log=log,
+            cases=cases,
+            erasing=erasing,
+            new_id=new_id,
+            utc_now=utc_now,
+        )
+        retention.start()
+        parts.push_async_callback(retention.close)
         vouchers = Vouchers(
             log=log,
+            attestations=attestations,
+            witnesses=witnesses,
             derived=derived,
             background=background,
             tokens=tokens,
@@ -116,6 +170,8 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             turn_secret=settings.turn_secret,
             log=log,
             blobs=blobs,
+            attestations=attestations,
+            timestamps=timestamps,
             relay=relay,
             tokens=tokens,
             cases=cases,
@@ -126,6 +182,20 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             deadlines=deadlines,
             search=search,
             vouchers=vouchers,
+            witnesses=witnesses,
+            credentials=credentials,
+            packages=Packages(
+                log=log,
+                blobs=blobs,
+                attestations=attestations,
+                witnesses=witnesses,
+                playbacks=playbacks,
+                credentials=credentials,
+                settings=settings,
+                utc_now=utc_now,
+            ),
+            erasing=erasing,
+            retention=retention,
             custody=Custody(cases=cases),
             uploads=uploads,
             webhooks=webhooks,

@@ -27,11 +27,13 @@ from signaling.case import (
     CaptureFrame,
     CaseEntry,
     CaseState,
+    ForgottenEntry,
     Moment,
     decide,
     evolve,
     new_case,
 )
+from signaling.clock import ClockOffset
 from signaling.commands import Command, OpenCase
 from signaling.entries import CallQuality, Traffic, encode_body, may_see, parse_body, parse_envelope
 from signaling.errors import SignalingError
@@ -108,14 +110,24 @@ class Case:
         """Whether nobody reads along and nobody is in the call."""
         return not self.listeners and not self.state.in_call and not self._lock.locked()
 
-    async def handle(self, command: Command, actor: Actor, *, command_id: str | None = None) -> Decided:
-        """Carries out one command; sent twice with the same id it takes effect once.
+    async def handle(
+        self,
+        command: Command,
+        actor: Actor,
+        *,
+        command_id: str | None = None,
+        clock: ClockOffset | None = None,
+    ) -> Decided:
+        """Carries out one command; sent twice with the same id it takes effect once. `clock`: that of the
+        actor's phone, which claims the times in it.
 
         Raises what `decide` raises, and then nothing has changed.
         """
-        return await self._background.finish(self._handle(command, actor, command_id))
+        return await self._background.finish(self._handle(command, actor, command_id, clock))
 
-    async def _handle(self, command: Command, actor: Actor, command_id: str | None) -> Decided:
+    async def _handle(
+        self, command: Command, actor: Actor, command_id: str | None, clock: ClockOffset | None
+    ) -> Decided:
         async with self._lock:
             # Whether a text was said before, its append finds out: of these an hour offline leaves hundreds.
             is_spoken = isinstance(command, SPOKEN)
@@ -127,6 +139,7 @@ class Case:
                 traffic=self._follower.traffic(self.case_id),
                 quality=self._follower.quality(self) if isinstance(command, PARTING) else NO_QUALITY,
                 online=self._follower.online(self.case_id),
+                clock=clock,
             )
             try:
                 outputs = decide(self.state, command, actor, moment)
@@ -174,7 +187,7 @@ class Case:
 
     def take_in(self, entry: Entry) -> None:
         """Evolves the state by an entry that is on disk."""
-        self.state = evolve(self.state, as_case_entry(entry))
+        self.state = evolve(self.state, _forgotten(entry) if entry.is_erased else as_case_entry(entry))
 
     def _tell(self, entry: Entry) -> None:
         """To each, whatever becomes of the others: the entry is on disk, and who said it must hear so."""
@@ -301,9 +314,16 @@ def as_case_entry(entry: Entry) -> CaseEntry:
     )
 
 
+def _forgotten(entry: Entry) -> ForgottenEntry:
+    envelope = entry.envelope
+    return ForgottenEntry(
+        number=envelope.number, kind=envelope.kind, recorded_at=envelope.recorded_at, hash=entry.hash
+    )
+
+
 def as_view(entry: Entry, role: Role) -> EntryView:
-    """A stored entry as `role` may see it; body and salt are None where the role may not."""
-    seen = may_see(role, entry.envelope.kind)
+    """A stored entry as `role` may see it; body and salt are None where the role may not, or nobody can."""
+    seen = may_see(role, entry.envelope.kind) and not entry.is_erased
     return EntryView(
         envelope=parse_envelope(entry.envelope_bytes),
         body=cast(dict[str, JsonValue], entry.body) if seen else None,

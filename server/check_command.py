@@ -1,8 +1,9 @@
 """`proofcall check [DATA_DIR]`: recompute all that a data folder holds, beside a running service or without.
 
-The store's `audit` reads entries, tree hashes, checkpoints, commitments and blobs. Here is looked at what the
-service alone knows: a segment of the journal is a dump of as many packets as its entry says. Exit status 0:
-whole. 1: something is not what was written; the first such thing is named. 2: the folder cannot be checked.
+The store's `audit` reads entries, tree hashes, checkpoints, commitments and blobs, `attestation_audit` what
+authorities and witnesses said. What the service alone knows is looked at here: a segment of the journal is a
+dump of as many packets as its entry says. Exit status 0: whole. 1: something is not what was written; the
+first such thing is named. 2: the folder cannot be checked.
 """
 
 import argparse
@@ -16,9 +17,10 @@ from typing import TextIO
 from media.errors import MalformedDump
 from media.rtpdump import parse_dump
 from server.evidence.entry import parse_body
-from server.settings import SETTINGS
+from server.settings import SETTINGS, read_roots
+from server.store.attestation_audit import check_attestations
 from server.store.audit import Progress, audit
-from server.store.errors import CorruptBlob, CorruptLog, StoreError
+from server.store.errors import CorruptAttestations, CorruptBlob, CorruptLog, StoreError
 from server.store.walk import Leaf
 
 EXIT_WHOLE = 0
@@ -27,6 +29,7 @@ EXIT_UNREADABLE = 2  # also what argparse exits with
 
 REDRAW_S = 0.1  # between two looks of the line of progress: what an eye follows
 DATA_DIR = "PROOFCALL_DATA_DIR"
+ROOTS = "PROOFCALL_TIMESTAMP_ROOTS"  # by which tokens are checked, if it is set
 
 
 def run(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
@@ -49,13 +52,17 @@ def run(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> int
         return int(request.code or 0)
     shown = Shown(sys.stdout)
     try:
+        roots = read_roots(environment.get(ROOTS, "").strip())
         for progress in audit(arguments.data_dir, inspect={"segment_sealed": check_segment}):
             shown.handle(progress)
-    except (CorruptLog, CorruptBlob) as error:
+        if attestations := check_attestations(arguments.data_dir, roots):
+            how = "" if roots else f", time-stamps not opened: {ROOTS} is not set"
+            sys.stdout.write(f"attestations: {attestations} of checkpoints of this log{how}\n")
+    except (CorruptLog, CorruptBlob, CorruptAttestations) as error:
         shown.end_line()
         sys.stdout.write(f"NOT WHOLE. The first thing that is wrong: {error}\n")
         return EXIT_DAMAGED
-    except (StoreError, OSError) as error:
+    except (StoreError, OSError, ValueError) as error:
         shown.end_line()
         sys.stderr.write(f"proofcall check: {error}\n")
         return EXIT_UNREADABLE

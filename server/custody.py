@@ -103,6 +103,8 @@ class Custody:
             live.up_to = max(live.up_to, up_to)
             if live.pages:
                 return  # another page of theirs goes on reading
+            if case.state.phase == "erased" and principal.actor.actor_id not in case.state.links:
+                return  # what they read is gone, and who they were
             fact = EndReading(after=after, up_to=live.up_to, authenticated_by=principal.authenticated_by)
             try:
                 await case.handle(fact, principal.actor)

@@ -10,10 +10,11 @@ ServerError
 ├── MalformedUpload    a header of an upload is wrong
 │   ├── MalformedLength      more or fewer bytes than were announced
 │   └── MalformedPiece       the bytes that came are not those that the checksum is of
-├── Unauthenticated    no token, or one that is forged, expired or revoked
+├── Unauthenticated    no token, or one that is forged, expired, revoked or erased with its case
 ├── ForbiddenAccess    a good token for something else
 ├── UnknownThing       names a case, link, entry or blob that is not there
-│   └── UnknownVoucher       the receipt is not confirmed as yet
+│   ├── UnknownVoucher       the receipt is not confirmed as yet
+│   └── ErasedVoucher        what it would tell was erased
 ├── IllegalRequest     right words, wrong moment
 │   ├── DisabledWebhook      its receiver has said that it is gone
 │   ├── TooManyWebhooks      there are as many as there may be
@@ -27,6 +28,7 @@ ServerError
 │   ├── FailedPrecondition   `If-Match` names a state that has passed
 │   └── MissingPrecondition  `If-Match` is not there
 ├── FailedStorage      the disk refused; try again later
+├── ExpiredCertificate the operator's certificate for pictures is no longer good
 └── InternalError      the service itself failed
 """
 
@@ -113,6 +115,14 @@ class RevokedLink(Unauthenticated):
     close_code = 4410
 
 
+class ErasedLink(Unauthenticated):
+    """The link was good once, and was erased with its case."""
+
+    code = "erased"
+    status = 410
+    close_code = 4414
+
+
 class ForbiddenAccess(ServerError):
     """The credential is good, but not for this case or this act."""
 
@@ -133,6 +143,13 @@ class UnknownVoucher(UnknownThing):
     """There is no voucher of this case as yet."""
 
     code = "no_voucher"
+
+
+class ErasedVoucher(UnknownThing):
+    """The case was erased; a copy of the voucher that somebody kept proves what it proved."""
+
+    code = "erased"
+    status = 410
 
 
 class IllegalRequest(ServerError):
@@ -220,6 +237,13 @@ class FailedStorage(ServerError):
     code = "not_stored"
     status = 507
     close_code = 1011
+
+
+class ExpiredCertificate(ServerError):
+    """The operator's certificate for content credentials is no longer good."""
+
+    code = "expired_certificate"
+    status = 503
 
 
 class InternalError(ServerError):

@@ -1,4 +1,4 @@
-"""The command line: `proofcall serve`, `proofcall verify` and `proofcall check`."""
+"""The command line: `proofcall serve`, `proofcall verify`, `proofcall check` and `proofcall retain`."""
 
 import argparse
 import asyncio
@@ -17,12 +17,13 @@ import uvloop
 from aiohttp import web
 
 from media.errors import MediaError
-from server import check_command
+from server import check_command, retain_command
 from server.app import running_service
 from server.errors import MalformedSetting
 from server.evidence import verify_command
 from server.http.routes import make_app
 from server.http.socket import Sockets
+from server.recredentials import CredentialsRereader
 from server.redecode import PictureRedecoder
 from server.sample import print_sample
 from server.self_signed import local_address, make_certificate
@@ -57,12 +58,15 @@ def run(arguments: Sequence[str]) -> int:
     )
     commands.add_parser("verify", help="verify an evidence package or a voucher", add_help=False)
     commands.add_parser("check", help="check all that a data folder holds", add_help=False)
+    commands.add_parser("retain", help="list what the rules of retention would erase", add_help=False)
     known, rest = parser.parse_known_args(arguments)
     if known.command == "verify":
-        with PictureRedecoder() as redecoder:
-            return verify_command.run(rest, redecoder)
+        with PictureRedecoder() as redecoder, CredentialsRereader() as credentials:
+            return verify_command.run(rest, redecoder, credentials)
     if known.command == "check":
         return check_command.run(rest)
+    if known.command == "retain":
+        return retain_command.run(rest)
     if rest:
         parser.error(f"unknown: {' '.join(rest)}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

@@ -3,16 +3,26 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, StringConstraints
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    StringConstraints,
+    model_validator,
+)
 
 from server.tokens import DeskRole
-from signaling.entries import WireMetadata
+from signaling.entries import MAX_ERASED_NUMBERS, WireMetadata
 from signaling.messages import EntryView
-from signaling.values import encode_time
+from signaling.values import MAX_REASON_CHARACTERS, encode_time
 
 MAX_LINK_LIFETIME_S = 30 * 24 * 3600  # a month: longer than any dispute about a delivery stays open unasked
 
 Word = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
+Reason = Annotated[
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=MAX_REASON_CHARACTERS)
+]
 Role = Literal["customer", "courier", "qa", "dispatch", "guest"]
 Language = Literal["zh", "en"]
 Seconds = Annotated[int, Field(ge=1, le=MAX_LINK_LIFETIME_S)]
@@ -59,17 +69,58 @@ class NewCase(Model):
 
 
 class CaseSummary(Model):
-    """One case as lists show it."""
+    """One case as lists show it. Of an erased one `waybill` is empty."""
 
     case_id: str
     waybill: str
     language: Language
     time_zone: str
-    state: Literal["open", "ended"]
+    state: Literal["open", "ended", "erased"]
     opened_at: datetime
     last_number: int
     in_call: list[Role]
     frames: int
+    holds: list[int] = Field(description="the entries that set the legal holds which are in force")
+
+
+class NewErasure(Model):
+    """What is to be erased of a case, and why; `reason` stays, and should name nobody. Without more all of
+    it; or the media named; or the pictures and attachments of the entries `numbers`.
+    """
+
+    reason: Reason
+    media: Annotated[list[Literal["recordings", "frames", "attachments"]], Field(min_length=1)] | None = None
+    numbers: (
+        Annotated[list[Annotated[int, Field(ge=1)]], Field(min_length=1, max_length=MAX_ERASED_NUMBERS)]
+        | None
+    ) = None
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "NewErasure":
+        if self.media is not None and self.numbers is not None:
+            raise ValueError("name media or numbers, not both")
+        return self
+
+
+class Erasure(Model):
+    """`number` of the entry that says so, null if nothing was left to erase. `complete` is false while
+    somebody (an audit, a backup) reads the log as it was: the last old bytes go when they are done.
+    """
+
+    number: int | None
+    complete: bool
+
+
+class NewHold(Model):
+    """Why a legal hold is set, or lifted."""
+
+    reason: Reason
+
+
+class Hold(Model):
+    """The legal hold that entry `number` set."""
+
+    number: int
 
 
 class CaseList(Model):
@@ -272,3 +323,49 @@ class Voucher(Model):
     pdf_url: str
     json_url: str
     qr_url: str
+
+
+class Witness(Model):
+    """One witness of the operator's policy. `standing`: waiting, cosigning, unreachable, refusing (it does
+    not know this log), ahead or forked (it has cosigned more of the log than there is, or another one).
+
+    `words` say what that means and what to do; `cosigned_size` is that of the newest checkpoint that it has
+    cosigned.
+    """
+
+    name: str
+    key_name: str
+    url: str
+    standing: str
+    words: str
+    cosigned_size: int
+
+
+class WitnessList(Model):
+    """All witnesses; `cosigned_size` is that of the newest checkpoint with the quorum of the policy."""
+
+    cosigned_size: int | None
+    witnesses: list[Witness]
+
+
+class TimestampAuthority(Model):
+    """A time-stamping authority: the log's checkpoint of `tree_size` entries was the last that it stamped, at
+    `stamped_at` by its own clock. `behind`: entries that it has not stamped. `failures` in a row, `error` of
+    the last one. `ahead_s`: how far our clock was before theirs.
+    """
+
+    authority: str
+    state: Literal["stamping", "failing"]
+    tree_size: int
+    stamped_at: datetime | None
+    behind: int
+    failures: int
+    error: str | None
+    next_attempt_at: datetime | None
+    ahead_s: int | None
+
+
+class TimestampAuthorities(Model):
+    """All authorities, in the order of the setting; none, if none is set."""
+
+    authorities: list[TimestampAuthority]

@@ -74,7 +74,7 @@ class Playbacks:
                 break
             after = entries[-1].envelope.number
             for place, entry in enumerate(entries):
-                if entry.envelope.kind in KINDS:
+                if entry.envelope.kind in KINDS and not entry.is_erased:
                     found.append(as_case_entry(entry))
                 if place % ENTRIES_A_TURN == 0:
                     await asyncio.sleep(0)
@@ -127,6 +127,11 @@ class Playbacks:
     async def discard(self, case_id: str, name: str) -> None:
         """A file is damaged: it is made anew when somebody asks."""
         await self._derived.discard(case_id, name)
+
+    async def settle(self, case_id: str) -> None:
+        """Returns when no file of this case is being made that had been begun before."""
+        making = [task for (owner, _), task in self._making.items() if owner == case_id]
+        await asyncio.gather(*making, return_exceptions=True)
 
     async def _make_once(self, case_id: str, name: str, part: Part) -> None:
         key = (case_id, name)

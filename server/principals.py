@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from server.cases import Cases
-from server.errors import ForbiddenAccess, RevokedLink, ServerError, Unauthenticated, UnknownThing
+from server.errors import ErasedLink, ForbiddenAccess, RevokedLink, ServerError, Unauthenticated, UnknownThing
 from server.tokens import DeskToken, LinkToken, Tokens
 from signaling.entries import Credential
 from signaling.values import INTEGRATOR, SYSTEM, Actor, ActorId, SessionId
@@ -80,7 +80,9 @@ class Principals:
         self._utc_now = utc_now
 
     async def identify(self, credential: str) -> Principal:
-        """The caller, barred if their link has expired or was taken back. Raises `Unauthenticated`."""
+        """The caller, barred if their link has expired or was taken back. Raises `Unauthenticated`, also as
+        `ErasedLink` for links of before the case was erased.
+        """
         session_id = SessionId(self._new_id("s_"))
         integrator = Actor(role="integrator", actor_id=INTEGRATOR, session_id=session_id)
         if hmac.compare_digest(credential.encode(errors="surrogateescape"), self._api_key):
@@ -101,6 +103,8 @@ class Principals:
         except UnknownThing:
             raise Unauthenticated("this link is for a case that is not here") from None
         link_id = ActorId(token.link_id)
+        if case.state.phase == "erased" and link_id not in case.state.links:
+            raise ErasedLink("this case was erased: nothing of what was said and shown in it is kept")
         link = case.state.links.get(link_id)
         if link is None or link.role != token.role:
             raise Unauthenticated("this link is not known here")

@@ -8,19 +8,26 @@ from media.relay import Relay
 from server.background import Background
 from server.calls import Calls
 from server.cases import Cases
+from server.credentials import Credentials
 from server.custody import Custody
 from server.deadlines import Deadlines
+from server.erasing import Erasing
 from server.orders import Orders
+from server.packages import Packages
 from server.playbacks import Playbacks
 from server.principals import Principals
 from server.recordings import Recordings
+from server.retention import Retention
 from server.search import Search
+from server.store.attestations import AttestationStore
 from server.store.blobs import BlobStore
 from server.store.log import LogStore
+from server.timestamps import Timestamps
 from server.tokens import Tokens
 from server.uploads import Uploads
 from server.vouchers import Vouchers
 from server.webhooks import Webhooks
+from server.witnesses import Witnesses
 from signaling.wording import Wording
 
 
@@ -33,6 +40,8 @@ class Service:
     turn_secret: str | None
     log: LogStore
     blobs: BlobStore
+    attestations: AttestationStore
+    timestamps: Timestamps
     relay: Relay
     tokens: Tokens
     cases: Cases
@@ -43,6 +52,11 @@ class Service:
     deadlines: Deadlines
     search: Search
     vouchers: Vouchers
+    witnesses: Witnesses
+    credentials: Credentials
+    packages: Packages
+    erasing: Erasing
+    retention: Retention
     custody: Custody
     uploads: Uploads
     webhooks: Webhooks

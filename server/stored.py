@@ -5,10 +5,12 @@ attachment_stored ─┬─ shown     to who may see the entry that has the atta
                    └─ original  to the office: it tells the place and the device
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from server.cases import Case
 from server.errors import ForbiddenAccess, UnknownThing
+from server.evidence.entry import Entry
 from server.store.log import LogStore
 from signaling.entries import OFFICE, Body, FrameSealed, may_see, parse_body
 from signaling.talk import AttachmentStored
@@ -46,6 +48,21 @@ async def find_blob(log: LogStore, case: Case, sha256: str, role: Role) -> Store
     return Stored(number=number, blob=stored.original, is_original=True)
 
 
+def shown_pictures(entries: Iterable[Entry]) -> dict[str, Entry]:
+    """The pictures that these entries show, by their hash: sealed frames, and what is shown of photos. Each
+    with the first entry that names it.
+    """
+    pictures: dict[str, Entry] = {}
+    for entry in entries:
+        if entry.is_erased:
+            continue
+        name = {FrameSealed.kind: "blob", AttachmentStored.kind: "shown"}.get(entry.envelope.kind)
+        blob = entry.body.get(name) if name else None
+        if isinstance(blob, Mapping) and blob.get("media_type") == "image/jpeg":
+            pictures.setdefault(str(blob.get("sha256")), entry)
+    return pictures
+
+
 async def find_attachment(log: LogStore, case: Case, sha256: str) -> AttachmentStored | None:
     """The entry that first stored the attachment of this hash, if there is one."""
     number = case.state.talk.originals.get(sha256)
@@ -68,4 +85,6 @@ async def may_look(log: LogStore, case: Case, stored: AttachmentStored, role: Ro
 
 async def _body(log: LogStore, case: Case, number: int) -> Body:
     (entry,) = await log.entries(case.case_id, after=number - 1, limit=1)
+    if entry.is_erased:
+        raise UnknownThing("it was erased")
     return parse_body(entry.envelope.kind, entry.body)

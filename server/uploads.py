@@ -21,7 +21,10 @@ from datetime import datetime, timedelta
 from weakref import WeakValueDictionary
 
 from media.attachments import Looked, look
+from media.credentials import read_credentials
+from media.credentials_protocol import CredentialFacts, carries_credentials
 from media.errors import AttachmentRefused as LookRefused
+from media.errors import CredentialsFailed
 from server.background import Background
 from server.cases import Case, Cases
 from server.errors import (
@@ -49,10 +52,11 @@ from signaling.talk import (
     Attachment,
     AttachmentRefused,
     AttachmentStored,
+    BroughtCredentials,
     RefuseAttachment,
     StoreAttachment,
 )
-from signaling.values import Actor, ActorId, Blob, SessionId
+from signaling.values import Actor, ActorId, Blob, SessionId, parse_time
 
 LIFETIME = timedelta(hours=24)  # a phone that has no network for a night goes on in the morning
 MAX_AT_ONCE = 16  # of one person: all of an entry, and some of the next
@@ -122,6 +126,7 @@ class Uploads:
         log: LogStore,
         cases: Cases,
         background: Background,
+        credential_roots: str,
         utc_now: Callable[[], datetime],
         new_id: Callable[[str], str],
     ) -> None:
@@ -130,6 +135,7 @@ class Uploads:
         self._log = log
         self._cases = cases
         self._background = background
+        self._credential_roots = credential_roots
         self._utc_now = utc_now
         self._new_id = new_id
         self._settlers = asyncio.Semaphore(MAX_SETTLING)
@@ -162,6 +168,12 @@ class Uploads:
             self._sweeper.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._sweeper
+
+    async def forget(self, case_id: str) -> None:
+        """Nothing that was on its way to this case is kept."""
+        for upload in self._store.all():
+            if upload.key.case_id == case_id:
+                await self._background.finish(self._store.drop(upload))
 
     # --- what people ask for ---
 
@@ -396,6 +408,9 @@ class Uploads:
         except LookRefused as refusal:
             return _refused(attachment, refusal.code, refusal.reason)
         facts = looked.facts
+        credentials = None
+        if attachment.medium == "photo" and carries_credentials(data):
+            credentials = await _brought(data, facts.original_type, self._credential_roots)
         return AttachmentStored(
             number=1,
             sha256=attachment.sha256,
@@ -405,6 +420,7 @@ class Uploads:
             height=facts.height,
             duration_ms=facts.duration_ms,
             waveform=facts.waveform,
+            credentials=credentials,
         )
 
     async def _put(self, case: Case, data: bytes, media_type: str) -> Blob:
@@ -458,6 +474,23 @@ async def _look(data: bytes, medium: str) -> Looked:
         if refusal.code not in ("crashed", "timeout"):
             raise
     return await look(data, medium)  # who dies once may have been the machine's fault
+
+
+async def _brought(data: bytes, media_type: str, roots: str) -> BroughtCredentials:
+    """What the credentials in a photo are. They are no reason to refuse it, whatever they are."""
+    try:
+        facts = await read_credentials(data, media_type, roots)
+    except CredentialsFailed as failure:
+        logger.warning("content credentials of a photo could not be read: %s", failure.code)
+        facts = CredentialFacts(standing="unreadable")
+    return BroughtCredentials(
+        standing=facts.standing,
+        problem=facts.problem,
+        signer=facts.signer,
+        generator=facts.generator,
+        source_types=facts.source_types,
+        signed_at=None if facts.signed_at is None else parse_time(facts.signed_at),
+    )
 
 
 def _unsettled(case: Case, key: UploadKey) -> list[tuple[int, Announced]]:

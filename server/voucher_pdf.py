@@ -1,98 +1,53 @@
 """The voucher on paper: pages for people, and in the same file the document that proves it.
 
-The same voucher, address, language and font give the same bytes. The font is embedded where there is one that
-can be: TrueType outlines with Latin and Chinese characters. Without one the pages use STSong-Light, which
-readers of PDF bring along for Chinese; the text is the same.
+The same voucher, address, language and font give the same bytes.
 
     page 1   waybill, QR code ── handed over ── confirmed ── what it proves ── how to check
     attached  proofcall-voucher.json, as it is: `proofcall verify` and the public page find it in the PDF
 """
 
 import io
-import struct
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
-from xml.sax.saxutils import escape
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import segno
-from reportlab.lib.colors import HexColor
-from reportlab.lib.enums import TA_LEFT
-from reportlab.lib.pagesizes import A4
-from reportlab.lib.styles import ParagraphStyle
 from reportlab.lib.units import mm
-from reportlab.pdfbase import pdfdoc, pdfmetrics
-from reportlab.pdfbase.cidfonts import UnicodeCIDFont
-from reportlab.pdfbase.ttfonts import TTFont
-from reportlab.platypus import Flowable, Paragraph, SimpleDocTemplate, Spacer, Table, TableStyle
+from reportlab.pdfbase import pdfdoc
+from reportlab.platypus import Flowable, Spacer, Table, TableStyle
 
-from server.errors import MalformedSetting
 from server.evidence.checkpoint import parse_checkpoint
+from server.evidence.cosignature import cosigner_of
 from server.evidence.entry import encode_envelope, hash_envelope
 from server.evidence.voucher import PDF_KEY, Voucher, VoucherEntry, encode_voucher
+from server.paper_text import say, time_of, zone_of
+from server.pdf_sheet import (
+    INK,
+    SOFT,
+    WIDTH,
+    PdfLanguage,
+    Style,
+    draw_footer,
+    facts,
+    new_document,
+    register_font,
+)
 
 LAYOUT_VERSION = 1  # of the pages: another number, and all are made anew
 ATTACHED_NAME = "proofcall-voucher.json"
-# Debian's fonts-wqy-microhei and fonts-wqy-zenhei. Noto CJK has CFF outlines, which reportlab cannot embed.
-KNOWN_FONTS = (
-    Path("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc"),
-    Path("/usr/share/fonts/truetype/wqy/wqy-zenhei.ttc"),
-)
-FALLBACK_FONT = "STSong-Light"
 QR_SIZE = 38 * mm  # a token of 240 characters has modules of half a millimetre: a phone reads it from paper
-MARGIN = 20 * mm
-WIDTH = A4[0] - 2 * MARGIN - 12  # points; platypus keeps six on each side of its own
-NAMES_WIDTH = 34 * mm
-INK, SOFT, LINE, SEAL = HexColor("#1b1d21"), HexColor("#4a4e57"), HexColor("#d9d5cb"), HexColor("#b03225")
-
-PdfLanguage = Literal["zh", "en"]
-
-_TRUETYPE = (b"\x00\x01\x00\x00", b"true")  # OpenType 1.9, "Table directory": with TrueType outlines
-_COLLECTION = b"ttcf"
-_NEEDED = "A1签收"  # a font for both languages has all of these
-
-
-def find_font(chosen: Path | None) -> Path | None:
-    """The font to embed: the operator's, else the first that is known and here. None: there is none.
-
-    Raises MalformedSetting if the chosen one cannot be embedded.
-    """
-    if chosen is not None:
-        try:
-            face = TTFont("chosen", str(chosen), subfontIndex=0).face if _is_truetype(chosen) else None
-        except Exception:  # reportlab raises what it likes on a font that it cannot read
-            face = None
-        if face is None or any(ord(one) not in face.charToGlyph for one in _NEEDED):
-            raise MalformedSetting(
-                f"PROOFCALL_PDF_FONT={str(chosen)!r}: a TrueType font (.ttf, .ttc) with Latin and Chinese "
-                f"characters can be embedded, fonts with CFF outlines such as Noto CJK cannot"
-            )
-        return chosen
-    return next((path for path in KNOWN_FONTS if path.is_file() and _is_truetype(path)), None)
 
 
 def render_voucher(voucher: Voucher, *, url: str, language: PdfLanguage, font: Path | None) -> bytes:
     """The PDF of a voucher, whose public address is `url`. Takes some 100 ms of CPU: not for the loop."""
     words = _WORDS[language]
-    style = _Style(_register(font))
+    style = Style(register_font(font))
     data = encode_voucher(voucher)
     file = io.BytesIO()
-    document = SimpleDocTemplate(
-        file,
-        pagesize=A4,
-        leftMargin=MARGIN,
-        rightMargin=MARGIN,
-        topMargin=16 * mm,
-        bottomMargin=18 * mm,
-        invariant=1,
-        pageCompression=1,
-        lang="zh-Hans" if language == "zh" else "en",
-        title=f"{words['title']} {voucher.waybill}",
-        author="Proofcall",
-        subject=words["title"],
+    document = new_document(
+        file, title=f"{words['title']} {voucher.waybill}", subject=words["title"], language=language
     )
 
     def first_page(canvas: Any, _: Any) -> None:
@@ -100,45 +55,10 @@ def render_voucher(voucher: Voucher, *, url: str, language: PdfLanguage, font: P
         later_pages(canvas, _)
 
     def later_pages(canvas: Any, _: Any) -> None:
-        canvas.saveState()
-        canvas.setFont(style.font, 7.5)
-        canvas.setFillColor(SOFT)
-        canvas.drawString(MARGIN, 10 * mm, f"{words['title']} · {_plain(voucher.waybill)}")
-        canvas.drawRightString(A4[0] - MARGIN, 10 * mm, str(canvas.getPageNumber()))
-        canvas.restoreState()
+        draw_footer(canvas, style, f"{words['title']} · {voucher.waybill}")
 
     document.build(_story(voucher, url, language, style), onFirstPage=first_page, onLaterPages=later_pages)
     return file.getvalue()
-
-
-@dataclass(frozen=True, slots=True)
-class _Style:
-    font: str
-
-    def paragraph(
-        self, text: str, *, size: float = 9.5, colour: Any = INK, before: float = 0, after: float = 3
-    ) -> Paragraph:
-        """Chinese may break anywhere, other scripts between words alone."""
-        text = _plain(text)
-        chinese = any("\u2e80" <= one <= "\uffef" for one in text)
-        return Paragraph(
-            escape(text).replace("\n", "<br/>"),
-            ParagraphStyle(
-                f"p{size}",
-                fontName=self.font,
-                fontSize=size,
-                leading=size * 1.5,
-                textColor=colour,
-                alignment=TA_LEFT,
-                spaceBefore=before,
-                spaceAfter=after,
-                wordWrap="CJK" if chinese else None,
-                splitLongWords=1,
-            ),
-        )
-
-    def heading(self, text: str) -> Paragraph:
-        return self.paragraph(text, size=12, colour=SEAL, before=6, after=3)
 
 
 class _QrCode(Flowable):  # type: ignore[misc]  # reportlab has no types
@@ -175,9 +95,9 @@ class _AttachedFile(pdfdoc.PDFStream):  # type: ignore[misc]  # reportlab has no
         return head + b"\nstream\n" + bytes(self.content) + b"\nendstream\n"
 
 
-def _story(voucher: Voucher, url: str, language: PdfLanguage, style: _Style) -> list[Flowable]:
+def _story(voucher: Voucher, url: str, language: PdfLanguage, style: Style) -> list[Flowable]:
     words = _WORDS[language]
-    zone = _zone(voucher.time_zone)
+    zone = zone_of(voucher.time_zone)
     handed_over, confirmed = voucher.handed_over, voucher.confirmed
     checkpoint = parse_checkpoint(voucher.checkpoint)
     reservation = confirmed.body.get("reservation")
@@ -205,28 +125,28 @@ def _story(voucher: Voucher, url: str, language: PdfLanguage, style: _Style) -> 
         )
     )
     times = (
-        (words["recorded"], _time(handed_over.envelope.recorded_at, zone)),
+        (words["recorded"], time_of(handed_over.envelope.recorded_at, zone)),
         (words["claimed"], _claimed(handed_over, zone)),
     )
     return [
         head,
         style.heading(words["handed_over"]),
-        _facts(
+        facts(
             style,
             [
-                (words["how"], _say(handed_over.body.get("label"), language)),
+                (words["how"], say(handed_over.body.get("label"), language)),
                 *times,
                 (words["remark"], _text(handed_over.body.get("text"))),
                 (words["place"], _place(handed_over.body.get("place"), words)),
                 (words["photos"], _attachments(handed_over.body.get("attachments"), words)),
-                (words["right"], _say(handed_over.body.get("right"), language)),
+                (words["right"], say(handed_over.body.get("right"), language)),
             ],
         ),
         style.heading(words["confirmed"]),
-        _facts(
+        facts(
             style,
             [
-                (words["recorded"], _time(confirmed.envelope.recorded_at, zone)),
+                (words["recorded"], time_of(confirmed.envelope.recorded_at, zone)),
                 (words["claimed"], _claimed(confirmed, zone)),
                 (words["statement"], _text(confirmed.body.get("statement"))),
                 (
@@ -244,7 +164,7 @@ def _story(voucher: Voucher, url: str, language: PdfLanguage, style: _Style) -> 
         style.heading(words["check"]),
         *[style.paragraph(f"{place}. {line}", after=2) for place, line in enumerate(words["steps"], 1)],
         style.heading(words["numbers"]),
-        _facts(
+        facts(
             style,
             [
                 (words["case"], voucher.case_id),
@@ -255,41 +175,13 @@ def _story(voucher: Voucher, url: str, language: PdfLanguage, style: _Style) -> 
                     words["leaves"].format(checkpoint.origin, checkpoint.tree_size)
                     + f"\n{checkpoint.root_hash.hex()}",
                 ),
+                (words["others"], _others(voucher, words)),
                 (words["key"], voucher.vkey),
                 (words["address"], url),
             ],
             size=8,
         ),
     ]
-
-
-def _facts(style: _Style, rows: Sequence[tuple[str, str | None]], *, size: float = 9.5) -> Flowable:
-    """Rows of name and value; those without a value are left out."""
-    table = Table(
-        [
-            [
-                style.paragraph(name, size=size, colour=SOFT, after=0),
-                style.paragraph(value, size=size, after=0),
-            ]
-            for name, value in rows
-            if value
-        ],
-        colWidths=[NAMES_WIDTH, WIDTH - NAMES_WIDTH],
-        spaceAfter=6,
-        splitInRow=1,  # a statement may be longer than a page
-    )
-    table.setStyle(
-        TableStyle(
-            [
-                ("VALIGN", (0, 0), (-1, -1), "TOP"),
-                ("LEFTPADDING", (0, 0), (-1, -1), 0),
-                ("TOPPADDING", (0, 0), (-1, -1), 1.5),
-                ("BOTTOMPADDING", (0, 0), (-1, -1), 1.5),
-                ("LINEBELOW", (0, 0), (-1, -1), 0.4, LINE),
-            ]
-        )
-    )
-    return table
 
 
 def _attach(canvas: Any, data: bytes, description: str) -> None:
@@ -322,67 +214,15 @@ def _attach(canvas: Any, data: bytes, description: str) -> None:
     document.Catalog.Names = document.Reference(pdfdoc.PDFDictionary({"EmbeddedFiles": names}))
 
 
-def _register(font: Path | None) -> str:
-    """A font by the name that pages know it by. A file that has gone since the start is no reason to fail."""
-    if font is not None:
-        name = f"voucher-{font.name}"
-        try:
-            pdfmetrics.registerFont(TTFont(name, str(font), subfontIndex=0))
-        except Exception:  # the same as in `find_font`
-            return _register(None)
-        return name
-    pdfmetrics.registerFont(UnicodeCIDFont(FALLBACK_FONT))
-    return FALLBACK_FONT
-
-
-def _is_truetype(path: Path) -> bool:
-    """Whether the first font of a file has TrueType outlines."""
-    try:
-        with path.open("rb") as file:
-            start = file.read(4)
-            if start == _COLLECTION:
-                file.seek(12)  # OpenType 1.9, "TTC header": where the first table directory lies
-                (offset,) = struct.unpack(">I", file.read(4))
-                file.seek(offset)
-                start = file.read(4)
-    except (OSError, struct.error):
-        return False
-    return start in _TRUETYPE
-
-
-def _zone(name: str) -> ZoneInfo:
-    try:
-        return ZoneInfo(name)
-    except (KeyError, ValueError, OSError):
-        return ZoneInfo("UTC")
-
-
-def _time(at: datetime, zone: ZoneInfo) -> str:
-    local = at.astimezone(zone)
-    offset = local.strftime("%z")
-    return f"{local:%Y-%m-%d %H:%M:%S} (UTC{offset[:3]}:{offset[3:]}, {zone.key})"
-
-
 def _claimed(entry: VoucherEntry, zone: ZoneInfo) -> str | None:
     """When the phone says that it was: None if it said nothing."""
     captured_at = entry.body.get("captured_at")
     if not isinstance(captured_at, str):
         return None
     try:
-        return _time(datetime.fromisoformat(captured_at), zone)
+        return time_of(datetime.fromisoformat(captured_at), zone)
     except ValueError:
         return None
-
-
-def _say(translations: object, language: str) -> str | None:
-    """A sentence of the wording in this language, else in English, else in any."""
-    if not isinstance(translations, Mapping) or not translations:
-        return None
-    for wanted in (language, "en"):
-        for tag, text in translations.items():
-            if str(tag).split("-")[0] == wanted:
-                return str(text)
-    return str(next(iter(translations.values())))
 
 
 def _text(value: object) -> str | None:
@@ -402,13 +242,23 @@ def _attachments(value: object, words: Mapping[str, Any]) -> str | None:
     return "\n".join([words["files"].format(len(value)), *(str(one["sha256"]) for one in value)])
 
 
+def _others(voucher: Voucher, words: Mapping[str, Any]) -> str | None:
+    """Who else has signed a checkpoint with both entries, as the document says: the check tells whether."""
+    lines = []
+    for attested in voucher.attested or ():
+        size = parse_checkpoint(attested.checkpoint).tree_size
+        if size <= voucher.confirmed.proof.leaf_index:
+            continue
+        if attested.cosignatures:
+            names = ", ".join(cosigner_of(line)[0] for line in attested.cosignatures)
+            lines.append(words["witnesses"].format(names, size))
+        if attested.timestamps:
+            lines.append(words["timestamps"].format(len(attested.timestamps), size))
+    return "\n".join(lines) or None
+
+
 def _hash(entry: VoucherEntry) -> str:
     return hash_envelope(encode_envelope(entry.envelope))
-
-
-def _plain(text: str) -> str:
-    """What may stand on paper: no control characters but line ends."""
-    return "".join(one if one.isprintable() or one == "\n" else " " for one in text)
 
 
 _WORDS: Mapping[str, Mapping[str, Any]] = {
@@ -455,6 +305,9 @@ _WORDS: Mapping[str, Mapping[str, Any]] = {
         "entry": "Entry {}, SHA-256",
         "checkpoint": "Checkpoint",
         "leaves": "{}, {} entries in all; root:",
+        "others": "Signed by others, too",
+        "witnesses": "{} as witnesses, over {} entries",
+        "timestamps": "time stamps of authorities: {}, over {} entries",
         "key": "Key of the log",
         "address": "Address",
     },
@@ -500,6 +353,9 @@ _WORDS: Mapping[str, Mapping[str, Any]] = {
         "entry": "第 {} 条，SHA-256",
         "checkpoint": "检查点",
         "leaves": "{}，共 {} 条记录；根哈希：",
+        "others": "第三方签名",
+        "witnesses": "见证方 {}，覆盖 {} 条记录",
+        "timestamps": "时间戳机构：{} 个时间戳，覆盖 {} 条记录",
         "key": "日志公钥",
         "address": "地址",
     },

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from server.errors import InternalError
 from server.evidence.voucher import parse_voucher
-from server.voucher_pdf import PdfLanguage, render_voucher
+from server.pdf_sheet import PdfLanguage
+from server.voucher_pdf import render_voucher
 
 NICENESS = 10  # calls go first
 TIMEOUT_S = 60.0  # it takes half a second, most of that to start

@@ -2,11 +2,14 @@
 
     entries handed_over, confirmed ─┐
     proofs under one checkpoint ────┼─▶ sealed by the log's key ─▶ derived/<case>/voucher-<number>.json
-    waybill, time zone ─────────────┘                          └─▶ derived/<case>/voucher-<hash>.pdf
+    waybill, time zone ─────────────┤                          └─▶ derived/<case>/voucher-<hash>.pdf
+    what outsiders said of the log ─┘
 
-The QR code is kept likewise. These files are derived ones, sealed with the key of the case: they may vanish,
-and go with the case when its key is destroyed. A document that is made again has a newer checkpoint and so
-other bytes; it proves the same.
+Nobody waits for an outsider: a voucher is made with the cosignatures and time stamps that are there. While
+they are of before its entries, whoever asks again gets it made anew once there are newer ones; from then on
+its bytes stay the same. The QR code is kept likewise. These files are derived ones, sealed with the key of
+the case: they may vanish, and go with the case when its key is destroyed. A document that is made again has
+a newer checkpoint and so other bytes; it proves the same.
 
 Whoever holds the address sees what the customer confirmed: it stands on their paper. Such a look is counted,
 and is no entry, because a bearer of a QR code is nobody that the log could name. That somebody who is known
@@ -18,7 +21,7 @@ import hashlib
 import io
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -28,27 +31,34 @@ import segno
 
 from server.background import Background
 from server.cases import Case
-from server.errors import UnknownVoucher
+from server.derivations import Derivations
+from server.errors import ErasedVoucher, UnknownVoucher
+from server.evidence.attestation import Attestation, AttestationKind
 from server.evidence.entry import Entry
 from server.evidence.proof import InclusionProof
 from server.evidence.voucher import (
+    MAX_ATTESTED,
+    Attested,
     Voucher,
     VoucherEntry,
     encode_voucher,
     seal_text,
 )
 from server.models import Voucher as Addresses
+from server.pdf_sheet import PdfLanguage
+from server.store.attestations import AttestationStore
 from server.store.derived import DerivedStore
-from server.store.errors import CorruptBlob
 from server.store.log import LogStore
 from server.tokens import Tokens, VoucherToken
-from server.voucher_pdf import LAYOUT_VERSION, PdfLanguage
+from server.voucher_pdf import LAYOUT_VERSION
 from server.voucher_worker import render
+from server.witnesses import Witnesses
 
 # Ten years and their leap days, longer than anybody argues about a delivery. They count from the
 # confirmation, so that the address, the QR code and the PDF are always the same.
 ADDRESS_LIFETIME = timedelta(days=3653)
 
+TIMESTAMP, COSIGNATURE = AttestationKind.TIMESTAMP, AttestationKind.COSIGNATURE
 QR_VERSION = 1  # of how the code is drawn: another number, and all are drawn anew
 Opened = Literal["json", "pdf", "qr"]
 
@@ -60,6 +70,8 @@ class Vouchers:
         self,
         *,
         log: LogStore,
+        attestations: AttestationStore,
+        witnesses: Witnesses,
         derived: DerivedStore,
         background: Background,
         tokens: Tokens,
@@ -67,12 +79,12 @@ class Vouchers:
         font: Path | None,
     ) -> None:
         self._log = log
-        self._derived = derived
-        self._background = background
+        self._attestations = attestations
+        self._witnesses = witnesses
+        self._derivations = Derivations(derived=derived, background=background)
         self._tokens = tokens
         self._public_url = public_url
         self._font = font
-        self._making: dict[tuple[str, str], asyncio.Task[bytes]] = {}
         self._rendering = asyncio.Lock()  # one at a time: the cores are the calls
         self._opened: Counter[Opened] = Counter({"json": 0, "pdf": 0, "qr": 0})
 
@@ -82,7 +94,9 @@ class Vouchers:
         return self._opened
 
     def number_of(self, case: Case) -> int:
-        """The entry that confirmed the receipt. Raises `UnknownVoucher`."""
+        """The entry that confirmed the receipt. Raises `UnknownVoucher`, `ErasedVoucher`."""
+        if case.state.phase == "erased":
+            raise ErasedVoucher("this case was erased; a voucher that you have kept proves what it proved")
         handed_over = case.state.delivery.handed_over
         if handed_over is None or not handed_over.confirmed or handed_over.settled is None:
             raise UnknownVoucher(
@@ -110,7 +124,16 @@ class Vouchers:
     async def document(self, case: Case) -> bytes:
         """The voucher itself. Raises `UnknownVoucher`."""
         number = self.number_of(case)
-        return await self._kept(case, f"voucher-{number}.json", lambda: self._make(case, number))
+        confirmed = await self._entry(case.case_id, number)
+        attestations = await self._attestations_for(confirmed)
+        covering = [one for one in attestations if one.tree_size > confirmed.leaf_index]
+        # What covers it by now is in the name, and only grows: each better one is made once. Which witnesses
+        # were there makes none better, as long as they were enough.
+        sources = sorted({one.source if one.kind is TIMESTAMP else one.kind for one in covering})
+        name = f"voucher-{number}-{_hash(*sources)}.json" if sources else f"voucher-{number}.json"
+        return await self._derivations.kept(
+            case.case_id, name, lambda: self._make(case, confirmed, attestations)
+        )
 
     async def pdf(self, case: Case, language: PdfLanguage) -> bytes:
         """The same on paper. Raises likewise."""
@@ -121,7 +144,7 @@ class Vouchers:
             async with self._rendering:
                 return await render(data, url=url, language=language, font=self._font)
 
-        return await self._kept(case, self._pdf_name(data, url, language), draw)
+        return await self._derivations.kept(case.case_id, self._pdf_name(data, url, language), draw)
 
     async def pdf_name(self, case: Case, language: PdfLanguage) -> str:
         """The name of the file that `pdf` gives: of another one if its bytes are others. Raises likewise."""
@@ -134,7 +157,9 @@ class Vouchers:
     async def qr(self, case: Case) -> bytes:
         """The QR code of the public page, as SVG. Raises likewise."""
         url = (await self.addresses(case)).url
-        return await self._kept(case, _qr_name(url), lambda: asyncio.to_thread(_draw, url))
+        return await self._derivations.kept(
+            case.case_id, _qr_name(url), lambda: asyncio.to_thread(_draw, url)
+        )
 
     async def qr_name(self, case: Case) -> str:
         """As `pdf_name`."""
@@ -144,10 +169,25 @@ class Vouchers:
         """Somebody looked at a voucher by its address."""
         self._opened[what] += 1
 
-    async def _make(self, case: Case, number: int) -> bytes:
-        confirmed = await self._entry(case.case_id, number)
+    async def _attestations_for(self, confirmed: Entry) -> list[Attestation]:
+        """The cosignatures of the newest checkpoint with a quorum, and of each time-stamping authority the
+        first token that covers the entry.
+        """
+        cosigned = self._witnesses.cosigned
+        tokens = await self._attestations.first_covering([confirmed.leaf_index], self._log.size)
+        found = [one for one in tokens if one.kind is TIMESTAMP]
+        if cosigned is not None:
+            found += [
+                one
+                for one in await self._attestations.of(cosigned.tree_size)
+                if one.kind is COSIGNATURE and one.data in cosigned.lines
+            ]
+        return found
+
+    async def _make(self, case: Case, confirmed: Entry, attestations: Sequence[Attestation]) -> bytes:
         handed_over = await self._entry(case.case_id, int(str(confirmed.body["number"])))
-        proofs = await self._log.inclusion_proofs([handed_over.leaf_index, confirmed.leaf_index])
+        size = self._log.size
+        proofs = await self._log.inclusion_proofs([handed_over.leaf_index, confirmed.leaf_index], size)
         unsealed = Voucher(
             waybill=case.state.waybill,
             case_id=case.case_id,
@@ -156,33 +196,23 @@ class Vouchers:
             confirmed=_with_proof(confirmed, proofs[1]),
             checkpoint=proofs[0].checkpoint,
             vkey=self._log.vkey,
+            attested=tuple(
+                [
+                    Attested(
+                        checkpoint=await self._log.note(tree_size),
+                        consistency=tuple(await self._log.consistency_proof(tree_size, size)),
+                        cosignatures=_data(attestations, tree_size, COSIGNATURE),
+                        timestamps=_data(attestations, tree_size, TIMESTAMP),
+                    )
+                    for tree_size in sorted({one.tree_size for one in attestations})[-MAX_ATTESTED:]
+                ]
+            ),
         )
         return encode_voucher(replace(unsealed, seal=await self._log.sign_statement(seal_text(unsealed))))
 
     async def _entry(self, case_id: str, number: int) -> Entry:
         (entry,) = await self._log.entries(case_id, after=number - 1, limit=1)
         return entry
-
-    async def _kept(self, case: Case, name: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
-        """The derived file of this name, made if need be; who asks meanwhile waits for the same one."""
-        key = (case.case_id, name)
-        if key not in self._making:
-            self._making[key] = self._background.start(self._find_or_make(case.case_id, name, make))
-            self._making[key].add_done_callback(lambda _: self._making.pop(key))
-        return await asyncio.shield(self._making[key])
-
-    async def _find_or_make(self, case_id: str, name: str, make: Callable[[], Awaitable[bytes]]) -> bytes:
-        reader = await self._derived.open(case_id, name)
-        if reader is not None:
-            try:
-                return await reader.read(0, reader.size_bytes)
-            except CorruptBlob:
-                await self._derived.discard(case_id, name)
-            finally:
-                reader.close()
-        data = await make()
-        (await self._derived.put(case_id, name, io.BytesIO(data))).close()
-        return data
 
 
 def _qr_name(url: str) -> str:
@@ -195,6 +225,10 @@ def _hash(*made_of: str | int) -> str:
 
 def _with_proof(entry: Entry, proof: InclusionProof) -> VoucherEntry:
     return VoucherEntry(envelope=entry.envelope, body=entry.body, salt=entry.salt, proof=proof)
+
+
+def _data(attestations: Sequence[Attestation], tree_size: int, kind: AttestationKind) -> tuple[bytes, ...]:
+    return tuple(one.data for one in attestations if (one.tree_size, one.kind) == (tree_size, kind))
 
 
 def _draw(url: str) -> bytes:

@@ -37,6 +37,7 @@ FACTS: Mapping[str, Thin] = {
     "exception_acknowledged": Thin(own=("number",), named=ORDER, state="acknowledged"),
     "exception_closed": Thin(own=("number",), named=ORDER, state="closed"),
     "exception_overdue": Thin(own=("number",), named=ORDER),
+    "erased": Thin(own=("numbers", "kinds", "by")),
 }
 
 
@@ -74,7 +75,7 @@ def _facts(entry: Entry, named: Entry | None) -> dict[str, JsonValue]:
     facts = {name: entry.body[name] for name in thin.own if name in entry.body}
     if named is not None:
         public = FACTS.get(named.envelope.kind, Thin()).own
-        facts |= {name: named.body[name] for name in thin.named if name in public}
+        facts |= {name: named.body[name] for name in thin.named if name in public and name in named.body}
     if thin.state is not None:
         facts["state"] = thin.state
     return facts

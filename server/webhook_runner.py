@@ -287,6 +287,8 @@ class Runner:
     async def _attempt(self, http: ClientSession, leaf_index: int) -> Outcome:
         try:
             entry = await self._log.entry(leaf_index)
+            if entry.is_erased:
+                return Accepted()  # nothing is left to be told; that it was erased is an entry, too
             body = await self._payload(entry)
         except StoreError as error:
             return Failed(error=f"the entry cannot be read: {error}")

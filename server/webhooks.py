@@ -183,6 +183,12 @@ class Webhooks:
             self._runners[endpoint_id].revive()
         return count
 
+    async def forget(self, leaves: Sequence[int]) -> None:
+        """What could not be delivered of these leaves is delivered no more: they were erased."""
+        await self._store.drop(leaves)
+        for runner in self._runners.values():
+            runner.revive()  # counts anew
+
     async def close(self, *, grace_s: float) -> None:
         """Sends what the log holds, for `grace_s` at most, and keeps what came of it."""
         runners, self._runners = self._runners, {}

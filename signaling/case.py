@@ -20,6 +20,7 @@ from types import MappingProxyType
 from typing import Any, Literal, assert_never, get_args
 
 from signaling import delivery, exceptions, talk
+from signaling.clock import ClockOffset, with_clock
 from signaling.commands import (
     CaptureFailed,
     Command,
@@ -30,10 +31,12 @@ from signaling.commands import (
     EndCase,
     EndGap,
     EndReading,
+    Erase,
     FrameCaptured,
     IssueLink,
     Join,
     Leave,
+    LiftHold,
     LoseSegment,
     OpenCase,
     RecordExport,
@@ -43,6 +46,7 @@ from signaling.commands import (
     RecordView,
     RevokeLink,
     SealSegment,
+    SetHold,
     StartGap,
     TakeFrame,
 )
@@ -50,6 +54,7 @@ from signaling.delivery import Delivery
 from signaling.entries import (
     BOOKKEEPING,
     MAY_SEE,
+    MEDIA,
     OF_CAUSE,
     Body,
     CallDeclined,
@@ -64,12 +69,15 @@ from signaling.entries import (
     Consented,
     DeclaredValue,
     Envelope,
+    Erased,
     Exported,
     FrameFailed,
     FrameSealed,
     GapCause,
     GapEnded,
     GapStarted,
+    HoldLifted,
+    HoldSet,
     Joined,
     Left,
     LeftReason,
@@ -91,8 +99,11 @@ from signaling.errors import (
     IllegalLink,
     IllegalOutsideCall,
     IllegalSegment,
+    IllegalStep,
+    IllegalUnderHold,
     IllegalWhenFull,
     IllegalWithoutConsent,
+    UnknownEntry,
     UnknownFrame,
     UnknownParticipant,
     UnknownRecording,
@@ -117,11 +128,12 @@ MAX_IN_CALL = 4  # a page offers receive slots for three others: a fifth would b
 MAX_GUESTS_IN_CALL = 1  # customer, courier and quality check find room beside them
 MAX_LINKS = 64  # the participants of a call stay below the 64 KiB of a body
 MAX_GUESTS = 6  # that one person ever lets in: no party can take up the links that others need
+MAX_HOLDS = 16  # one a dispute; who sets more sets them by mistake
 RING_S = 45  # as long as telephones ring before they give up
 MAX_RANGES = 64  # that one actor has read apart: of more the oldest are forgotten, and told again when read
 NO_HASH = "0" * 64  # what the first entry of a case names as the hash before it
 
-Phase = Literal["new", "open", "ended"]
+Phase = Literal["new", "open", "ended", "erased"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -206,6 +218,7 @@ class CaseState:
     talk: Talk = field(default_factory=Talk)
     delivery: Delivery = field(default_factory=Delivery)
     exceptions: Exceptions = field(default_factory=Exceptions)
+    holds: tuple[int, ...] = ()  # the entries that set those which are in force
     last_number: int = 0
     last_hash: str = NO_HASH
 
@@ -238,6 +251,16 @@ class CaseEntry:
     @property
     def kind(self) -> str:
         return self.body.kind
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ForgottenEntry:
+    """What is left of an entry whose body was erased: nothing but its envelope."""
+
+    number: int
+    kind: str
+    recorded_at: datetime
+    hash: str
 
 
 def read_entry(envelope: Envelope, body: Mapping[str, object], entry_hash: str) -> CaseEntry:
@@ -284,7 +307,7 @@ class Moment:
     """What is so beside the log when a command comes. `traffic` and `quality` are what was counted and
     measured for those in the call since each joined, of importance to the commands in `PARTING`: who is
     missing in `traffic` is written down as not known, who is missing in `quality` has no entry of it.
-    `online`: who has a page open.
+    `online`: who has a page open. `clock`: how far that of the actor's phone is off, None if nobody knows.
     """
 
     now_at: datetime
@@ -292,6 +315,7 @@ class Moment:
     traffic: Mapping[ActorId, Traffic] = field(default_factory=dict)
     quality: Mapping[ActorId, CallQuality] = field(default_factory=dict)
     online: frozenset[ActorId] = frozenset()
+    clock: ClockOffset | None = None
 
 
 class Standing(IntEnum):
@@ -337,13 +361,16 @@ LEGAL: Mapping[type[Command], Mapping[Role, Rule]] = {
     DeclineCall: _only("customer", "courier"),
     Leave: _rows(["open", "ended"], _people(Standing.KNOWN)),  # nobody is kept in a call
     TakeFrame: _rows(["open"], _people(Standing.IN_CALL) | {"qa": Standing.ADMITTED}),
-    EndCase: _rows(["open"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE}),
+    # The service itself ends what nobody has touched for so long that it is to be erased.
+    EndCase: _rows(
+        ["open"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE, "system": Standing.OUTSIDE}
+    ),
     talk.SendText: _rows(["open"], _people(Standing.ADMITTED)),
     talk.SendPhrase: _rows(["open"], _people(Standing.ADMITTED)),
     talk.Attach: _rows(["open"], _people(Standing.ADMITTED)),
     talk.SharePlace: _only("customer", "courier"),
     # Whoever reads an ended case has read it.
-    talk.Mark: _rows(["open", "ended"], _people(Standing.ADMITTED)),
+    talk.Mark: _rows(["open", "ended", "erased"], _people(Standing.ADMITTED)),
     delivery.Announce: _only("courier", "dispatch"),
     delivery.Answer: _only("customer", "courier"),
     delivery.TakeAnswer: _only("courier"),
@@ -362,8 +389,8 @@ LEGAL: Mapping[type[Command], Mapping[Role, Rule]] = {
     # What the server brings.
     OpenCase: _rows(["new"], {"integrator": Standing.OUTSIDE}),
     # People let in a guest; who may have let in whom, `decide` says.
-    IssueLink: _rows(["open", "ended"], {**_HOSTS, "integrator": Standing.OUTSIDE}),
-    RevokeLink: _rows(["open", "ended"], {**_HOSTS, "integrator": Standing.OUTSIDE}),
+    IssueLink: _rows(["open", "ended", "erased"], {**_HOSTS, "integrator": Standing.OUTSIDE}),
+    RevokeLink: _rows(["open", "ended", "erased"], {**_HOSTS, "integrator": Standing.OUTSIDE}),
     Depart: _rows(["open", "ended"], _people(Standing.KNOWN)),
     # What the service noticed may be late: who has left since, or whose link has expired, is no error.
     StartGap: _rows(["open", "ended"], _people(Standing.KNOWN)),
@@ -375,7 +402,9 @@ LEGAL: Mapping[type[Command], Mapping[Role, Rule]] = {
     SealSegment: _rows(["open", "ended"], _people(Standing.KNOWN)),
     LoseSegment: _rows(["open", "ended"], _people(Standing.KNOWN)),
     RecordView: _rows(["open", "ended"], _people(Standing.ADMITTED) | {"integrator": Standing.OUTSIDE}),
-    RecordExport: _rows(["open", "ended"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE}),
+    RecordExport: _rows(
+        ["open", "ended", "erased"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE}
+    ),
     RecordPlayback: _rows(["open", "ended"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE}),
     # Bytes that were on their way when the case ended, or the link expired, still are what was announced.
     talk.StoreAttachment: _rows(["open", "ended"], _people(Standing.KNOWN)),
@@ -383,10 +412,17 @@ LEGAL: Mapping[type[Command], Mapping[Role, Rule]] = {
     Elapse: _rows(["open"], {"system": Standing.OUTSIDE}),
     # Who is let in is the server's business: here it is written what is shown. At the end of a reading the
     # link may be revoked, or expired.
-    RecordRead: _rows(["open", "ended"], _people(Standing.KNOWN) | {"integrator": Standing.OUTSIDE}),
-    EndReading: _rows(["open", "ended"], _people(Standing.KNOWN)),
+    RecordRead: _rows(
+        ["open", "ended", "erased"], _people(Standing.KNOWN) | {"integrator": Standing.OUTSIDE}
+    ),
+    EndReading: _rows(["open", "ended", "erased"], _people(Standing.KNOWN)),
     # Also of a desk, and of people of other cases.
-    RecordRefusal: _rows(["open", "ended"], _people(Standing.OUTSIDE) | {"integrator": Standing.OUTSIDE}),
+    RecordRefusal: _rows(
+        ["open", "ended", "erased"], _people(Standing.OUTSIDE) | {"integrator": Standing.OUTSIDE}
+    ),
+    Erase: _rows(["open", "ended", "erased"], {"integrator": Standing.OUTSIDE, "system": Standing.OUTSIDE}),
+    SetHold: _rows(["open", "ended"], {"qa": Standing.ADMITTED, "integrator": Standing.OUTSIDE}),
+    LiftHold: _rows(["open", "ended"], {"integrator": Standing.OUTSIDE}),
 }
 
 # The entries from which on a case may wait for an answer: `next_deadline` is none before the first of them.
@@ -415,7 +451,7 @@ def decide(state: CaseState, command: Command, actor: Actor, moment: Moment) -> 
     _check_legal(state, command, actor, now_at)
 
     def append(body: Body) -> Append:
-        return Append(actor=actor, body=body)
+        return Append(actor=actor, body=with_clock(body, moment.clock))
 
     match command:
         case OpenCase():
@@ -434,7 +470,7 @@ def decide(state: CaseState, command: Command, actor: Actor, moment: Moment) -> 
         case IssueLink():
             if actor.role != "integrator" and command.role != "guest":
                 raise IllegalForRole("a person may only let in a guest")
-            if state.phase == "ended" and command.role not in ("qa", "dispatch"):
+            if state.phase != "open" and command.role not in ("qa", "dispatch"):
                 raise IllegalInPhase("the case has ended: only the desk may still be let in, to review it")
             if command.link_id in state.links or len(state.links) >= MAX_LINKS:
                 raise IllegalWhenFull(f"a case has at most {MAX_LINKS} links, each with an id of its own")
@@ -604,6 +640,19 @@ def decide(state: CaseState, command: Command, actor: Actor, moment: Moment) -> 
                     )
                 )
             ]
+        case Erase():
+            return [append(body) for body in _erased(state, command)]
+        case SetHold():
+            if len(state.holds) >= MAX_HOLDS:
+                raise IllegalWhenFull(f"{MAX_HOLDS} legal holds are in force: lift one of them first")
+            return [append(HoldSet(reason=command.reason, authenticated_by=command.authenticated_by))]
+        case LiftHold():
+            if command.number not in state.holds:
+                raise UnknownEntry(f"entry {command.number} sets no legal hold that is in force")
+            lifted = HoldLifted(
+                number=command.number, reason=command.reason, authenticated_by=command.authenticated_by
+            )
+            return [append(lifted)]
         case Elapse():
             scene = _scene(state, actor, moment)
             return [
@@ -656,8 +705,11 @@ def decide(state: CaseState, command: Command, actor: Actor, moment: Moment) -> 
             assert_never(command)
 
 
-def evolve(state: CaseState, entry: CaseEntry) -> CaseState:
-    """The state after a committed entry; raises IllegalEntry when it does not follow the last one."""
+def evolve(state: CaseState, entry: CaseEntry | ForgottenEntry) -> CaseState:
+    """The state after a committed entry; raises IllegalEntry when it does not follow the last one.
+
+    What was erased since leaves the state that it would have had if it had never held more than its envelope.
+    """
     if entry.number != state.last_number + 1:
         raise IllegalEntry(f"entry {entry.number} cannot follow entry {state.last_number}")
     if (entry.kind == CaseOpened.kind) != (state.phase == "new"):
@@ -665,13 +717,15 @@ def evolve(state: CaseState, entry: CaseEntry) -> CaseState:
     newest_for = state.newest_for
     if entry.kind not in BOOKKEEPING:
         newest_for = {**newest_for, **dict.fromkeys(MAY_SEE[entry.kind], entry.number)}
-    return replace(
-        state,
-        last_number=entry.number,
-        last_hash=entry.hash,
-        newest_for=newest_for,
-        **_changes(state, entry),
-    )
+    changes: dict[str, Any] = {"newest_for": newest_for}
+    if isinstance(entry, ForgottenEntry):
+        changes |= {"phase": "open", "opened_at": entry.recorded_at} if state.phase == "new" else {}
+    else:
+        changes |= _changes(state, entry)
+        if isinstance(entry.body, Erased) and _is_whole(entry.body):
+            state = CaseState(case_id=state.case_id, opened_at=state.opened_at)
+            changes = {"phase": "erased", "newest_for": dict.fromkeys(MAY_SEE[entry.kind], entry.number)}
+    return replace(state, last_number=entry.number, last_hash=entry.hash, **changes)
 
 
 def _changes(state: CaseState, entry: CaseEntry) -> dict[str, Any]:
@@ -775,6 +829,20 @@ def _changes(state: CaseState, entry: CaseEntry) -> dict[str, Any]:
             return {"reading": {**state.reading, entry.actor_id: reading}}
         case CaseEnded():
             return {"phase": "ended"}
+        case Erased():
+            return {
+                "frames": state.frames.without(lambda number, _: body.covers(number, FrameSealed.kind)),
+                "segments": {} if _covers_recordings(body) else state.segments,
+                "talk": talk.without_stored(
+                    state.talk, lambda number: body.covers(number, talk.AttachmentStored.kind)
+                ),
+            }
+        case HoldSet():
+            return {"holds": (*state.holds, entry.number)}
+        case HoldLifted():
+            if body.number not in state.holds:
+                raise IllegalEntry("a legal hold is lifted that is not in force")
+            return {"holds": tuple(number for number in state.holds if number != body.number)}
         case FrameFailed() | Exported() | PlayedBack() | Refused():
             return {}
         case (
@@ -817,12 +885,15 @@ def _changes(state: CaseState, entry: CaseEntry) -> dict[str, Any]:
             assert_never(body)
 
 
+_PHASE_WORDS: Mapping[Phase, str] = {"ended": "the case has ended", "erased": "the case was erased"}
+
+
 def _check_legal(state: CaseState, command: Command, actor: Actor, now_at: datetime) -> None:
     rule = LEGAL[type(command)].get(actor.role)
     if rule is None:
         raise IllegalForRole(f"{command.kind} is not for {actor.role}")
     if state.phase not in rule.phases:
-        raise IllegalInPhase("the case has ended" if state.phase == "ended" else f"the case is {state.phase}")
+        raise IllegalInPhase(_PHASE_WORDS.get(state.phase, f"the case is {state.phase}"))
     if rule.standing is Standing.OUTSIDE:
         return
     standing = _standing(state, actor, now_at)
@@ -848,6 +919,52 @@ def _standing(state: CaseState, actor: Actor, now_at: datetime) -> Standing:
     if actor.actor_id in state.in_call:
         return Standing.IN_CALL
     return Standing.CONSENTED if actor.actor_id in state.consented else Standing.ADMITTED
+
+
+def _erased(state: CaseState, command: Erase) -> list[Erased]:
+    """That the bodies are gone; [] if they were by now."""
+    if state.phase == "erased":
+        return []
+    if state.holds:
+        raise IllegalUnderHold(
+            f"entry {state.holds[0]} set a legal hold: nothing is erased before it is lifted"
+        )
+    whole = command.kinds is None and command.numbers is None
+    if whole and state.phase == "open":
+        raise IllegalStep("end the case first: whoever is in it goes on writing what would be erased")
+    if state.call is not None:
+        raise IllegalStep("a call goes on: wait for its end")
+    if not _are_media(command.kinds or ()):
+        raise IllegalStep("of a case that stays, recordings, frames and attachments alone can be erased")
+    for number in command.numbers or ():
+        if number not in state.frames and not state.talk.stored_by(number):
+            raise UnknownFrame(f"entry {number} of this case holds no picture or sound")
+    return [
+        Erased(
+            reason=command.reason,
+            numbers="all" if command.numbers is None else command.numbers,
+            kinds=command.kinds,
+            by="retention" if command.authenticated_by is None else "request",
+            authenticated_by=command.authenticated_by,
+        )
+    ]
+
+
+def _are_media(kinds: Iterable[str]) -> bool:
+    """Whether these are the kinds of some of MEDIA, each whole."""
+    rest = set(kinds)
+    for group in MEDIA.values():
+        if group <= rest:
+            rest -= group
+    return not rest
+
+
+def _is_whole(body: Erased) -> bool:
+    return body.numbers == "all" and body.kinds is None
+
+
+def _covers_recordings(body: Erased) -> bool:
+    return body.numbers == "all" and body.kinds is not None and MEDIA["recordings"] <= set(body.kinds)
 
 
 def _check_known(state: CaseState, of: ActorId) -> None:

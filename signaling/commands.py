@@ -240,6 +240,41 @@ class RecordPlayback:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Erase:
+    """Bodies, salts and blobs of the case are to be destroyed: all, or those of entries of `kinds`, or of the
+    entries `numbers`. `authenticated_by` None: the service itself, because their time has come.
+    """
+
+    kind: ClassVar[str] = "erase"
+
+    reason: str
+    kinds: tuple[str, ...] | None = None
+    numbers: tuple[int, ...] | None = None
+    authenticated_by: Credential | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SetHold:
+    """Nothing of the case may be erased."""
+
+    kind: ClassVar[str] = "set_hold"
+
+    reason: str
+    authenticated_by: Credential
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiftHold:
+    """The hold that entry `number` set is over."""
+
+    kind: ClassVar[str] = "lift_hold"
+
+    number: int
+    reason: str
+    authenticated_by: Credential
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class RecordRefusal:
     """The actor, whose credential is ours, tried what is not allowed to them; both words are codes."""
 
@@ -274,6 +309,9 @@ Fact = (
     | EndReading
     | RecordPlayback
     | RecordRefusal
+    | Erase
+    | SetHold
+    | LiftHold
     | Elapse
     | talk.StoreAttachment
     | talk.RefuseAttachment

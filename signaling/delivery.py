@@ -18,6 +18,7 @@ from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from signaling.clock import Claim
 from signaling.errors import (
     IllegalEntry,
     IllegalForRole,
@@ -59,7 +60,7 @@ class Choice(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class NoticeSent(Strict):
+class NoticeSent(Claim):
     """A notice, known by this entry's number. Choices are numbered from 1 in this order. Without an answer it
     is repeated at `repeat_at` and given up at `give_up_at`; None where it wants none.
     """
@@ -103,7 +104,7 @@ class NoticeUnanswered(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answered(Strict):
+class Answered(Claim):
     """The notice of entry `number` is answered; `replaces` names the answer that is no more valid. `by`:
     tapped, or read out of a text.
     """
@@ -130,7 +131,7 @@ class AnswerTaken(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ChangeRequested(Strict):
+class ChangeRequested(Claim):
     """Known by this entry's number; takes the place of one for the same that is still open."""
 
     kind: ClassVar[str] = "change_requested"
@@ -172,7 +173,7 @@ class Agreed(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class HandedOver(Strict):
+class HandedOver(Claim):
     """The courier has left the parcel, or given it. `right` is what the customer is told of their right to
     look first.
     """
@@ -189,7 +190,7 @@ class HandedOver(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Confirmed(Strict):
+class Confirmed(Claim):
     """The customer has the parcel of entry `number`; `statement` is what they read and agreed to."""
 
     kind: ClassVar[str] = "confirmed"
@@ -203,7 +204,7 @@ class Confirmed(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ReceiptRefused(Strict):
+class ReceiptRefused(Claim):
     """The customer does not take the parcel of entry `number`."""
 
     kind: ClassVar[str] = "receipt_refused"

@@ -32,6 +32,7 @@ from signaling.values import (
     WireActorId,
     WireCaseId,
     WireLinkId,
+    WireReason,
     WireSessionId,
     WireSha256,
     WireStatement,
@@ -40,6 +41,7 @@ from signaling.values import (
 
 MAX_STREAMS = 32  # of a segment; with the longest parameters they stay below the 64 KiB of a body
 MAX_PARAMETERS_CHARACTERS = 512  # of an fmtp line; those of H.264 have about 100
+MAX_ERASED_NUMBERS = 2_000  # of 16 digits each they stay below the 64 KiB of a body
 MAX_METADATA_KEYS = 16  # 16 × (64 + 256) escaped characters stay below the 64 KiB of a body
 
 WireMetadata = Annotated[
@@ -53,6 +55,9 @@ GapOf = Literal["audio", "video", "both"]
 
 # How somebody proved who they are: the token of a link, the integrator's key, the token of a desk.
 Credential = Literal["link", "api_key", "desk"]
+
+# Whether somebody asked for it, or its time had come.
+ErasedBy = Literal["request", "retention"]
 
 LeftReason = Literal["left", "lost", "replaced", "interrupted", "revoked", "case_ended"]
 
@@ -505,6 +510,51 @@ class CaseEnded(Strict):
     reason: Code
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Erased(Strict):
+    """Bodies and salts of entries before this one are gone, and the pictures and sound that they name: of all
+    before it, or of `numbers`; if `kinds` is not None, of these kinds alone. Their envelopes and proofs stay.
+    `reason` stays as well: it should name nobody.
+    """
+
+    kind: ClassVar[str] = "erased"
+
+    reason: WireReason
+    numbers: (
+        Annotated[tuple[Number, ...], Field(min_length=1, max_length=MAX_ERASED_NUMBERS)] | Literal["all"]
+    )
+    kinds: Annotated[tuple[Code, ...], Field(min_length=1, max_length=64)] | None
+    by: ErasedBy
+    authenticated_by: Credential | None
+
+    def covers(self, number: int, kind: str) -> bool:
+        """Whether the entry of that number and kind, which stands before this one, was erased with it."""
+        return (self.numbers == "all" or number in self.numbers) and (
+            self.kinds is None or kind in self.kinds
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldSet(Strict):
+    """A legal hold: nothing of the case is erased before it is lifted."""
+
+    kind: ClassVar[str] = "hold_set"
+
+    reason: WireReason
+    authenticated_by: Credential
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HoldLifted(Strict):
+    """The hold of entry `number` is over."""
+
+    kind: ClassVar[str] = "hold_lifted"
+
+    number: Number
+    reason: WireReason
+    authenticated_by: Credential
+
+
 OwnBody = (
     CaseOpened
     | LinkIssued
@@ -530,6 +580,9 @@ OwnBody = (
     | PlayedBack
     | Refused
     | CaseEnded
+    | Erased
+    | HoldSet
+    | HoldLifted
 )
 Body = OwnBody | talk.Body | delivery.Body | exceptions.Body
 
@@ -584,6 +637,9 @@ MAY_SEE: Mapping[str, frozenset[Role]] = {
     "played_back": OFFICE,
     "refused": OFFICE,
     "case_ended": EVERYONE,
+    "erased": EVERYONE,
+    "hold_set": OFFICE,
+    "hold_lifted": OFFICE,
     "text": EVERYONE,
     "phrase": EVERYONE,
     "attached": EVERYONE,
@@ -615,6 +671,14 @@ MAY_SEE: Mapping[str, frozenset[Role]] = {
 BOOKKEEPING: frozenset[str] = frozenset(
     {"segment_sealed", "segment_lost", "viewed", "exported", "read", "played_back", "refused", "receipt"}
 )
+
+# What may be erased while the rest of a case stays: the entries with pictures and sound. Pieces of recordings
+# go together with those that were lost, because they are numbered as one.
+MEDIA: Mapping[str, frozenset[str]] = {
+    "recordings": frozenset({"segment_sealed", "segment_lost"}),
+    "frames": frozenset({"frame_sealed"}),
+    "attachments": frozenset({"attachment_stored"}),
+}
 
 
 def may_see(role: Role, kind: str) -> bool:

@@ -13,6 +13,7 @@
     │   ├── IllegalQuota          no room for more attachments
     │   ├── IllegalStep           the notice, work order, hand-over or attachment is not that far, or is over
     │   ├── IllegalMeanwhile      somebody else was first: look again
+    │   ├── IllegalUnderHold      a legal hold keeps everything as it is
     │   └── IllegalSegment        a piece of the journal that does not follow the last one
     ├── IllegalEntry              an entry that cannot follow what was replayed      (a hole in the log)
     ├── UnknownParticipant        nobody came to this case with that link
@@ -83,6 +84,10 @@ class IllegalMeanwhile(IllegalCommand):
     code = "meanwhile"
 
 
+class IllegalUnderHold(IllegalCommand):
+    code = "legal_hold"
+
+
 class IllegalSegment(IllegalCommand):
     code = "segment_out_of_order"
 
@@ -128,4 +133,5 @@ class CloseCode(IntEnum):
     REVOKED = 4410  # the link was revoked: do not come back with it
     REPLACED = 4411  # the same person connected on too many devices since
     RESYNC = 4412  # the two logs differ: connect again from the beginning
+    ERASED = 4414  # the case was erased: nothing of it is kept
     TOO_SLOW = 4429  # the reader did not keep up: connect again from the last number

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import ClassVar, Literal
 
+from signaling.clock import Claim
 from signaling.errors import (
     IllegalEntry,
     IllegalForRole,
@@ -46,7 +47,7 @@ OrderState = Literal["open", "taken", "decided", "acknowledged", "closed"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ExceptionReported(Strict):
+class ExceptionReported(Claim):
     """A work order, known by this entry's number. `label` is its kind in words; `place_refused`: the person
     was asked where they are, and did not want to say. `due_at`: when the desk should have decided.
     """

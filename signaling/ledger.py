@@ -9,7 +9,7 @@ when it was made. So a case of ten thousand pictures is replayed in ten thousand
 each would make it fifty million. Who adds to an older step gets a copy. Pure, as seen from outside.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import islice
 from typing import TypeVar
 
@@ -36,6 +36,14 @@ class Ledger(Mapping[Key, Value]):
         added._places[key] = (self._size, value)
         added._size = self._size + 1
         return added
+
+    def without(self, gone: Callable[[Key, Value], bool]) -> "Ledger[Key, Value]":
+        """The items for which `gone` is false, in a ledger of their own."""
+        kept: Ledger[Key, Value] = Ledger()
+        for key, value in self.items():
+            if not gone(key, value):
+                kept = kept.with_item(key, value)
+        return kept
 
     def __getitem__(self, key: Key) -> Value:
         place, value = self._places[key]

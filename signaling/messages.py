@@ -28,6 +28,7 @@ from signaling.values import (
     WireLinkId,
     WireSessionId,
     WireSha256,
+    WireTime,
 )
 
 # The longest text, each of its characters escaped as a surrogate pair (12 bytes), and room around it.
@@ -47,12 +48,15 @@ WireRid = Annotated[str, Field(min_length=1, max_length=255)]  # RFC 7941 sectio
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hello(Strict):
-    """First, once. `after` is the last entry the client holds, `hash` that entry's hash; 0 and None: none."""
+    """First, once. `after` is the last entry the client holds, `hash` that entry's hash; 0 and None: none.
+    `clock`: the client answers `clock_probe`.
+    """
 
     version: Literal[1]
     token: Annotated[str, Field(min_length=1, max_length=MAX_TOKEN_CHARACTERS)]
     after: Count
     hash: WireSha256 | None
+    clock: Annotated[Flag, Field(exclude_if=lambda clock: not clock)] = False
     type: Literal["hello"] = "hello"
 
     def __post_init__(self) -> None:
@@ -118,11 +122,20 @@ class Sharpen(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockReading(Strict):
+    """The answer to a `clock_probe`, at once: `at` by the client's own clock."""
+
+    probe: Number
+    at: WireTime
+    type: Literal["clock"] = "clock"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Ping(Strict):
     type: Literal["ping"] = "ping"
 
 
-ClientMessage = Hello | CommandMessage | SignalMessage | Sharpen | Ping
+ClientMessage = Hello | CommandMessage | SignalMessage | Sharpen | ClockReading | Ping
 
 
 # From the server
@@ -136,7 +149,7 @@ class CaseSummary(Strict):
     waybill: str
     language: Language
     time_zone: TimeZone
-    state: Literal["open", "ended"]
+    state: Literal["open", "ended", "erased"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +182,9 @@ class Welcome(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EntryView(Strict):
-    """An entry as one reader may see it; body and salt are None together: withheld from this role."""
+    """An entry as one reader may see it; body and salt are None together: withheld from this role, or
+    erased.
+    """
 
     envelope: Envelope
     body: dict[str, JsonValue] | None
@@ -378,11 +393,19 @@ class Resync(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockProbe(Strict):
+    """What does your clock say? Only to who offered it in the hello."""
+
+    probe: Number
+    type: Literal["clock_probe"] = "clock_probe"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Pong(Strict):
     type: Literal["pong"] = "pong"
 
 
-ServerMessage = Welcome | EntryMessage | Synced | Ack | Nack | EventMessage | Resync | Pong
+ServerMessage = Welcome | EntryMessage | Synced | Ack | Nack | EventMessage | Resync | ClockProbe | Pong
 
 _CLIENT: TypeAdapter[ClientMessage] = TypeAdapter(Annotated[ClientMessage, Field(discriminator="type")])
 _SERVER: TypeAdapter[ServerMessage] = TypeAdapter(Annotated[ServerMessage, Field(discriminator="type")])

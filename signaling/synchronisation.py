@@ -22,6 +22,7 @@ from typing import Literal
 from signaling.errors import CloseCode, IllegalEntry
 from signaling.messages import (
     Ack,
+    ClockProbe,
     EntryMessage,
     EntryView,
     Event,
@@ -110,9 +111,17 @@ class Reader:
         return self._deadline
 
     def handle_hello(
-        self, hello: Hello, *, welcome: Welcome, known_hash: str | None, now: float
+        self,
+        hello: Hello,
+        *,
+        welcome: Welcome,
+        known_hash: str | None,
+        now: float,
+        probe: ClockProbe | None = None,
     ) -> list[Output]:
-        """`known_hash` is that of entry `hello.after` in the log, None if there is none."""
+        """`known_hash` is that of entry `hello.after` in the log, None if there is none. `probe` goes out
+        right behind the welcome: its answer comes before the commands that have waited for `synced`.
+        """
         if self._stage != "waiting":
             return self.close(CloseCode.ILLEGAL, "a second hello")
         if hello.after > welcome.number or hello.hash != known_hash:
@@ -125,6 +134,8 @@ class Reader:
         self._cursor = hello.after
         self._newest = max(self._newest, welcome.number)
         self._put(encode_server_message(welcome))
+        if probe is not None:
+            self._put(encode_server_message(probe))
         return self._proceed(now)
 
     def handle_entry(self, entry: EntryView, now: float) -> list[Output]:
@@ -150,7 +161,7 @@ class Reader:
             self._put_entry(entry)
         return self._proceed(now)
 
-    def handle_reply(self, reply: Ack | Nack | Pong, now: float) -> list[Output]:
+    def handle_reply(self, reply: Ack | Nack | ClockProbe | Pong, now: float) -> list[Output]:
         if self._stage == "closed":
             return []
         if self._replies >= MAX_REPLIES:

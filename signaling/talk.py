@@ -9,13 +9,14 @@ Any entry may have attachments, not only `attached`: each is known by the entry'
 Entries, commands and rules of the subject; `case.py` says who may and when.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from math import asin, cos, radians, sin, sqrt
 from typing import Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from signaling.clock import Claim
 from signaling.errors import IllegalQuota, IllegalStep, UnknownEntry, UnknownWord
 from signaling.ledger import Ledger
 from signaling.scene import Scene
@@ -47,6 +48,10 @@ MAX_ATTACHMENTS = 12  # of one entry: six sides, seal, label, and some of the da
 EARTH_RADIUS_M = 6_371_009  # IUGG mean radius
 WAVEFORM_BARS = 64  # as many as a phone is wide enough to show
 
+# C2PA status codes, and the last parts of the addresses of IPTC's digital source types.
+WireC2paCode = Annotated[str, Field(pattern="^[A-Za-z][A-Za-z0-9._-]{0,63}$")]
+WireC2paText = Annotated[str, Field(min_length=1, max_length=100)]
+
 Medium = Literal["photo", "voice"]
 CapturePath = Literal["camera", "album", "microphone"]
 
@@ -67,7 +72,7 @@ Attachments = Annotated[tuple[Attachment, ...], Field(max_length=MAX_ATTACHMENTS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Text(Strict):
+class Text(Claim):
     """`captured_at`: when it was written, as the phone says; None in older entries."""
 
     kind: ClassVar[str] = "text"
@@ -77,7 +82,7 @@ class Text(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Phrase(Strict):
+class Phrase(Claim):
     """One of the wording's quick phrases, as each reader finds it in their language."""
 
     kind: ClassVar[str] = "phrase"
@@ -88,7 +93,7 @@ class Phrase(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Attached(Strict):
+class Attached(Claim):
     """A photo or a voice note as a message."""
 
     kind: ClassVar[str] = "attached"
@@ -98,10 +103,29 @@ class Attached(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class BroughtCredentials(Strict):
+    """The content credentials (C2PA) that came inside a photo. `standing`: they hold and lead to a root that
+    counts here (`trusted`), hold whoever made them (`unknown_signer`), do not hold (`invalid`; `problem` is
+    the C2PA status code of why), or could not be read (`unreadable`).
+
+    All else is what they say of themselves: who signed, with what the picture was made, and digital source
+    types of it and of what it was made of. `signed_at`: as a time-stamping authority says.
+    """
+
+    standing: Literal["trusted", "unknown_signer", "invalid", "unreadable"]
+    problem: WireC2paCode | None
+    signer: WireC2paText | None
+    generator: WireC2paText | None
+    source_types: Annotated[tuple[WireC2paCode, ...], Field(max_length=8)]
+    signed_at: WireTime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class AttachmentStored(Strict):
     """The bytes of an attachment of entry `number` came, and are what was claimed. `original`: as they came,
     with place and device, for the office. `shown`: what everybody else sees or hears, made of it. `waveform`:
-    the loudest of each of as many equal parts, 0 to 100. Sizes in pixels.
+    the loudest of each of as many equal parts, 0 to 100. Sizes in pixels. `credentials`: None if the photo
+    brought none, and in older entries.
     """
 
     kind: ClassVar[str] = "attachment_stored"
@@ -114,6 +138,7 @@ class AttachmentStored(Strict):
     height: Number | None
     duration_ms: Count | None
     waveform: Annotated[tuple[Annotated[Whole, Field(ge=0, le=100)], ...], Field(max_length=WAVEFORM_BARS)]
+    credentials: BroughtCredentials | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +154,7 @@ class AttachmentRefused(Strict):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Placed(Strict):
+class Placed(Claim):
     """Where the actor is, as their phone says; `distance_m` to the agreed address, if that has a place."""
 
     kind: ClassVar[str] = "placed"
@@ -364,6 +389,16 @@ def with_attachments(state: Talk, number: int, actor_id: ActorId, attachments: I
     if announced is state.announced:
         return state
     return replace(state, announced=announced, room={**state.room, actor_id: taken})
+
+
+def without_stored(state: Talk, gone: Callable[[int], bool]) -> Talk:
+    """The state as if the entries with these numbers had stored nothing."""
+    return replace(
+        state,
+        settled=state.settled.without(lambda _, number: gone(number)),
+        shown=state.shown.without(lambda _, number: gone(number)),
+        originals=state.originals.without(lambda _, number: gone(number)),
+    )
 
 
 def distance(one: Place, other: Place) -> int:

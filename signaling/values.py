@@ -43,10 +43,12 @@ Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 MAX_TEXT_CHARACTERS = 2_000  # a screenful on a phone; more is a document, not a message
 MAX_STATEMENT_CHARACTERS = 4_000  # the whole consent text with its "why"
+MAX_REASON_CHARACTERS = 500  # why something was done, for who asks years later; more is a document
 MAX_LANGUAGES = 16  # 16 texts of 500 characters stay below the 64 KiB of a body
 
 WireText = Annotated[str, Field(max_length=MAX_TEXT_CHARACTERS, pattern=r"\S")]
 WireStatement = Annotated[str, Field(max_length=MAX_STATEMENT_CHARACTERS, pattern=r"\S")]
+WireReason = Annotated[str, Field(max_length=MAX_REASON_CHARACTERS, pattern=r"\S")]
 # A word that programs and the wording's files agree on: a reason, a choice, the kind of an exception.
 Code = Annotated[str, Field(pattern="^[a-z][a-z0-9_]{0,63}$")]
 # RFC 5646: the primary language, and at most a script or a region.

@@ -27,16 +27,19 @@ MAY_IMPORT = {
 # In which files a third-party library may be imported; a folder stands for all below it.
 LIVES_IN = {
     "OpenSSL": ("media/dtls.py",),
-    "PIL": ("media/attachment_worker.py",),
+    "PIL": ("media/attachment_worker.py", "server/report_worker.py"),
     "aiohttp": (
         "server/main.py",
         "server/http",
+        "server/timestamps.py",
         "server/webhook_guard.py",
         "server/webhook_runner.py",
+        "server/witnesses.py",
     ),
     "aioice": ("media/stun.py",),
     "aiortc": ("media",),
     "av": ("media/attachment_worker.py", "media/picture_worker.py", "media/playback_worker.py"),
+    "c2pa": ("media/credentials_worker.py",),
     "cryptography": ("server/evidence", "server/store", "server/self_signed.py"),
     "cv2": ("media/picture_difference.py", "media/picture_worker.py"),
     "ifaddr": (
@@ -48,8 +51,8 @@ LIVES_IN = {
     "prometheus_client": ("server/http/health.py",),
     "pydantic": ("signaling", "server"),
     "pylibsrtp": ("media/dtls.py",),
-    "reportlab": ("server/voucher_pdf.py",),
-    "rfc8785": ("server/evidence/canonical.py",),
+    "reportlab": ("server/pdf_sheet.py", "server/report_pdf.py", "server/voucher_pdf.py"),
+    "rfc3161_client": ("server/evidence/timestamp.py", "server/timestamps.py"),
     "segno": ("server/sample.py", "server/voucher_pdf.py", "server/vouchers.py"),
     "uvloop": ("server/main.py",),
 }
@@ -57,16 +60,25 @@ LIVES_IN = {
 # What drives: everything else in media, signaling and server/evidence is pure, and so are these of server.
 PURE_OF_SERVER = (
     "server/call_figures.py",
+    "server/paper_text.py",
+    "server/report_story.py",
+    "server/report_words.py",
+    "server/retention_rules.py",
     "server/search_index.py",
     "server/sharpness.py",
+    "server/stamping.py",
     "server/stay.py",
     "server/watching.py",
     "server/webhook_delivery.py",
     "server/webhook_payload.py",
+    "server/witness_messages.py",
+    "server/witnessing.py",
 )
 DRIVERS = {
     "media/attachment_worker.py",
     "media/attachments.py",
+    "media/credentials.py",
+    "media/credentials_worker.py",
     "media/dtls.py",
     "media/picture_decoder.py",
     "media/picture_difference.py",

@@ -177,15 +177,20 @@ export class Api {
     return (await this.#checked(await this.#request(`/api/cases/${case_id}/blobs/${sha256}`))).arrayBuffer();
   }
 
+  /** The picture with our content credentials. @param {string} case_id @param {string} sha256 @returns {Promise<ArrayBuffer>} */
+  async credentials(case_id, sha256) {
+    const path = `/api/cases/${case_id}/blobs/${sha256}/credentials`;
+    return (await this.#checked(await this.#request(path))).arrayBuffer();
+  }
+
   /** Where the voucher of a confirmed receipt is. @param {string} case_id @returns {Promise<VoucherAddresses>} */
   async voucher(case_id) {
     return this.#json(`/api/cases/${case_id}/voucher`);
   }
 
-  /** @param {string} case_id @returns {Promise<Blob>} the evidence package */
+  /** @param {string} case_id @returns {Promise<Response>} the evidence package, as it comes */
   async exportCase(case_id) {
-    const response = await this.#request(`/api/cases/${case_id}/export`, { method: "POST" });
-    return (await this.#checked(response)).blob();
+    return this.#checked(await this.#request(`/api/cases/${case_id}/export`, { method: "POST" }));
   }
 
   /**

@@ -1,6 +1,7 @@
 // @ts-check
 /** The photos and voice notes of the chosen entry: shown and played, and the original as sealed to take along. */
 
+import { credentialsSentences, saveFile } from "./credentials.js";
 import { h, keyed, set, show, text } from "./dom.js";
 import { ORDERS_WORDS } from "./orders_words.js";
 import { attachmentState, attachmentsOf } from "./talk.js";
@@ -51,6 +52,8 @@ export class AttachmentFacts {
   #redraw;
   /** What has come, by the hash of what is shown. @type {Map<string, {address: string} | "loading" | "failed">} */
   #loaded = new Map();
+  /** Of what no copy could be had, by the same hash. @type {Set<string>} */
+  #copy_failed = new Set();
 
   /**
    * @param {{
@@ -110,6 +113,7 @@ export class AttachmentFacts {
       h("figcaption", { class: "quiet" }),
       h("dl", { class: "facts-list" }, hash("claimed"), hash("original"), hash("shown")),
       h("button", { class: "button", type: "button", testid: "attachment-save" }),
+      h("button", { class: "button", type: "button", testid: "attachment-credentials" }),
     );
   }
 
@@ -118,8 +122,8 @@ export class AttachmentFacts {
     const { language, words: all } = this.#page;
     const words = ORDERS_WORDS[language];
     const settled = attachmentState(state.talk, entry.envelope.number, attachment.sha256);
-    const [media, note, list, save] = /** @type {HTMLElement[]} */ (Array.from(item.children));
-    if (!media || !note || !list || !save) return;
+    const [media, note, list, save, copy] = /** @type {HTMLElement[]} */ (Array.from(item.children));
+    if (!media || !note || !list || !save || !copy) return;
     const stored = settled.stored;
     const loaded = stored ? this.#load(stored.shown) : undefined;
     set(item, "data-state", settled.state);
@@ -137,7 +141,11 @@ export class AttachmentFacts {
       settled.refused?.message ?? "",
       loaded === "failed" ? words.attachment_failed : loaded === "loading" ? words.attachment_loading : "",
     ];
-    text(note, told.filter(Boolean).join(" · "));
+    const zone = state.case?.time_zone;
+    const brought = credentialsSentences(stored?.credentials, all.credentials, (time) =>
+      fullTime(time, zone),
+    );
+    text(note, [told.filter(Boolean).join(" · "), brought].filter(Boolean).join(". "));
     const hashes = {
       claimed: attachment.sha256,
       original: stored?.original.sha256,
@@ -157,6 +165,11 @@ export class AttachmentFacts {
     show(save, stored !== null);
     text(save, words.original);
     save.onclick = () => stored && this.#save(stored, state);
+    show(copy, stored !== null && attachment.medium === "photo");
+    const failed = stored !== null && this.#copy_failed.has(stored.shown.sha256);
+    text(copy, failed ? all.credentials.save_failed : all.credentials.save);
+    set(copy, "title", all.credentials.save_hint);
+    copy.onclick = () => stored && this.#saveCopy(stored, state);
   }
 
   /** @param {import("./protocol.js").BlobReference} blob */
@@ -176,12 +189,22 @@ export class AttachmentFacts {
   async #save({ number, original }, state) {
     try {
       const bytes = await this.#api.blob(this.#case_id, original.sha256);
-      const address = URL.createObjectURL(new Blob([bytes], { type: original.media_type }));
       const name = `${state.case?.waybill ?? "case"}-${number}-${original.sha256.slice(0, 8)}`;
-      h("a", { href: address, download: `${name}.${endingOf(original.media_type)}` }).click();
-      setTimeout(() => URL.revokeObjectURL(address), 60_000); // long enough for any browser to have taken it
+      saveFile(bytes, original.media_type, `${name}.${endingOf(original.media_type)}`);
     } catch {
       this.#loaded.set(original.sha256, "failed");
+      this.#redraw();
+    }
+  }
+
+  /** @param {import("./talk.js").Stored} stored @param {State} state */
+  async #saveCopy({ number, shown }, state) {
+    this.#copy_failed.delete(shown.sha256);
+    try {
+      const bytes = await this.#pictures.copy(shown.sha256);
+      saveFile(bytes, shown.media_type, `${state.case?.waybill ?? "case"}-${number}-c2pa.jpg`);
+    } catch {
+      this.#copy_failed.add(shown.sha256);
       this.#redraw();
     }
   }

@@ -153,7 +153,7 @@ export class Participation {
       this.#send();
       if (state.media === "elsewhere") this.camera.stop();
     }
-    if (["revoked", "replaced"].includes(state.socket) && state.socket !== before.socket) {
+    if (["revoked", "replaced", "erased"].includes(state.socket) && state.socket !== before.socket) {
       this.media.stop();
       this.camera.stop();
     }

@@ -6,6 +6,7 @@ import { BringIn } from "./bring_in.js";
 import { Participation } from "./call.js";
 import { DeliveryFacts } from "./delivery_facts.js";
 import { h, icon, keyed, set, show, text } from "./dom.js";
+import { download } from "./download.js";
 import { entryHash } from "./evidence.js";
 import { Facts } from "./facts.js";
 import { Lightbox } from "./lightbox.js";
@@ -55,6 +56,7 @@ export class CaseView {
   #chosen = null;
   #follows_press = false;
   #exporting = false;
+  #exported_percent = 0;
   #export_failed = false;
   /** Entries whose own hash and link to the one before were recomputed here. @type {Map<string, boolean>} */
   #linked = new Map();
@@ -408,7 +410,7 @@ export class CaseView {
     const role = state.you?.role;
     const is_dispatch = role === "dispatch";
     const title = is_dispatch ? orders.title_dispatch : desk.title;
-    const gone = ["bad_link", "revoked", "replaced", "outdated"].includes(state.socket);
+    const gone = ["bad_link", "revoked", "replaced", "erased", "outdated"].includes(state.socket);
     show(this.notice, gone);
     show(this.main, !gone);
     show(this.#facts.element, !gone);
@@ -423,8 +425,9 @@ export class CaseView {
     const joined = inCall(state);
     const word = connection(state);
     const ended = state.case?.state === "ended";
-    text(this.waybill, state.case?.waybill ?? "…");
-    this.#onTitle(state.case ? `${state.case.waybill} · ${title}` : title);
+    const waybill = state.case && (state.case.waybill || desk.erased_case);
+    text(this.waybill, waybill ?? "…");
+    this.#onTitle(waybill ? `${waybill} · ${title}` : title);
     set(this.connectionState, "data-state", word);
     text(this.connectionWord, words.connection[word]);
     const broken = recording(state) === "broken";
@@ -449,7 +452,7 @@ export class CaseView {
     set(this.mute, "aria-pressed", String(state.audio_muted));
     show(this.leave, state.wants_call);
     text(this.leave, desk.leave);
-    text(this.export, this.#exporting ? desk.exporting : desk.export);
+    text(this.export, this.#exporting ? desk.exporting(this.#exported_percent) : desk.export);
     this.export.disabled = this.#exporting || !state.synced;
     show(this.export, !is_dispatch);
     show(this.bring, !ended && state.synced);
@@ -896,10 +899,16 @@ export class CaseView {
   async #export() {
     const { state, api } = this.#participation;
     this.#exporting = true;
+    this.#exported_percent = 0;
     this.#export_failed = false;
     this.update();
     try {
-      const archive = await api.exportCase(this.case_id);
+      const archive = await download(await api.exportCase(this.case_id), (share) => {
+        const percent = Math.floor(100 * share);
+        if (percent === this.#exported_percent) return;
+        this.#exported_percent = percent;
+        this.update();
+      });
       const address = URL.createObjectURL(archive);
       h("a", { href: address, download: `${state.case?.waybill ?? "case"}-${this.case_id}.zip` }).click();
       setTimeout(() => URL.revokeObjectURL(address), 60_000); // long enough for any browser to have taken it

@@ -101,7 +101,7 @@ const wording = new WordingSource(() => view?.update());
 
 /** @param {CaseRow} row @returns {"live" | "open" | "ended"} */
 function stateOf(row) {
-  if (row.state === "ended") return "ended";
+  if (row.state !== "open") return "ended";
   return row.in_call.length > 0 ? "live" : "open";
 }
 
@@ -214,7 +214,7 @@ function updateQueue() {
         if (!row || !name || !facts) return;
         set(button, "data-state", key);
         set(button, "aria-current", view?.case_id === case_id ? "true" : null);
-        text(name, row.waybill);
+        text(name, row.waybill || words.desk.erased_case);
         const people = row.in_call
           .map((role) => words.role[/** @type {"qa"} */ (role)] ?? role)
           .join(words.and);

@@ -89,7 +89,7 @@ export function fromHex(hex) {
 }
 
 /** @param {string} text @returns {Uint8Array<ArrayBuffer>} */
-function fromBase64(text) {
+export function fromBase64(text) {
   let decoded;
   try {
     decoded = atob(text);
@@ -241,17 +241,25 @@ export async function noteHolds(note, vkey) {
     ({ name, key_hash }) => name === key.name && same(key_hash, key.key_hash),
   );
   const text = /** @type {Uint8Array<ArrayBuffer>} */ (utf8.encode(note.text));
-  let public_key;
-  try {
-    public_key = await crypto.subtle.importKey("raw", key.public_key, { name: "Ed25519" }, false, ["verify"]);
-  } catch (error) {
-    if (error instanceof DOMException && error.name === "NotSupportedError") return null;
-    throw new MalformedEvidence("not a public key of Ed25519");
-  }
+  const public_key = await ed25519Key(key.public_key);
+  if (public_key === null) return null;
   for (const { signature } of own) {
     if (!(await crypto.subtle.verify({ name: "Ed25519" }, public_key, signature, text))) return false;
   }
   return own.length > 0;
+}
+
+/**
+ * @param {Uint8Array<ArrayBuffer>} public_key
+ * @returns {Promise<CryptoKey | null>} null when this browser knows no Ed25519
+ */
+export async function ed25519Key(public_key) {
+  try {
+    return await crypto.subtle.importKey("raw", public_key, { name: "Ed25519" }, false, ["verify"]);
+  } catch (error) {
+    if (error instanceof DOMException && error.name === "NotSupportedError") return null;
+    throw new MalformedEvidence("not a public key of Ed25519");
+  }
 }
 
 /** The blob that a body refers to, if it does. @param {import("./protocol.js").Body | null} body */

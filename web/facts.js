@@ -383,6 +383,11 @@ function talkRows(body, words, zone) {
     const claim = words.captured_claim(fullTime(body.captured_at, zone));
     rows.push(["captured_at", words.captured_at, claim, body.captured_at, false]);
   }
+  if (body.clock) {
+    const { offset_ms, uncertainty_ms } = body.clock;
+    const told = words.phone_clock_text(offset_ms / 1000, uncertainty_ms / 1000);
+    rows.push(["clock", words.phone_clock, told, `${offset_ms} ms ± ${uncertainty_ms} ms`, false]);
+  }
   if (body.place) {
     const { latitude, longitude } = degreesOf(body.place);
     const told = `${latitude}, ${longitude} · ${words.accuracy(body.place.accuracy_m)}`;

@@ -86,6 +86,9 @@ const en = {
   shown_hash: "Shown",
   captured_at: "Captured",
   captured_claim: (/** @type {string} */ time) => `${time}, by the phone's clock`,
+  phone_clock: "Phone's clock",
+  phone_clock_text: (/** @type {number} */ ahead_s, /** @type {number} */ uncertainty_s) =>
+    `${Math.abs(ahead_s).toFixed(2)} s ${ahead_s < 0 ? "behind" : "ahead of"} the service's (± ${uncertainty_s.toFixed(2)} s)`,
   distance: "Distance",
   distance_text: (/** @type {number} */ metres) => `${metres} m to the agreed address`,
   accuracy: (/** @type {number} */ metres) => `within ${metres} m`,
@@ -203,6 +206,9 @@ const zh = {
   shown_hash: "展示件哈希",
   captured_at: "采集时间",
   captured_claim: (time) => `${time}（以手机时钟为准）`,
+  phone_clock: "手机时钟",
+  phone_clock_text: (ahead_s, uncertainty_s) =>
+    `比服务器时钟${ahead_s < 0 ? "慢" : "快"} ${Math.abs(ahead_s).toFixed(2)} 秒（误差 ± ${uncertainty_s.toFixed(2)} 秒）`,
   distance: "距离",
   distance_text: (metres) => `距约定地址 ${metres} 米`,
   accuracy: (metres) => `误差 ${metres} 米以内`,

@@ -49,7 +49,7 @@ let again = false;
 
 /** @param {State} state @returns {Screen} */
 function screenOf(state) {
-  if (["bad_link", "revoked", "replaced", "outdated"].includes(state.socket)) return "notice";
+  if (["bad_link", "revoked", "replaced", "erased", "outdated"].includes(state.socket)) return "notice";
   if (!state.synced && !state.alarm) return state.socket === "offline" ? "notice" : "loading";
   if (view !== "call") return "talk";
   if (state.case?.state === "ended") return "after";

@@ -38,6 +38,11 @@ export class Pictures {
     return { bytes, address: URL.createObjectURL(new Blob([bytes], { type: blob.media_type })), genuine };
   }
 
+  /** The same with our content credentials, made if need be. @param {string} sha256 @returns {Promise<ArrayBuffer>} */
+  copy(sha256) {
+    return this.#api.credentials(this.#case_id, sha256);
+  }
+
   /** Forgets all of them. */
   release() {
     for (const picture of this.#fetched.values()) {

@@ -125,10 +125,11 @@ export const PROTOCOL_VERSION = 1;
  */
 
 /**
- * @typedef {{type: "hello", version: number, token: string, after: number, hash: string | null}
+ * @typedef {{type: "hello", version: number, token: string, after: number, hash: string | null, clock: boolean}
  *   | {type: "command", id: string, command: Command}
  *   | {type: "signal", signal: Signal}
  *   | {type: "sharpen", actor_id: string}
+ *   | {type: "clock", probe: number, at: string}
  *   | {type: "ping"}} ClientMessage
  */
 
@@ -147,12 +148,13 @@ export const PROTOCOL_VERSION = 1;
  *       | {kind: "quality", people: PersonQuality[]}
  *       | {kind: "encodings"} & import("./encodings.js").Orders}
  *   | {type: "resync", code: string, message: string}
+ *   | {type: "clock_probe", probe: number}
  *   | {type: "pong"}} ServerMessage
  */
 
 /** Why the server closed the socket, where coming back by itself would not help. */
 export const FINAL_CLOSE_CODES = Object.freeze(
-  /** @type {Record<number, "outdated" | "bad_link" | "revoked" | "replaced">} */ ({
+  /** @type {Record<number, "outdated" | "bad_link" | "revoked" | "replaced" | "erased">} */ ({
     4400: "outdated",
     4401: "bad_link",
     4403: "bad_link",
@@ -160,6 +162,7 @@ export const FINAL_CLOSE_CODES = Object.freeze(
     4409: "outdated",
     4410: "revoked",
     4411: "replaced",
+    4414: "erased",
   }),
 );
 
@@ -203,6 +206,7 @@ const REQUIRED = {
   nack: { id: "string", code: "string", message: "string" },
   event: { "event.kind": "string" },
   resync: { code: "string", message: "string" },
+  clock_probe: { probe: "number" },
   pong: {},
 };
 

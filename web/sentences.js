@@ -1,6 +1,7 @@
 // @ts-check
 /** An entry of the log as a line that people read. Pure. */
 
+import { isErased } from "./erasure.js";
 import { callerOf } from "./parcel_next.js";
 import { sayTime } from "./parcel_times.js";
 import { piecesOf } from "./recordings.js";
@@ -48,7 +49,7 @@ export function sentenceOf(entry, state, words) {
   if (body === null) {
     const plain =
       kind === "case_opened" ? words.entry.case_opened : kind === "exported" && words.entry.exported(name);
-    return plain || words.entry.withheld;
+    return plain || (isErased(entry, state.entries) ? words.entry.body_erased : words.entry.withheld);
   }
   switch (kind) {
     case "case_opened":
@@ -182,6 +183,15 @@ export function sentenceOf(entry, state, words) {
       return words.entry.refused(name, refusedWhat(body.what, words));
     case "case_ended":
       return words.entry.case_ended;
+    case "erased": {
+      const what =
+        body.kinds === null && body.numbers === "all" ? words.entry.erased : words.entry.erased_media;
+      return joined([what, body.reason]);
+    }
+    case "hold_set":
+      return joined([words.entry.hold_set(name), body.reason]);
+    case "hold_lifted":
+      return joined([words.entry.hold_lifted(name, body.number), body.reason]);
     default:
       return kind;
   }

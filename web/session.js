@@ -6,6 +6,7 @@
 
 import { timeOf } from "./capture.js";
 import { Outbox } from "./outbox.js";
+import { encodeClientMessage } from "./protocol.js";
 import { INITIAL, reduce } from "./state.js";
 import { Synchronisation } from "./synchronisation.js";
 import { Uploads } from "./uploads.js";
@@ -187,6 +188,9 @@ export class Session {
         case "send":
           if (this.#socket?.readyState === WebSocket.OPEN) this.#socket.send(output.text);
           break;
+        case "read_clock":
+          this.#tellTime(output.probe);
+          break;
         case "deliver":
           this.#deliver(output.message);
           break;
@@ -216,6 +220,11 @@ export class Session {
         Math.max(0, wait_s) * 1000 + 5,
       );
     }
+  }
+
+  /** What this device's clock says now: the service measures how far it is off. @param {number} probe */
+  #tellTime(probe) {
+    this.#socket?.send(encodeClientMessage({ type: "clock", probe, at: timeOf() }));
   }
 
   /** @param {import("./protocol.js").ServerMessage} message */

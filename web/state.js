@@ -8,6 +8,7 @@
  */
 
 import { NO_ORDERS } from "./encodings.js";
+import { withoutErased } from "./erasure.js";
 import { followParcel, NO_PARCEL } from "./parcel.js";
 import { keep, NOTHING_RECORDED } from "./recordings.js";
 import { followTalk, NO_TALK } from "./talk.js";
@@ -230,7 +231,10 @@ function receive(state, message, at) {
       let known = state.known;
       for (const { actor_id, role, name } of [...message.people, message.you])
         known = know(known, actor_id, role, name);
-      return { ...state, case: message.case, you: message.you, known };
+      // Of an erased case the page knows what it knows of one that has ended: nothing more can be done in it.
+      const over = message.case.state === "erased";
+      const header = over ? { ...message.case, state: "ended" } : message.case;
+      return { ...state, case: header, you: message.you, known };
     }
     case "entry": {
       // What is caught up on after a break was recorded long ago, and says nothing about the clock.
@@ -297,7 +301,7 @@ function receive(state, message, at) {
 function evolve(state, entry) {
   const { kind, number, actor_id, role, recorded_at } = entry.envelope;
   if (number !== state.entries.length + 1) return state; // the synchronisation lets no hole through
-  const body = entry.body ?? {};
+  const { body } = entry;
   /** @type {State} */
   const next = {
     ...state,
@@ -308,9 +312,10 @@ function evolve(state, entry) {
     parcel: followParcel(state.parcel, entry),
     talk: followTalk(state.talk, entry),
   };
+  if (body === null) return next; // withheld from this reader, or erased: nobody knows what it changed
   switch (kind) {
     case "link_issued":
-      return entry.body ? { ...next, known: know(next.known, body.link_id, body.role, body.name) } : next;
+      return { ...next, known: know(next.known, body.link_id, body.role, body.name) };
     case "consented":
       return { ...next, consented: [...new Set([...next.consented, actor_id])] };
     case "call_started":
@@ -330,6 +335,8 @@ function evolve(state, entry) {
       return { ...next, call: { ...next.call, in_call: next.call.in_call.filter((id) => id !== actor_id) } };
     case "call_ended":
       return { ...next, call: null };
+    case "erased":
+      return refold(next, withoutErased(next.entries, body));
     case "case_ended":
       return {
         ...next,
@@ -340,6 +347,22 @@ function evolve(state, entry) {
     default:
       return next;
   }
+}
+
+/**
+ * The state that these entries lead to, the last of which is in the state by now: what a page that is loaded now has.
+ * @param {State} state
+ * @param {readonly Entry[]} entries
+ * @returns {State}
+ */
+function refold(state, entries) {
+  if (entries.every(({ body }, place) => body === state.entries[place]?.body)) return state;
+  const { consented, call, calls, recordings, parcel, talk } = INITIAL;
+  const last = entries.length - 1;
+  const folded = entries
+    .slice(0, last)
+    .reduce(evolve, { ...state, entries: [], consented, call, calls, recordings, parcel, talk });
+  return { ...folded, entries };
 }
 
 /**
@@ -443,6 +466,7 @@ export function intentions(state, consent) {
 
 /**
  * @typedef {"connecting" | "ready" | "connected" | "left" | "reconnecting" | "offline" | "ended" | "bad_link" | "revoked"
+ *   | "erased"
  *   | "replaced" | "outdated"} Connection
  */
 

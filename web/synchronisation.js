@@ -32,12 +32,13 @@ const PASSING = ["log_overloaded", "append_failed"];
 /** @typedef {import("./protocol.js").ServerMessage} ServerMessage */
 /** @typedef {{id: string, command: Command}} Waiting */
 /** @typedef {{id: string, accepted: boolean, number: number | null}} Answer number: of the last entry that it made */
-/** @typedef {"outdated" | "bad_link" | "revoked" | "replaced"} FinalReason */
+/** @typedef {"outdated" | "bad_link" | "revoked" | "replaced" | "erased"} FinalReason */
 
 /**
  * @typedef {{kind: "connect"}
  *   | {kind: "disconnect"}
  *   | {kind: "send", text: string}
+ *   | {kind: "read_clock", probe: number}
  *   | {kind: "deliver", message: ServerMessage}
  *   | {kind: "offline"}
  *   | {kind: "closed", reason: FinalReason}
@@ -102,6 +103,7 @@ export class Synchronisation {
       token: this.#token,
       after: this.#number,
       hash: this.#hash,
+      clock: true,
     });
     return [{ kind: "send", text: hello }];
   }
@@ -156,6 +158,8 @@ export class Synchronisation {
         this.#hash = null;
         return [{ kind: "deliver", message }, { kind: "forget" }, ...this.#retry(now)];
       }
+      case "clock_probe":
+        return [{ kind: "read_clock", probe: message.probe }];
       case "pong":
         return [];
       default:

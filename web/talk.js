@@ -15,7 +15,8 @@
 
 /**
  * @typedef {{number: number, sha256: string, original: BlobReference, shown: BlobReference, width: number | null,
- *   height: number | null, duration_ms: number | null, waveform: readonly number[]}} Stored
+ *   height: number | null, duration_ms: number | null, waveform: readonly number[],
+ *   credentials?: import("./credentials.js").BroughtCredentials | null}} Stored
  */
 /** @typedef {{number: number, sha256: string, reason: string, message: string}} Refused */
 /** @typedef {{state: "announced" | "stored" | "refused", stored: Stored | null, refused: Refused | null}} AttachmentState */

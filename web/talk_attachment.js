@@ -4,6 +4,7 @@
  * sender sees it at once, from what waits to be sent.
  */
 
+import { credentialsNote } from "./credentials.js";
 import { draw, h, icon, set, show, text } from "./dom.js";
 import { nameOf } from "./sentences.js";
 import { attachmentState } from "./talk.js";
@@ -20,7 +21,7 @@ import { callClock } from "./words.js";
  *   bytesOf: (sha256: string) => Promise<ArrayBuffer | null>, onPhoto: (photo: Photo) => void,
  * }} Means
  */
-/** @typedef {{address: string, alt: string, note: string, sha256: string}} Photo */
+/** @typedef {{address: string, alt: string, note: string, sha256: string, stored: boolean}} Photo stored: the service has it, not this device alone */
 
 const BARS = 32; // of a waveform that has no more room than a thumb is wide
 const FLAT = Array.from({ length: BARS }, () => 8);
@@ -117,6 +118,8 @@ export class AttachmentView {
       else if (!mine) note = medium === "photo" ? words.photo_coming : words.voice_coming;
     } else if (medium === "photo") {
       note = capture_path === "camera" ? words.from_camera : words.from_album;
+      const brought = credentialsNote(settled?.stored?.credentials, names.credentials);
+      if (brought !== "") note = `${note} · ${brought}`;
     }
     if (this.#failed) note = medium === "photo" ? words.photo_failed : words.voice_failed;
     text(this.note, note);
@@ -195,7 +198,8 @@ export class AttachmentView {
       if (this.#blob) this.#load(this.#blob);
     } else if (this.#address !== "") {
       const { sha256 } = this.#blob ?? this.#attachment;
-      this.#means.onPhoto({ address: this.#address, sha256, ...this.#photo });
+      const stored = this.#blob !== null;
+      this.#means.onPhoto({ address: this.#address, sha256, stored, ...this.#photo });
     }
   }
 

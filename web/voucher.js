@@ -5,11 +5,13 @@
  */
 
 import { h, icon, set, show, text } from "./dom.js";
+import { MalformedEvidence } from "./evidence.js";
 import { PageLanguage } from "./language.js";
 import { say } from "./translations.js";
 import { placesOf, qrPicture } from "./voucher_card.js";
 import { checkVoucher, hashOf, INNER_STEPS } from "./voucher_check.js";
 import { VOUCHER_WORDS } from "./voucher_words.js";
+import { parsePolicy } from "./witnesses.js";
 
 /** @typedef {import("./voucher_check.js").Check} Check */
 /** @typedef {import("./voucher_check.js").Voucher} Voucher */
@@ -98,13 +100,24 @@ root.append(
   drop,
 );
 
-/** The key that this service shows now; null if it cannot be asked. @returns {Promise<string | null>} */
-async function keyOfService() {
+/** What this service shows now of its log; null if it cannot be asked. @param {"vkey" | "policy"} what */
+async function ofService(what) {
   try {
-    const response = await fetch("/log/vkey", { cache: "no-store" });
-    return response.ok ? (await response.text()).trim() : null;
+    const response = await fetch(`/log/${what}`, { cache: "no-store" });
+    return response.ok ? await response.text() : null;
   } catch {
     return null;
+  }
+}
+
+/** Whose cosignatures count by the word of this service, if anybody's do. */
+async function policyOfService() {
+  const text = await ofService("policy");
+  try {
+    return text === null ? null : await parsePolicy(text);
+  } catch (error) {
+    if (error instanceof MalformedEvidence) return null;
+    throw error;
   }
 }
 
@@ -145,7 +158,9 @@ async function openFile(chosen) {
 
 /** @param {Uint8Array<ArrayBuffer>} bytes @param {number} asked */
 async function checkBytes(bytes, asked) {
-  const found = await checkVoucher(bytes, { vkey: await keyOfService() });
+  const vkey = await ofService("vkey");
+  const policy = await policyOfService();
+  const found = await checkVoucher(bytes, { vkey: vkey?.trim() ?? null, policy, demanded: false });
   /** @type {[string, string]} */
   const made = found.voucher
     ? [await hashOf(found.voucher.handed_over), await hashOf(found.voucher.confirmed)]
@@ -235,6 +250,7 @@ function drawFacts(words) {
     [words.entry(handed_over.envelope.number), hashes[0], "is-hash"],
     [words.entry(confirmed.envelope.number), hashes[1], "is-hash"],
     [words.checkpoint, words.leaves(origin, Number(leaves)), "is-hash"],
+    [words.witnesses, checked?.witnesses.join(", ") ?? null, "is-hash"],
     [words.key, voucher.vkey, "is-hash"],
   ];
   for (const [name, value, kind] of rows) {

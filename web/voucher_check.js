@@ -5,13 +5,14 @@
  *     bytes (JSON, or a PDF that carries it) ─► 1 document ─► 2 checkpoint ─► 3 seal ─► 4 … 8 the two entries
  *     ─► 9 photos, 10 key, 11 history, 12 time, 13 witnesses: what a voucher alone cannot show is named
  *
- * Steps 1 to 8 make it genuine; none of the others may fail. Pure: the one thing that comes from outside is the
- * key to compare with.
+ * Steps 1 to 8 make it genuine; none of the others may fail. Pure: what comes from outside is the key to compare
+ * with, and the policy that says whose cosignatures count.
  */
 
 import {
   canonicalBytes,
   canonicalJson,
+  fromBase64,
   fromHex,
   keyFits,
   MalformedEvidence,
@@ -25,6 +26,7 @@ import {
   signatureHolds,
   toHex,
 } from "./evidence.js";
+import { consistencyHolds, isOf, isQuorum, openCosignature, parseCosignatures } from "./witnesses.js";
 
 /** In the order of their numbers, from 1. */
 export const STEPS = /** @type {const} */ ([
@@ -46,6 +48,7 @@ export const INNER_STEPS = 8;
 const MAX_VOUCHER_BYTES = 512 * 1024; // as the service: two bodies of 64 KiB, a checkpoint, and room
 const MAX_PDF_BYTES = 16 * 1024 * 1024;
 const MAX_HASHES = 64; // of a proof: a log of 2^64 leaves
+const MAX_ATTESTED = 16; // checkpoints, as the service
 
 /** @typedef {(typeof STEPS)[number]} StepName */
 /** @typedef {"passed" | "failed" | "unavailable"} StepState */
@@ -57,7 +60,8 @@ const MAX_HASHES = 64; // of a proof: a log of 2^64 leaves
  * @typedef {{waybill: string, case_id: string, time_zone: string, checkpoint: string, vkey: string, seal: string,
  *   handed_over: VoucherEntry, confirmed: VoucherEntry}} Voucher
  */
-/** @typedef {{steps: Step[], verdict: Verdict, voucher: Voucher | null, between: number, from_pdf: boolean}} Check
+/** @typedef {{steps: Step[], verdict: Verdict, voucher: Voucher | null, between: number, from_pdf: boolean,
+ *   witnesses: string[]}} Check
  *   `voucher` only if it is genuine: what is not proven is not shown */
 
 /** A step that failed; the code says why. */
@@ -84,6 +88,9 @@ const ENVELOPE = {
 };
 const TEXTS = ["case_id", "checkpoint", "format", "seal", "time_zone", "vkey", "waybill"];
 const FIELDS = [...TEXTS, "confirmed", "handed_over", "version"].sort();
+/** @type {Record<number, string[]>} by the version of the format */
+const FIELDS_OF = { 1: FIELDS, 2: [...FIELDS, "attested"].sort() };
+const ATTESTED_FIELDS = ["checkpoint", "consistency", "cosignatures", "timestamps"];
 const ENTRY_FIELDS = ["body", "envelope", "proof", "salt"];
 
 /** @param {RegExp} pattern @returns {(value: unknown) => boolean} */
@@ -154,10 +161,37 @@ function parseDocument(bytes) {
     throw error instanceof MalformedEvidence ? new Failed("spelling") : error;
   }
   if (!isObject(value) || value.format !== "proofcall-voucher") throw new Failed("no_voucher");
-  if (value.version !== 1) throw new Failed("version");
-  if (!hasExactly(value, FIELDS)) throw new Failed("fields");
+  const fields = FIELDS_OF[value.version];
+  if (typeof value.version !== "number" || !fields) throw new Failed("version");
+  if (!hasExactly(value, fields)) throw new Failed("fields");
   if (TEXTS.some((name) => typeof value[name] !== "string")) throw new Failed("fields");
   return value;
+}
+
+/** @typedef {{note: string, hashes: Uint8Array<ArrayBuffer>[], lines: import("./witnesses.js").Line[], timestamps: number}} Attested */
+
+/** The attested checkpoints of a document, their form alone. @param {Json} document @returns {Attested[] | null} */
+function parseAttested({ attested = [] }) {
+  if (!Array.isArray(attested) || attested.length > MAX_ATTESTED) return null;
+  return orNull(() =>
+    attested.map((item) => {
+      const { checkpoint, consistency, cosignatures, timestamps } = isObject(item) ? item : {};
+      const right =
+        isObject(item) &&
+        hasExactly(item, ATTESTED_FIELDS) &&
+        typeof checkpoint === "string" &&
+        typeof cosignatures === "string" &&
+        Array.isArray(consistency) &&
+        consistency.length <= MAX_HASHES &&
+        consistency.every(matches(HASH)) &&
+        Array.isArray(timestamps) &&
+        timestamps.every((token) => typeof token === "string");
+      if (!right) throw new MalformedEvidence("not an attested checkpoint");
+      for (const token of timestamps) fromBase64(token);
+      const lines = parseCosignatures(cosignatures);
+      return { note: checkpoint, hashes: consistency.map(fromHex), lines, timestamps: timestamps.length };
+    }),
+  );
 }
 
 /** One of the two entries, as far as it can be read; null stands for what cannot. */
@@ -213,10 +247,11 @@ function claim(holds, why) {
 
 /**
  * @param {Uint8Array<ArrayBuffer>} bytes a voucher, JSON or PDF
- * @param {{vkey: string | null}} expected the log's key from elsewhere
+ * @param {{vkey: string | null, policy?: import("./witnesses.js").Policy | null, demanded?: boolean}} expected the
+ *   log's key from elsewhere, and whose cosignatures count; `demanded`: without their quorum the voucher fails
  * @returns {Promise<Check>}
  */
-export async function checkVoucher(bytes, { vkey }) {
+export async function checkVoucher(bytes, { vkey, policy = null, demanded = true }) {
   /** @type {Json | null} */
   let document = null;
   /** @type {Part[]} */
@@ -225,6 +260,12 @@ export async function checkVoucher(bytes, { vkey }) {
   let key = null;
   /** @type {import("./evidence.js").Checkpoint | null} */
   let checkpoint = null;
+  /** @type {Attested[] | null} null: not in their form */
+  let attested = null;
+  /** @type {(import("./evidence.js").Checkpoint | null)[]} of those: null for one that is not of this log */
+  const known = [];
+  /** @type {string[]} names of the keys that make up the quorum */
+  let witnesses = [];
 
   const whole = () => {
     if (!document) throw new Unavailable("no_document");
@@ -236,6 +277,36 @@ export async function checkVoucher(bytes, { vkey }) {
     const [handed_over, confirmed] = parts;
     if (parts.length !== 2 || !handed_over || !confirmed) throw new Unavailable("no_entry");
     return [handed_over, confirmed];
+  };
+
+  /** The attested checkpoints that have what is asked for, each opened. @param {(one: Attested) => boolean} has */
+  const sound = (has) => {
+    whole();
+    if (!attested) throw new Unavailable("attested_form");
+    if (known.length !== attested.length || known.includes(null)) throw new Unavailable("attested_note");
+    return attested
+      .map((one, index) => ({ ...one, opened: /** @type {NonNullable<(typeof known)[0]>} */ (known[index]) }))
+      .filter(has);
+  };
+  /** @param {number} tree_size */
+  const covers = (tree_size) => {
+    const places = pair().map(({ place }) => place);
+    if (places.includes(null)) throw new Unavailable("no_place");
+    return places.every((place) => place !== null && place < tree_size);
+  };
+  /** @param {Attested} one */
+  const openAttested = async ({ note, hashes }) => {
+    const opened = orNull(() => parseCheckpoint(note));
+    if (!opened || key === null || !checkpoint) return null;
+    const way = { first: opened.tree_size, second: checkpoint.tree_size, hashes };
+    const roots = { first_root: opened.root, second_root: checkpoint.root };
+    if (opened.origin !== checkpoint.origin || !(await consistencyHolds({ ...way, ...roots }))) return null;
+    // An older key of the log may have signed it: then the consistency alone says whose it is.
+    const { name, key_hash } = parseVkey(key);
+    if (!opened.signatures.some((one) => one.name === name && same(one.key_hash, key_hash))) return opened;
+    const holds = await noteHolds(opened, key);
+    if (holds === null) throw new Unavailable("no_ed25519");
+    return holds ? opened : null;
   };
 
   /** @type {Record<StepName, () => Promise<void>>} */
@@ -255,7 +326,9 @@ export async function checkVoucher(bytes, { vkey }) {
           part.place = await placeOf(part.raw, checkpoint.tree_size, checkpoint.root);
         }
       }
+      attested = parseAttested(document);
       claim(parts.length === 2, "fields");
+      claim(attested !== null, "attested_form");
       claim(waybill.length > 0 && [...waybill].length <= 64, "waybill");
       claim(/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(time_zone), "time_zone");
     },
@@ -264,7 +337,9 @@ export async function checkVoucher(bytes, { vkey }) {
       if (key === null || !checkpoint) throw new Failed("form");
       const holds = await signatureHolds(checkpoint, key);
       if (holds === null) throw new Unavailable("no_ed25519");
+      for (const one of attested ?? []) known.push(await openAttested(one));
       claim(holds, "signature");
+      claim(!known.includes(null), "attested_note");
     },
     seal: async () => {
       const { seal, ...rest } = whole();
@@ -275,7 +350,7 @@ export async function checkVoucher(bytes, { vkey }) {
       if (holds === null) throw new Unavailable("no_ed25519");
       claim(holds, "signature");
       const hash = toHex(await sha256(canonicalBytes(rest)));
-      claim(note.text === `proofcall-voucher/1\n${hash}\n`, "another");
+      claim(note.text === `proofcall-voucher/${rest.version}\n${hash}\n`, "another");
     },
     entries: async () => {
       const { case_id } = whole();
@@ -341,10 +416,33 @@ export async function checkVoucher(bytes, { vkey }) {
       throw new Unavailable("no_other_checkpoint");
     },
     time: async () => {
-      throw new Unavailable("own_clock");
+      throw new Unavailable(sound(({ timestamps }) => timestamps > 0).length > 0 ? "token" : "own_clock");
     },
     witnesses: async () => {
-      throw new Unavailable("no_witness");
+      const cosigned = sound(({ lines }) => lines.length > 0);
+      if (policy === null) throw new Unavailable(cosigned.length > 0 ? "no_policy" : "no_witness");
+      if (key === null) throw new Unavailable("no_key");
+      claim(policy.logs.length === 0 || policy.logs.includes(key), "another_log");
+      let met = isQuorum(policy, []);
+      for (const { lines, opened } of cosigned) {
+        /** @type {string[]} */
+        const cosigners = [];
+        for (const line of lines) {
+          for (const witness of policy.witnesses.filter((one) => isOf(line, one))) {
+            const at = await openCosignature(line, opened.text, witness);
+            if (at === null) throw new Unavailable("no_ed25519");
+            claim(at !== false, "cosignature");
+            cosigners.push(witness.name);
+          }
+        }
+        if (!isQuorum(policy, cosigners) || !covers(opened.tree_size)) continue;
+        met = true;
+        witnesses = policy.witnesses
+          .filter(({ name }) => cosigners.includes(name))
+          .map(({ key_name }) => key_name);
+      }
+      if (!met && !demanded) throw new Unavailable("no_quorum");
+      claim(met, "no_quorum");
     },
   };
 
@@ -368,7 +466,7 @@ export async function checkVoucher(bytes, { vkey }) {
   const [first, second] = parts;
   const between = (second?.envelope?.number ?? 0) - (first?.envelope?.number ?? 0) - 1;
   const voucher = verdict === "genuine" ? /** @type {Voucher} */ (/** @type {unknown} */ (document)) : null;
-  return { steps, verdict, voucher, between: Math.max(0, between), from_pdf: isPdf(bytes) };
+  return { steps, verdict, voucher, between: Math.max(0, between), from_pdf: isPdf(bytes), witnesses };
 }
 
 /** @param {readonly Step[]} steps @returns {Verdict} */

@@ -32,6 +32,7 @@ const en = {
   entry: (/** @type {number} */ number) => `No. ${number}`,
   checkpoint: "Checkpoint",
   leaves: (/** @type {string} */ origin, /** @type {number} */ leaves) => `${origin}, ${leaves} entries`,
+  witnesses: "Also signed by the witnesses",
   key: "Key of the log",
 
   qr: "QR code that opens this page",
@@ -109,6 +110,13 @@ const en = {
       "Whether everybody was shown the same log: proofcall verify --against compares with what somebody else holds.",
     own_clock: "The times are those of the server's clock.",
     no_witness: "Nobody else has signed the log.",
+    no_policy: "Witnesses have signed, too. Whose signature counts the service could not be asked.",
+    no_quorum: "Not enough witnesses have signed as yet. Fetch the voucher again later: then they are in it.",
+    another_log: "The witnesses are asked about another log than this one.",
+    cosignature: "The signature of a witness does not fit.",
+    attested_form: "What others have said of the log cannot be read.",
+    attested_note: "A checkpoint that others have signed is not one of this log.",
+    token: "An outside authority has stamped the log. This page cannot open the stamp: proofcall verify can.",
   },
 
   choose_title: "Check a voucher",
@@ -163,6 +171,7 @@ const zh = {
   entry: (number) => `第 ${number} 条`,
   checkpoint: "检查点",
   leaves: (origin, leaves) => `${origin}，共 ${leaves} 条`,
+  witnesses: "见证方亦已签名",
   key: "日志公钥",
 
   qr: "打开本页的二维码",
@@ -230,6 +239,13 @@ const zh = {
     no_other_checkpoint: "是否人人看到同一份日志：可用 proofcall verify --against 与他人持有的比对。",
     own_clock: "时间以服务器时钟为准。",
     no_witness: "尚无他人为日志签名。",
+    no_policy: "另有见证方签名，但无法向服务查询应以哪些见证方为准。",
+    no_quorum: "签名的见证方数量暂时不足。请稍后重新获取凭证，届时会包含这些签名。",
+    another_log: "见证方规则针对的不是这份日志。",
+    cosignature: "某个见证方的签名不符。",
+    attested_form: "第三方对日志的证明无法读取。",
+    attested_note: "第三方签名的检查点不属于这份日志。",
+    token: "外部时间戳机构已为日志加盖时间戳，本页面无法校验，可用 proofcall verify 校验。",
   },
 
   choose_title: "校验凭证",

@@ -4,6 +4,8 @@
  * An error says what happened, what it means, what to do, and blames nobody.
  */
 
+import { CREDENTIAL_WORDS } from "./credentials.js";
+
 /** @typedef {import("./protocol.js").Language} Language */
 /** @typedef {typeof en} Words */
 
@@ -65,6 +67,7 @@ const en = {
     ended: "This case has ended",
     bad_link: "This link does not work",
     revoked: "This link was taken back",
+    erased: "This case was erased",
     replaced: "Open on another screen",
     outdated: "This page is out of date",
   },
@@ -115,6 +118,7 @@ const en = {
   hang_up: "Hang up",
   show_large: (/** @type {string} */ name) => `Show ${name} large`,
   close: "Close",
+  credentials: CREDENTIAL_WORDS.en,
   conversation: "Conversation",
   conversation_empty: "Nothing has been said yet.",
   type_here: "Write a message",
@@ -148,6 +152,10 @@ const en = {
     revoked: {
       title: "This link was taken back",
       text: "Whoever sent it has withdrawn it. Ask them for a new one. What was sealed before stays sealed.",
+    },
+    erased: {
+      title: "This case was erased",
+      text: "What was said and shown here is not kept any more. A voucher that you have kept still proves what it proved.",
     },
     replaced: {
       title: "Open on another screen",
@@ -279,6 +287,12 @@ const en = {
     refused: (/** @type {string} */ name, /** @type {string} */ what) =>
       `${name} asked for ${what} and was refused`,
     case_ended: "Case ended",
+    erased: "All contents were erased",
+    erased_media: "Pictures or recordings were erased",
+    body_erased: "Erased",
+    hold_set: (/** @type {string} */ name) => `${name} set a legal hold: nothing is erased`,
+    hold_lifted: (/** @type {string} */ name, /** @type {number} */ number) =>
+      `${name} lifted the legal hold of No. ${number}`,
     photo: (/** @type {string} */ caption) => (caption === "" ? "Photo" : `Photo: ${caption}`),
     voice: (/** @type {string} */ caption) => (caption === "" ? "Voice note" : `Voice note: ${caption}`),
     photo_stored: (/** @type {number} */ number) => `The photo of No. ${number} has arrived and is sealed`,
@@ -350,6 +364,7 @@ const en = {
     group_live: (/** @type {number} */ count) => `${count} live`,
     group_open: (/** @type {number} */ count) => `${count} open`,
     group_ended: (/** @type {number} */ count) => `${count} done`,
+    erased_case: "Erased case",
     list_unreachable: "The list cannot be reached. Trying again…",
     desk_expired_title: "Your desk link has expired",
     desk_expired_text: "Ask for a new one. Nothing is lost.",
@@ -374,7 +389,7 @@ const en = {
     online: "here",
     away: "away",
     export: "Export",
-    exporting: "Exporting…",
+    exporting: (/** @type {number} */ percent) => (percent ? `Exporting, ${percent} %` : "Exporting…"),
     export_failed: "The package could not be made. Try again.",
     end_case: "End case",
     end_title: "End this case?",
@@ -654,6 +669,7 @@ const zh = {
     ended: "本单已结束",
     bad_link: "链接无法使用",
     revoked: "链接已被收回",
+    erased: "本单内容已删除",
     replaced: "已在别处打开",
     outdated: "页面版本过旧",
   },
@@ -698,6 +714,7 @@ const zh = {
   hang_up: "挂断",
   show_large: (name) => `放大${name}的画面`,
   close: "关闭",
+  credentials: CREDENTIAL_WORDS.zh,
   conversation: "对话",
   conversation_empty: "还没有内容。",
   type_here: "输入文字",
@@ -730,6 +747,10 @@ const zh = {
     revoked: {
       title: "链接已被收回",
       text: "发送方收回了这个链接，请向对方索取新链接。之前封存的内容不受影响。",
+    },
+    erased: {
+      title: "本单内容已删除",
+      text: "此前的言语与画面不再保留。您自己保存的凭证仍然有效。",
     },
     replaced: {
       title: "已在别处打开",
@@ -831,6 +852,11 @@ const zh = {
     played_back: (name, whose, call) => `${name}回放了第 ${call} 次通话中${whose}的录制`,
     refused: (name, what) => `已拒绝${name}：${what}`,
     case_ended: "本单结束",
+    erased: "全部内容已删除",
+    erased_media: "照片或录制已删除",
+    body_erased: "已删除",
+    hold_set: (name) => `${name}设置了证据保全：不得删除`,
+    hold_lifted: (name, number) => `${name}解除了第 ${number} 号证据保全`,
     photo: (caption) => (caption === "" ? "照片" : `照片：${caption}`),
     voice: (caption) => (caption === "" ? "语音" : `语音：${caption}`),
     photo_stored: (number) => `第 ${number} 号的照片已收到并封存`,
@@ -891,6 +917,7 @@ const zh = {
     group_live: (count) => `${count} 个通话中`,
     group_open: (count) => `${count} 个待处理`,
     group_ended: (count) => `${count} 个已结束`,
+    erased_case: "已删除的案件",
     list_unreachable: "暂时取不到列表，正在重试…",
     desk_expired_title: "质检台链接已过期",
     desk_expired_text: "请索取新链接，数据不会丢失。",
@@ -915,7 +942,7 @@ const zh = {
     online: "在线",
     away: "不在线",
     export: "导出",
-    exporting: "正在导出…",
+    exporting: (/** @type {number} */ percent) => (percent ? `正在导出 ${percent}%` : "正在导出…"),
     export_failed: "证据包没有生成，请重试。",
     end_case: "结束本单",
     end_title: "要结束本单吗？",

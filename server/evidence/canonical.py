@@ -9,8 +9,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import NoReturn, TypeAlias
 
-import rfc8785
-
 from server.evidence.errors import MalformedJson
 
 JsonValue: TypeAlias = "bool | int | str | Sequence[JsonValue] | Mapping[str, JsonValue] | None"
@@ -78,10 +76,26 @@ def parse_canonical_object(data: bytes) -> JsonObject:
 
 
 def _encode_plain(value: JsonValue) -> bytes:
-    # Up to U+FFFF the order of code points is that of UTF-16 code units (RFC 8785 section 3.2.3), so the
-    # standard library, which is ten times faster, writes the same bytes.
+    # Up to U+FFFF the order of code points is that of UTF-16 code units (RFC 8785 section 3.2.3).
     data = _ENCODER.encode(value).encode()
-    return data if _BEYOND_FFFF.search(data) is None else rfc8785.dumps(value)
+    if _BEYOND_FFFF.search(data) is None:
+        return data
+    return _ENCODER_AS_IT_IS.encode(_in_order_of_utf16(value)).encode()
+
+
+def _in_order_of_utf16(value: JsonValue) -> JsonValue:
+    """RFC 8785 section 3.2.3: "property name strings to be sorted are formatted as arrays of UTF-16 code
+    units".
+    """
+    if isinstance(value, Mapping):
+        return {key: _in_order_of_utf16(value[key]) for key in sorted(value, key=_utf16)}
+    if isinstance(value, list | tuple):
+        return [_in_order_of_utf16(item) for item in value]
+    return value
+
+
+def _utf16(text: str) -> bytes:
+    return text.encode("utf-16-be")  # a lone surrogate has no such form: ValueError
 
 
 def _parse_integer(digits: str) -> int:
@@ -100,4 +114,7 @@ _DECODER = json.JSONDecoder(
 _BEYOND_FFFF = re.compile(rb"[\xf0-\xf4]")  # RFC 3629 section 3: what begins four bytes of UTF-8
 _ENCODER = json.JSONEncoder(  # what it is given is a tree: read from JSON, or copied by `plain_copy`
     ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")
+)
+_ENCODER_AS_IT_IS = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, sort_keys=False, separators=(",", ":")
 )

@@ -19,14 +19,14 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
-
-from server.evidence.errors import MalformedCheckpoint, MalformedKey
+from server.evidence.ed25519 import check_signature
+from server.evidence.errors import MalformedCheckpoint, MalformedKey, MalformedSignature
 from server.evidence.merkle import HASH_SIZE_BYTES
 from server.evidence.signer import Signer
 
-ALGORITHM_ED25519 = b"\x01"  # C2SP signed-note, "Signature types"
+# C2SP signed-note, "Signature types".
+ALGORITHM_ED25519 = b"\x01"
+ALGORITHM_COSIGNATURE = b"\x04"
 KEY_HASH_SIZE_BYTES = 4
 PUBLIC_KEY_SIZE_BYTES = 32  # RFC 8032 section 5.1.5
 MAX_NOTE_SIZE_BYTES = 65_536  # hundreds of co-signatures; a reader never loads more
@@ -36,6 +36,7 @@ MAX_TREE_SIZE = 2**53 - 1  # sizes travel in JSON, too
 _ORIGIN = re.compile(r"[^\s+\x00-\x1f\x7f]{1,255}")
 _TREE_SIZE = re.compile(r"0|[1-9][0-9]{0,15}")
 _KEY_HASH = re.compile(r"[0-9a-f]{8}")
+_KEY_TYPES = {ALGORITHM_ED25519: "the key of a log", ALGORITHM_COSIGNATURE: "the key of a witness"}
 _SIGNATURE_LINE = re.compile(r"— ([^\s+]+) ([A-Za-z0-9+/]+={0,2})")
 
 
@@ -57,9 +58,12 @@ class VerifierKey:
 
     @property
     def key_hash(self) -> bytes:
-        """C2SP signed-note: SHA-256(<name> || 0x0A || <algorithm> || <public key>)[:4]."""
-        material = self.name.encode() + b"\n" + ALGORITHM_ED25519 + self.public_key
-        return hashlib.sha256(material).digest()[:KEY_HASH_SIZE_BYTES]
+        return key_hash(self.name, ALGORITHM_ED25519, self.public_key)
+
+
+def key_hash(name: str, algorithm: bytes, public_key: bytes) -> bytes:
+    """C2SP signed-note: SHA-256(<name> || 0x0A || <algorithm> || <public key>)[:4]."""
+    return hashlib.sha256(name.encode() + b"\n" + algorithm + public_key).digest()[:KEY_HASH_SIZE_BYTES]
 
 
 class CheckpointSigner:
@@ -105,12 +109,13 @@ def encode_checkpoint(checkpoint: Checkpoint) -> str:
 
 def parse_checkpoint(note: str) -> Checkpoint:
     """What a note says, its signatures not looked at; raises MalformedCheckpoint."""
-    text, _ = _split(note)
+    text, _ = split_note(note)
     return _parse_text(text)
 
 
 def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
-    """What a note says, once the key is found to have signed it; raises MalformedCheckpoint.
+    """What a note says, once the key is found to have signed it; raises MalformedCheckpoint, and
+    CannotBeMade where no library for signatures is installed.
 
     Signatures of keys that are not known here (witnesses) are passed over, as signed-note asks.
     """
@@ -122,16 +127,15 @@ def open_checkpoint(note: str, key: VerifierKey) -> Checkpoint:
 
 
 def open_note(note: str, key: VerifierKey) -> str:
-    """The text of a signed note, once the key is found to have signed it; raises MalformedCheckpoint."""
-    text, signatures = _split(note)
-    public_key = Ed25519PublicKey.from_public_bytes(key.public_key)
+    """The text of a signed note, once the key is found to have signed it; raises like `open_checkpoint`."""
+    text, signatures = split_note(note)
     signed = False
     for name, signature in signatures:
         if name != key.name or signature[:KEY_HASH_SIZE_BYTES] != key.key_hash:
             continue
         try:
-            public_key.verify(signature[KEY_HASH_SIZE_BYTES:], text.encode())
-        except InvalidSignature:
+            check_signature(key.public_key, signature[KEY_HASH_SIZE_BYTES:], text.encode())
+        except MalformedSignature:
             raise MalformedCheckpoint(f"the signature of {name} does not fit the checkpoint") from None
         signed = True
     if not signed:
@@ -139,51 +143,82 @@ def open_note(note: str, key: VerifierKey) -> str:
     return text
 
 
+def check_note(note: str, key: VerifierKey) -> None:
+    """Raise MalformedCheckpoint if the note carries a signature of this key that does not hold.
+
+    One that other keys alone have signed passes: of a log whose key was changed, say. CannotBeMade without
+    library.
+    """
+    _, signatures = split_note(note)
+    if any(
+        (name, signature[:KEY_HASH_SIZE_BYTES]) == (key.name, key.key_hash) for name, signature in signatures
+    ):
+        open_note(note, key)
+
+
 def encode_key(key: VerifierKey) -> str:
     """The key as text (`vkey`), without a line end."""
-    material = base64.b64encode(ALGORITHM_ED25519 + key.public_key).decode()
-    return f"{key.name}+{key.key_hash.hex()}+{material}"
+    return encode_vkey(key.name, ALGORITHM_ED25519, key.public_key)
 
 
 def parse_key(text: str) -> VerifierKey:
     """Read a verifier key; raises MalformedKey."""
+    name, public_key = parse_vkey(text, ALGORITHM_ED25519)
+    return VerifierKey(name=name, public_key=public_key)
+
+
+def encode_vkey(name: str, algorithm: bytes, public_key: bytes) -> str:
+    """A verifier key of any signature type, as text."""
+    material = base64.b64encode(algorithm + public_key).decode()
+    return f"{name}+{key_hash(name, algorithm, public_key).hex()}+{material}"
+
+
+def parse_vkey(text: str, algorithm: bytes) -> tuple[str, bytes]:
+    """Name and public key of a verifier key of this signature type, all of Ed25519; raises MalformedKey."""
     name, plus, rest = text.partition("+")
-    key_hash, second_plus, material = rest.partition("+")
-    if not plus or not second_plus or _ORIGIN.fullmatch(name) is None or not _KEY_HASH.fullmatch(key_hash):
+    hash_digits, second_plus, material = rest.partition("+")
+    if not plus or not second_plus or _ORIGIN.fullmatch(name) is None or not _KEY_HASH.fullmatch(hash_digits):
         raise MalformedKey("a verifier key reads <name>+<8 hex digits>+<base64>")
     try:
         decoded = _decode_base64(material)
     except ValueError:
         raise MalformedKey("the verifier key's last part is not base64") from None
-    if decoded[:1] != ALGORITHM_ED25519 or len(decoded) != 1 + PUBLIC_KEY_SIZE_BYTES:
+    if len(decoded) != 1 + PUBLIC_KEY_SIZE_BYTES or decoded[:1] not in _KEY_TYPES:
         raise MalformedKey("the verifier key is not an Ed25519 key")
-    key = VerifierKey(name=name, public_key=decoded[1:])
-    if key.key_hash.hex() != key_hash:
+    if decoded[:1] != algorithm:
+        raise MalformedKey(f"the verifier key is {_KEY_TYPES[decoded[:1]]}, not {_KEY_TYPES[algorithm]}")
+    public_key = decoded[1:]
+    if key_hash(name, algorithm, public_key).hex() != hash_digits:
         raise MalformedKey("the verifier key's hash does not fit its name and key")
-    return key
+    return name, public_key
 
 
-def _split(note: str) -> tuple[str, list[tuple[str, bytes]]]:
-    """The signed text, with its last line end, and the signatures as (key name, key hash || signature)."""
+def split_note(note: str) -> tuple[str, list[tuple[str, bytes]]]:
+    """The signed text, with its last line end, and the signatures as (key name, key hash || signature).
+
+    Nothing is verified; raises MalformedCheckpoint.
+    """
     if len(note) > MAX_NOTE_SIZE_BYTES:
         raise MalformedCheckpoint("the checkpoint is too long")
     # C2SP signed-note: the text is "followed by a blank line, and then by one or more signature lines".
     head, blank, tail = note.rpartition("\n\n")
     if not blank or not tail.endswith("\n"):
         raise MalformedCheckpoint("the checkpoint is not a signed note: text, empty line, signatures")
-    signatures = []
-    for line in tail[:-1].split("\n"):
-        match = _SIGNATURE_LINE.fullmatch(line)
-        if match is None:
-            raise MalformedCheckpoint("the checkpoint has a malformed signature line")
-        try:
-            signature = _decode_base64(match[2])
-        except ValueError:
-            raise MalformedCheckpoint("a signature of the checkpoint is not base64") from None
-        if len(signature) <= KEY_HASH_SIZE_BYTES:
-            raise MalformedCheckpoint("a signature of the checkpoint is too short")
-        signatures.append((match[1], signature))
-    return head + "\n", signatures
+    return head + "\n", [parse_signature_line(line) for line in tail[:-1].split("\n")]
+
+
+def parse_signature_line(line: str) -> tuple[str, bytes]:
+    """Key name and key hash || signature of a line without its line end; raises MalformedCheckpoint."""
+    match = _SIGNATURE_LINE.fullmatch(line)
+    if match is None:
+        raise MalformedCheckpoint("the checkpoint has a malformed signature line")
+    try:
+        signature = _decode_base64(match[2])
+    except ValueError:
+        raise MalformedCheckpoint("a signature of the checkpoint is not base64") from None
+    if len(signature) <= KEY_HASH_SIZE_BYTES:
+        raise MalformedCheckpoint("a signature of the checkpoint is too short")
+    return match[1], signature
 
 
 def _parse_text(text: str) -> Checkpoint:

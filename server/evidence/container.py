@@ -5,12 +5,21 @@ compression, with one fixed date, nothing between them, nothing behind them. So 
 either content, which its CRC-32 covers, or determined by the content, and a changed byte shows wherever it
 is. Names stand twice, before the data and in the directory at the end, which tells what was damaged:
 
-    local header 0 │ data 0 │ local header 1 │ data 1 │ … │ directory 0 │ directory 1 │ … │ end
+    local header 0 │ data 0 │ local header 1 │ data 1 │ … │ directory 0 │ directory 1 │ … │ (Zip64 end) │ end
 
-Writing keeps one file at a time, and reading copies small files alone: a package may be larger than memory.
+Zip64 (APPNOTE 4.3.14, 4.3.15, 4.5.3) stands exactly where it has to. A record of the directory has the extra
+field of 12 bytes, with the offset alone, where its file begins at 2^32 - 1 or later, and then asks for
+version 4.5. The end is preceded by the Zip64 end record and its locator where there are more than 65,535
+files, or where offset or size of the directory are more than 2^32 - 1; fields of the end that are too narrow
+then hold their largest value. A single file is smaller than 2^32 - 1 bytes, so local headers never differ.
+
+Writing keeps a piece of a file at a time, and reading copies small files alone: a package may be larger than
+memory.
 """
 
+import hashlib
 import itertools
+import mmap as mapping
 import struct
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,11 +29,17 @@ from typing import TypeAlias
 
 from server.evidence.errors import MalformedPackage
 
-MAX_MEMBERS = 65_535  # APPNOTE 4.4.22: a 16-bit count; beyond it begins Zip64
-MAX_SIZE_BYTES = 2**32 - 1  # APPNOTE 4.4.24: 32-bit offsets
+MAX_MEMBERS = 400_000  # a hundred thousand entries of four files each: no case comes near
+MAX_SIZE_BYTES = 2**40  # a thousand hours of calls at 2 Mbit/s
+MAX_FILE_BYTES = 2**32 - 2  # APPNOTE 4.4.8: a size of 2^32 - 1 says that Zip64 has it
 COPIED_BYTES = 65_536  # nothing that is parsed is longer; above it a file is read where it lies
 
+MAX_16 = 2**16 - 1  # what a field of 16 bits holds at most, and
+MAX_32 = 2**32 - 1  # one of 32 bits
+READ_BYTES = 16 << 20  # of a mapped file at once: more would fill memory with what was read already
+
 VERSION_NEEDED = 20  # APPNOTE 4.4.3.2: 2.0, what every unzip has understood since 1993
+VERSION_ZIP64 = 45  # APPNOTE 4.4.3.2: 4.5, since 2001
 MADE_BY_UNIX = 3 << 8 | VERSION_NEEDED  # APPNOTE 4.4.2: upper byte 3 is Unix, so that the mode below counts
 FILE_MODE = 0o100644 << 16  # a plain file that its owner may write and everybody may read
 DATE = 1 << 5 | 1  # 1 January 1980, the first day a zip knows: the times that matter stand in the entries
@@ -32,17 +47,24 @@ DATE = 1 << 5 | 1  # 1 January 1980, the first day a zip knows: the times that m
 # APPNOTE 4.3.7, 4.3.12, 4.3.16, after their signatures and fixed fields.
 _LOCAL_START = struct.pack("<IHHHHH", 0x04034B50, VERSION_NEEDED, 0, 0, 0, DATE)
 _CENTRAL_START = struct.pack("<IHHHHHH", 0x02014B50, MADE_BY_UNIX, VERSION_NEEDED, 0, 0, 0, DATE)
+_CENTRAL_START_ZIP64 = struct.pack("<IHHHHHH", 0x02014B50, MADE_BY_UNIX, VERSION_ZIP64, 0, 0, 0, DATE)
 _LOCAL = struct.Struct(
     "<14sIIIHH"
 )  # the start, CRC-32, compressed size, size, lengths of name and extra field
 _SIZES = struct.Struct("<IIIHH")  # the same from the CRC-32 on; in the directory they stand the same way
 _CENTRAL_REST = struct.Struct("<HHHII")  # comment length, disk, internal and external attributes, offset
 _CENTRAL_MIDDLE = _CENTRAL_REST.pack(0, 0, 0, FILE_MODE, 0)[:-4]  # all of it but the offset
+_EXTRA_OFFSET = struct.Struct("<HHQ")  # APPNOTE 4.5.3: tag 1, the length of what follows, the offset
+_EXTRA_START = struct.pack("<HH", 1, 8)
 _END = struct.Struct("<IHHHHIIH")
+_END_ZIP64 = struct.Struct("<IQHHIIQQQQ")  # APPNOTE 4.3.14
+_LOCATOR = struct.Struct("<IIQI")  # APPNOTE 4.3.15
 _LOCAL_SIZE = _LOCAL.size
 _CENTRAL_SIZE = len(_CENTRAL_START) + _SIZES.size + _CENTRAL_REST.size
 _CENTRAL_SIGNATURE = _CENTRAL_START[:4]
 _END_SIGNATURE = 0x06054B50
+_END_ZIP64_SIGNATURE = 0x06064B50
+_LOCATOR_SIGNATURE = 0x07064B50
 
 _NO_HEADER = b"", 0, 0, 0, 0, 0
 _WRONG_SUM = "its content does not have the check sum (CRC-32) in its header"
@@ -80,20 +102,26 @@ class ContainerWriter:
 
     def add(self, name: str, data: Content) -> list[Content]:
         """The next file. Raises MalformedPackage if it is out of order, too many or too much."""
+        return [self.begin(name, zlib.crc32(data), len(data)), data]
+
+    def begin(self, name: str, crc: int, size_bytes: int) -> bytes:
+        """What comes before the content of the next file, of this CRC-32 and size; raises like `add`."""
         if name <= self._last_name:
             raise MalformedPackage(f"{name} comes after {self._last_name} in a package, but not in its order")
         if len(self._records) == MAX_MEMBERS:
             raise MalformedPackage(f"a package holds {MAX_MEMBERS} files, and this is one more")
-        sizes = _SIZES.pack(zlib.crc32(data), len(data), len(data), len(name), 0)
+        if size_bytes > MAX_FILE_BYTES:
+            raise MalformedPackage(f"{name} has {size_bytes} bytes, a file of a package {MAX_FILE_BYTES}")
+        sizes = _SIZES.pack(crc, size_bytes, size_bytes, len(name), 0)
         encoded = name.encode("ascii")
         header = _LOCAL_START + sizes + encoded
-        end = self._offset + len(header) + len(data)
+        end = self._offset + len(header) + size_bytes
         if end > MAX_SIZE_BYTES:
             raise MalformedPackage(f"a package holds {MAX_SIZE_BYTES} bytes, and these files are more")
         self._records.append(_central_record(sizes, self._offset, encoded))
         self._offset = end
         self._last_name = name
-        return [header, data]
+        return header
 
     def end(self) -> bytes:
         """The directory, after the last file."""
@@ -108,6 +136,18 @@ def check_room(sizes: Mapping[str, int]) -> None:
             f"{len(sizes)} files of {size_bytes} bytes do not fit into a package, {MAX_MEMBERS} files of "
             f"{MAX_SIZE_BYTES} bytes do"
         )
+    for name, size in sizes.items():
+        if size > MAX_FILE_BYTES:
+            raise MalformedPackage(f"{name} has {size} bytes, a file of a package {MAX_FILE_BYTES}")
+
+
+def size_of_container(sizes: Mapping[str, int]) -> int:
+    """How many bytes the container of files of these sizes has."""
+    offset = directory = 0
+    for name, size in sorted(sizes.items()):
+        directory += _CENTRAL_SIZE + len(name) + (_EXTRA_OFFSET.size if offset >= MAX_32 else 0)
+        offset += _LOCAL_SIZE + len(name) + size
+    return offset + directory + sum(map(len, _ends(len(sizes), directory, offset)))
 
 
 def encode_container(members: Mapping[str, Content]) -> bytes:
@@ -142,13 +182,80 @@ def _by_name(member: tuple[str, Content]) -> str:
 
 
 def _central_record(sizes: bytes, offset: int, name: bytes) -> bytes:
-    return _CENTRAL_START + sizes + _CENTRAL_MIDDLE + offset.to_bytes(4, "little") + name
+    if offset < MAX_32:
+        return _CENTRAL_START + sizes + _CENTRAL_MIDDLE + offset.to_bytes(4, "little") + name
+    sizes = sizes[:-2] + _EXTRA_OFFSET.size.to_bytes(2, "little")
+    start = _CENTRAL_START_ZIP64 + sizes + _CENTRAL_MIDDLE + MAX_32.to_bytes(4, "little")
+    return start + name + _EXTRA_START + offset.to_bytes(8, "little")
 
 
 def _directory(records: Sequence[bytes], offset: int) -> Iterable[bytes]:
-    """The records of the directory, which begins at `offset`, and the end record."""
-    count, size = len(records), sum(map(len, records))
-    return [*records, _END.pack(_END_SIGNATURE, 0, 0, count, count, size, offset, 0)]
+    """The records of the directory, which begins at `offset`, and the end."""
+    return [*records, *_ends(len(records), sum(map(len, records)), offset)]
+
+
+def _ends(count: int, size: int, offset: int) -> list[bytes]:
+    """What stands behind a directory of `count` records and `size` bytes that begins at `offset`."""
+    end = _END.pack(
+        _END_SIGNATURE,
+        0,
+        0,
+        min(count, MAX_16),
+        min(count, MAX_16),
+        min(size, MAX_32),
+        min(offset, MAX_32),
+        0,
+    )
+    if count <= MAX_16 and size <= MAX_32 and offset <= MAX_32:
+        return [end]
+    return [
+        _END_ZIP64.pack(
+            _END_ZIP64_SIGNATURE,
+            _END_ZIP64.size - 12,  # "the size of the remaining record": without signature and this field
+            MADE_BY_UNIX,
+            VERSION_ZIP64,
+            0,
+            0,
+            count,
+            count,
+            size,
+            offset,
+        ),
+        _LOCATOR.pack(_LOCATOR_SIGNATURE, 0, offset + size, 1),
+        end,
+    ]
+
+
+def let_go(data: File) -> None:
+    """What was read of a mapped file need not stay in memory: where it is wanted again it is read again."""
+    if isinstance(data, mmap):
+        try:
+            data.madvise(mapping.MADV_DONTNEED)
+        except (AttributeError, OSError, ValueError):  # a hint, and no more; Windows has none
+            return
+
+
+def hash_content(data: File, content: Content) -> str:
+    """SHA-256 of a file of a container in `data`, of which no more than READ_BYTES stay in memory."""
+    if len(content) <= READ_BYTES:
+        return hashlib.sha256(content).hexdigest()
+    digest = hashlib.sha256()
+    for offset in range(0, len(content), READ_BYTES):
+        digest.update(content[offset : offset + READ_BYTES])
+        let_go(data)
+    return digest.hexdigest()
+
+
+def _sum(data: File, content: Content, begin: int) -> int:
+    """The CRC-32 of what begins there."""
+    if isinstance(content, bytes):
+        return zlib.crc32(content)
+    crc = 0
+    for offset in range(0, len(content), READ_BYTES):
+        crc = zlib.crc32(content[offset : offset + READ_BYTES], crc)
+        if (begin + offset) // READ_BYTES != (begin + offset + READ_BYTES) // READ_BYTES:
+            let_go(data)
+    return crc
 
 
 def _content(data: File, begin: int, end: int) -> Content:
@@ -180,7 +287,7 @@ def _walk(data: File) -> tuple[list[tuple[str, Content]], list[bytes], int, str 
         if len(members) == MAX_MEMBERS:
             return members, records, offset, "it is one file more than a package holds"
         content = _content(data, begin, end)
-        if zlib.crc32(content) != crc:
+        if _sum(data, content, begin) != crc:
             return members, records, offset, _WRONG_SUM
         rest = data[offset + len(_LOCAL_START) : begin]
         name = rest[_SIZES.size :]
@@ -205,10 +312,19 @@ def _compare_directory(data: File, offset: int, expected: Sequence[bytes]) -> tu
 
 def _end_record(data: File) -> tuple[int, int]:
     """Number of members and offset of the directory, or (-1, -1) if the end cannot be read."""
-    if len(data) < _END.size:
+    place = len(data) - _END.size
+    if place < 0:
         return -1, -1
-    signature, _, _, _, count, _, offset, _ = _END.unpack_from(data, len(data) - _END.size)
-    return (count, offset) if signature == _END_SIGNATURE else (-1, -1)
+    signature, _, _, _, count, _, offset, _ = _END.unpack_from(data, place)
+    if signature != _END_SIGNATURE:
+        return -1, -1
+    if place >= _LOCATOR.size + _END_ZIP64.size:
+        signature, _, begin, _ = _LOCATOR.unpack_from(data, place - _LOCATOR.size)
+        if signature == _LOCATOR_SIGNATURE and begin <= place - _LOCATOR.size - _END_ZIP64.size:
+            signature, *_, wide_count, _, wide_offset = _END_ZIP64.unpack_from(data, begin)
+            if signature == _END_ZIP64_SIGNATURE:
+                return wide_count, wide_offset
+    return count, offset
 
 
 def _read_by_directory(data: File) -> Members:
@@ -216,18 +332,23 @@ def _read_by_directory(data: File) -> Members:
     members: list[tuple[str, Content]] = []
     count, position = _end_record(data)
     left = len(data)  # records that name the same bytes again and again must not fill the memory
-    while len(members) < count and position + _CENTRAL_SIZE <= len(data):
+    while len(members) < min(count, MAX_MEMBERS) and position + _CENTRAL_SIZE <= len(data):
         start = position + len(_CENTRAL_START)
         _, _, size, name_size, _ = _SIZES.unpack_from(data, start)
         *_, offset = _CENTRAL_REST.unpack_from(data, start + _SIZES.size)
-        name = data[position + _CENTRAL_SIZE : position + _CENTRAL_SIZE + name_size]
+        position += _CENTRAL_SIZE
+        name = data[position : position + name_size]
+        position += name_size
+        if offset == MAX_32:
+            extra = data[position : position + _EXTRA_OFFSET.size]
+            offset = int.from_bytes(extra[len(_EXTRA_START) :], "little")
+            position += _EXTRA_OFFSET.size
         begin = min(offset + _LOCAL_SIZE + name_size, len(data))
         content = _content(data, begin, min(begin + size, len(data)))
         left -= len(content)
         if left < 0:
             break
         members.append((name.decode("ascii", "replace"), content))
-        position += _CENTRAL_SIZE + name_size
     return members
 
 

@@ -85,13 +85,18 @@ class Envelope:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Entry:
-    """One line of a case, as it stands in the log."""
+    """One line of a case, as it stands in the log. Once it was erased, body and salt are empty."""
 
     envelope: Envelope
     envelope_bytes: bytes
     body: JsonObject
     salt: bytes
     leaf_index: int  # counts from 0 over all cases of the log
+
+    @property
+    def is_erased(self) -> bool:
+        """Whether nothing is left but the envelope: every body has a salt."""
+        return not self.salt
 
     @property
     def hash(self) -> str:
@@ -242,6 +247,17 @@ def open_entry(envelope_bytes: bytes, body_bytes: bytes, salt: bytes, leaf_index
         envelope_bytes=envelope_bytes,
         body=json.loads(body_bytes),
         salt=salt,
+        leaf_index=leaf_index,
+    )
+
+
+def erased_entry(envelope_bytes: bytes, leaf_index: int) -> Entry:
+    """What is left of an entry whose body was erased; raises MalformedEntry."""
+    return Entry(
+        envelope=parse_envelope(envelope_bytes),
+        envelope_bytes=envelope_bytes,
+        body={},
+        salt=b"",
         leaf_index=leaf_index,
     )
 

@@ -28,6 +28,7 @@ from server.evidence.report import CannotBeMade, Finding
 
 T = TypeVar("T")
 
+SEGMENT_KINDS = frozenset({"segment_sealed", "segment_lost"})
 SEGMENT_MEDIA_TYPE = "application/x-rtpdump"
 RTP_HEADER_BYTES = 12  # RFC 3550 section 5.1
 SEQUENCE_MASK = 0xFFFF
@@ -134,6 +135,7 @@ class _Story:
 
     blob: Callable[[str], Content | None]
     redecoder: Redecoder | None
+    erased: Mapping[str, int]  # by actor, how many entries of segments were erased
     segments: dict[Key, dict[int, _Segment]] = field(default_factory=dict)
     parsed: dict[str, ParsedSegment] = field(default_factory=dict)  # the newest MAX_PARSED, by SHA-256
     findings: list[Finding] = field(default_factory=list)
@@ -146,21 +148,23 @@ def check_frames(
     entries: Iterable[tuple[Envelope, JsonObject]],
     blob: Callable[[str], Content | None],
     redecoder: Redecoder | None,
+    erased: Iterable[Envelope] = (),
 ) -> FramesChecked:
-    """Compare every sealed frame of a case with its journal, and each segment with its entry.
+    """Compare every sealed frame of a case with its journal, and each segment with its entry. `erased`: the
+    envelopes of entries whose bodies were erased, of any kind.
 
     `blob` gives the file with a SHA-256, or None if it is missing or another one than was sealed: that was
     found elsewhere, and its checks cannot be made here.
     """
-    story = _Story(blob=blob, redecoder=redecoder)
+    gone = Counter(envelope.actor_id for envelope in erased if envelope.kind in SEGMENT_KINDS)
+    story = _Story(blob=blob, redecoder=redecoder, erased=gone)
     frames: list[tuple[int, JsonObject]] = []
     for envelope, body in entries:
-        if envelope.kind in ("segment_sealed", "segment_lost"):
+        if envelope.kind in SEGMENT_KINDS:
             _add_segment(story, envelope, body)
         elif envelope.kind == "frame_sealed":
             frames.append((envelope.number, body))
-    for segments in story.segments.values():
-        _check_numbers(story, segments)
+    _check_numbers(story)
     sealed = [
         segment
         for segments in story.segments.values()
@@ -212,14 +216,28 @@ def _add_segment(story: _Story, envelope: Envelope, body: JsonObject) -> None:
     segments[segment.number] = segment
 
 
-def _check_numbers(story: _Story, segments: Mapping[int, _Segment]) -> None:
-    """Segments of a journal count from 1 without a hole, lost ones included."""
-    due = 1
-    for number in sorted(segments):
-        if number > due:
-            missing = f"segment {due} is" if number == due + 1 else f"segments {due} to {number - 1} are"
-            story.findings.append(segments[number].finding(f"{missing} missing before segment {number}"))
-        due = number + 1
+def _check_numbers(story: _Story) -> None:
+    """Segments of a journal count from 1 without a hole, lost ones included. Holes are excused as far as
+    entries of that person's segments were erased: of which call these were, nobody can tell any more.
+    """
+    missing: Counter[str] = Counter()
+    holes: list[tuple[str, Finding]] = []
+    for (_, actor_id), segments in story.segments.items():
+        due = 1
+        for number in sorted(segments):
+            if number > due:
+                which = f"segment {due} is" if number == due + 1 else f"segments {due} to {number - 1} are"
+                message = f"{which} missing before segment {number}"
+                holes.append((actor_id, segments[number].finding(message)))
+                missing[actor_id] += number - due
+            due = number + 1
+    for actor_id, finding in holes:
+        if missing[actor_id] <= story.erased.get(actor_id, 0):
+            story.unmade.append(
+                Finding(message=finding.message, member=finding.member)
+            )  # no picture: no entry
+        else:
+            story.findings.append(finding)
 
 
 def _check_segment(story: _Story, segment: _Segment) -> None:
@@ -304,7 +322,11 @@ def _held_segments(story: _Story, frame: _Frame) -> tuple[list[_Segment], list[s
         segment = segments.get(number)
         if segment is None:
             later = "" if number < newest else ", nor any after it"
-            reasons.append(f"segment {number} was not sealed{later}")
+            reasons.append(
+                f"segment {number} is not here, and segments of that journal were erased"
+                if story.erased.get(frame.key[1])
+                else f"segment {number} was not sealed{later}"
+            )
         elif segment.blob is None:
             reasons.append(f"segment {number} was lost ({segment.lost_reason}, entry {segment.entry})")
         else:

@@ -1,37 +1,72 @@
 """The package: a whole case in one file that proves itself, without us and without a network.
 
     README.txt                      how to check it by hand; the same bytes in every package
+    attested/57/checkpoint          a checkpoint of 57 leaves that somebody outside spoke of, as it was signed
+    attested/57/consistency.json    the way from it to `checkpoint`; absent where it is the same size
+    attested/57/cosignatures        the signature lines of witnesses, one a line
+    attested/57/timestamp-1.der     a token of RFC 3161 over attested/57/checkpoint; then timestamp-2.der, ...
     blobs/<sha256>                  pictures, files and segments of the journal, each under its own hash
+    certificates.pem                roots of the time-stamping authorities, as the service has them
+    check.html                      a page that checks packages in a browser; the same bytes in every package
     checkpoint                      the signed note: size and root of the log
+    credentials/<sha256>.jpg        the copy with Content Credentials (C2PA) of the picture blobs/<sha256>
+    custody.json                    who saw and exported what
     entries/000017/envelope.json    the leaf of the log
     entries/000017/body.json        what the envelope commits to, and
     entries/000017/salt             the 32 bytes that open the commitment
     entries/000017/proof.json       the way from the leaf to the root
     manifest.json                   every other file with its size and SHA-256
+    playback/1-<actor>-2.webm       part 2 of what is recorded of that person in call 1 (or .mp4)
+    playback/index.json             from which segments each of these files was made
+    policy.txt                      witnesses, and how many must agree (C2SP tlog-policy), as in the service
+    report.en.pdf, report.zh.pdf    the case told for people
+    verify.pyz                      a verifier that wants Python alone; the same bytes in every package
     vkey                            the verifier key of the log
 
-A missing `body.json` and `salt` is a case for later versions, when a body may be withheld or erased: the
-envelope and its proof stand without them.
+This is version 3 of the format. Versions 1 and 2 have README.txt, blobs, checkpoint, entries, manifest.json
+and vkey alone, and each entry of theirs has its four files. In every version README.txt, checkpoint,
+manifest.json and vkey must be there, in version 3 custody.json as well; any other file may be missing.
 
-A package is written file by file, because the journal of a call is larger than what memory should hold: blobs
-come first, the manifest that lists them comes after them.
+    consistency.json    {"from":57,"hashes":["<base64>",...],"to":91}: RFC 9162 section 2.1.4, in that order
+    custody.json        {"custody":[{"actor_id":...,"body":{...},"entry":9,"kind":"read","recorded_at":...,
+                        "role":...},...],"format":"proofcall-custody","version":1}: an object for each entry
+                        of CUSTODY_KINDS, in their order, with what its envelope and body say; "body":null
+                        where the body was erased
+    playback/index.json {"files":[{"file":"playback/1-l_a-2.webm","segments":[{"entry":12,"sha256":...},...]},
+                        ...],"format":"proofcall-playback","version":1}: in the order of their names
+
+All three are canonical JSON. What was derived (check.html, credentials, custody.json, playback, reports,
+verify.pyz) proves nothing: custody.json is made again and compared, playback must name segments of the case.
+
+An entry whose body was erased has neither body.json nor salt: envelope and proof stand without them. An entry
+`erased` of the case says so; a body that is missing without one is a failure, and so is one half of the pair.
+
+A package is written file by file, because the journal of a call is larger than what memory should hold. The
+manifest stands before playback in the order of names: whoever writes has to know those files' hashes before.
 """
 
 import hashlib
 import re
+import zlib
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from typing import Literal, Protocol
 
-from server.evidence.canonical import JsonObject, JsonValue
+from server.evidence.canonical import JsonObject, JsonValue, encode_canonical
 from server.evidence.checkpoint import parse_checkpoint
-from server.evidence.container import ContainerWriter, Content, check_room
-from server.evidence.entry import Entry, encode_body
+from server.evidence.container import ContainerWriter, Content, check_room, size_of_container
+from server.evidence.entry import Entry, Envelope, encode_body, encode_time
 from server.evidence.errors import MalformedPackage
 from server.evidence.proof import InclusionProof, encode_proof
 
 FORMAT = "proofcall-package"
-FORMAT_VERSION = 2  # 2: journals, and a README that speaks of them
-MANIFEST_RECORD_BYTES = 128  # more than a file costs in the manifest besides its name
+FORMAT_VERSION = 3  # 2: journals, and a README that speaks of them; 3: attestations, erasure, derived files
+CUSTODY_FORMAT = "proofcall-custody"
+PLAYBACK_FORMAT = "proofcall-playback"
+CUSTODY_KINDS = frozenset({"exported", "played_back", "read", "refused", "viewed"})
+PIECE_BYTES = 1 << 20  # of a large file, read at once
 
 README = """\
 PROOFCALL EVIDENCE PACKAGE
@@ -40,16 +75,26 @@ PROOFCALL EVIDENCE PACKAGE
 This file holds one case: everything that was said, shown and decided, in numbered entries, and the proof
 that nothing of it was changed, removed or slipped in after the log was signed.
 
-The short way:     proofcall verify PACKAGE.zip --key KEY
-KEY is the log's verifier key. Take it from a source other than this package, for instance from an earlier
-package or from the operator's public page. Without it the package is only checked against itself.
+Three ways to check it, none of which needs a network:
+     proofcall verify PACKAGE.zip --trust TRUST.json
+     python3 verify.pyz PACKAGE.zip --trust TRUST.json
+     open check.html in a browser, and drop the package on it
+TRUST.json names the log's key, the roots of time-stamping authorities and the witnesses that you trust. Take
+them from a source other than this package: from an earlier package, from the operator's public page, from the
+authority. Without them the package is only checked against itself. In the same way verify.pyz and check.html
+are this package's own word: take them from a source that you trust, or compare their SHA-256 with that of
+another package's. They are the same bytes in every package of one version of Proofcall.
+
+report.en.pdf and report.zh.pdf tell the case for people; playback/ holds the calls as files to be played.
+Both were made from the entries and prove nothing themselves.
 
 By hand, for entry 17 (a shell, sha256sum and openssl 3 are enough). Unzip the package into an empty folder
 and go into it:
 
 1. The body is the one that was sealed.
      cat entries/000017/salt entries/000017/body.json | sha256sum
-   must be the "commitment" in entries/000017/envelope.json.
+   must be the "commitment" in entries/000017/envelope.json. An entry without both files was erased: an entry
+   "erased" of the case says when, why and on whose word, and the envelope still proves that it was there.
 2. The entries hang together, without a hole.
      sha256sum entries/000016/envelope.json
    must be the "previous_hash" in entries/000017/envelope.json; entry 1 has 64 zeros there. The numbers run
@@ -74,37 +119,77 @@ and go into it:
      cut -d + -f 3- vkey | base64 -d | tail -c 32 >> key
      openssl pkeyutl -verify -pubin -inkey key -keyform DER -rawin -in signed.text -sigfile signature
    must say that the signature is verified. The file vkey must be the key that you know from elsewhere.
+6. The time comes from outside (RFC 3161). A folder of attested/ is named by the size of a checkpoint that
+   somebody outside has seen; every entry whose leaf_index is smaller was there by then. For a folder 57:
+     cd attested/57
+     openssl ts -verify -data checkpoint -in timestamp-1.der -token_in -CAfile ROOTS.pem
+   must say OK, with the roots of an authority that you trust. The time that it vouches for is shown by
+     openssl ts -reply -in timestamp-1.der -token_in -text
+   consistency.json leads from that checkpoint to the package's (RFC 9162, section 2.1.4.2).
+7. Witnesses saw the same log. Each line of attested/57/cosignatures is the signature of a witness over
+   attested/57/checkpoint (C2SP tlog-cosignature). Their keys they tell themselves: ask them.
 
-What this package does not prove by itself: that its key is the operator's (compare it), that the clock
-of the server was right, that no second log was kept beside this one (compare with a checkpoint or a package
-that somebody else holds, proofcall verify --against; ask for witnesses), that a camera was pointed at what it
-shows, and that nothing was entered into the case after the export.
+What this package does not prove by itself: that its key is the operator's (compare it); that the clock of
+the server was right, where no time from outside covers an entry; that no second log was kept beside this one,
+where no witness has signed (compare with a checkpoint or a package that somebody else holds, proofcall verify
+--against); that a camera was pointed at what it shows; and that nothing was entered into the case after the
+export.
 
 证据包
 ======
 
 本文件包含一个案件的全部记录:所有言语、画面与决定均按编号排列,并附有证明:自日志签名之后,没有任何内容
-被更改、删除或插入。校验方法:proofcall verify PACKAGE.zip --key KEY。KEY 是日志的验证公钥,请从本文件以外
-的来源取得。也可按上文步骤用 sha256sum 与 openssl 手工校验。通话的声音与画面按收到的原样分段保存在 blobs/ 中
-(rtpdump 格式,可用 Wireshark 打开),按通话与发送者从 1 起连续编号;丢失的分段也有记录。每张截图都注明其所在的
-分段与数据包,校验时会重新解码并比对。本文件自身不能证明:公钥确属运营方、服务器时钟准确、不存在另一份日志
-(可用 --against 与他人持有的检查点或证据包比对)、镜头所拍确为实情,以及导出之后案件没有新的记录。
+被更改、删除或插入。
+
+三种校验方法,均不需要网络:proofcall verify PACKAGE.zip --trust TRUST.json;python3 verify.pyz PACKAGE.zip
+--trust TRUST.json;或用浏览器打开 check.html 并将证据包拖入。TRUST.json 写明您信任的日志公钥、时间戳机构根证书
+与见证方,请从本文件以外的来源取得。verify.pyz 与 check.html 同样出自本文件:请从可信来源取得,或将其 SHA-256
+与另一证据包中的比对。也可按上文步骤用 sha256sum 与 openssl 手工校验。
+
+report.zh.pdf 是供阅读的报告,playback/ 是可播放的通话;两者均由记录生成,本身不构成证明。通话的声音与画面按
+收到的原样分段保存在 blobs/ 中(rtpdump 格式,可用 Wireshark 打开),按通话与发送者从 1 起连续编号;丢失的分段
+也有记录。每张截图都注明其所在的分段与数据包,校验时会重新解码并比对。已被删除的记录没有 body.json 与 salt:
+案件中的 erased 记录说明删除的时间与原因,其信封与证明仍然有效。attested/ 中是外部时间戳机构与见证方对日志检查
+点的签名。
+
+本文件自身不能证明:公钥确属运营方;未被外部时间覆盖之处,服务器时钟准确;未经见证之处,不存在另一份日志(可用
+--against 与他人持有的检查点或证据包比对);镜头所拍确为实情;以及导出之后案件没有新的记录。
 """
 
 # The text of each version: a package says which it is, and carries that text to the byte.
 README_SHA256 = {
     1: "b51c83e2598aed677c92f88468a32b74068d9f577fef428842cb2e46a90d318b",
+    2: "3bd6c5cb784cf8786875c1acfcab3e3efc5d897bdf55013eca1ebc73def3b499",
     FORMAT_VERSION: hashlib.sha256(README.encode()).hexdigest(),
 }
 _VERSION_END_BYTES = len(b'"version":99}')
+_DERIVED_VERSION = 3  # the first version that holds more than entries and blobs
 
 _ENTRY_FILE = re.compile(
     r"entries/(?!000000)([0-9]{6}|[1-9][0-9]{6,8})/(envelope\.json|body\.json|salt|proof\.json)"
 )
 _BLOB_FILE = re.compile(r"blobs/([0-9a-f]{64})")
+_ATTESTED_FILE = re.compile(
+    r"attested/(0|[1-9][0-9]{0,15})/(checkpoint|consistency\.json|cosignatures|timestamp-[1-9][0-9]{0,3}\.der)"
+)
+_CREDENTIALS_FILE = re.compile(r"credentials/([0-9a-f]{64})\.jpg")
+_PLAYBACK_FILE = re.compile(r"playback/[1-9][0-9]{0,8}-[A-Za-z0-9_-]{1,64}-[1-9][0-9]{0,8}\.(?:webm|mp4)")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 ENTRY_FILES = frozenset({"envelope.json", "body.json", "salt", "proof.json"})
 FIXED_FILES = frozenset({"README.txt", "checkpoint", "manifest.json", "vkey"})
+PLAYBACK_INDEX = "playback/index.json"
+CUSTODY_FILE = "custody.json"
+OPTIONAL_FILES = frozenset(
+    {
+        PLAYBACK_INDEX,
+        "certificates.pem",
+        "check.html",
+        "policy.txt",
+        "report.en.pdf",
+        "report.zh.pdf",
+        "verify.pyz",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,16 +201,77 @@ class BlobReference:
     media_type: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AttestedCheckpoint:
+    """A checkpoint of the same log that somebody outside spoke of, and what they said."""
+
+    checkpoint: str  # as the log signed it, without cosignatures
+    consistency: Sequence[bytes] = ()  # from it to the package's checkpoint
+    cosignatures: Sequence[str] = ()  # signature lines, each with its line end
+    timestamps: Sequence[bytes] = ()  # tokens of RFC 3161
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlaybackFile:
+    """A part of a recorded call, as a file, and the segments (entry, SHA-256) that it was made from."""
+
+    call_number: int
+    actor_id: str
+    part: int
+    extension: Literal["webm", "mp4"]
+    segments: Sequence[tuple[int, str]]
+    size_bytes: int
+
+    @property
+    def name(self) -> str:
+        return f"playback/{self.call_number}-{self.actor_id}-{self.part}.{self.extension}"
+
+
+class StoredFile(Protocol):
+    """A file that may be larger than what memory should hold, and was read once for its sums."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+    @property
+    def sha256(self) -> str: ...
+
+    @property
+    def crc(self) -> int: ...
+
+    def read_now(self, offset: int, size: int) -> bytes:
+        """The bytes from `offset` on, fewer than `size` only at the end. May block."""
+
+    def close(self) -> None: ...
+
+
+class Shelf(Protocol):
+    """Where the writer takes the large files from: blobs, credentials, playback."""
+
+    def open(self, name: str) -> StoredFile | None:
+        """The file of this name in the package; None where it is not there, or not whole. May block."""
+
+
 class PackageWriter:
-    """Writes the package of a case, file by file; what it returns is to be sent in that order.
+    """Writes the package of a case, file by file.
 
     `entries` are all of the case, in order; `proofs` are theirs, in the same order and under `checkpoint`.
-    Raises MalformedPackage if these do not fit together, or if the package would be too large: what a package
-    holds is known before its first byte.
+    `files` are small files of OPTIONAL_FILES; `credentials` are the pictures of which there are copies, with
+    the size of the copy. Raises MalformedPackage if these do not fit together, or if the package would be too
+    large: what a package holds is known before its first byte.
     """
 
     def __init__(
-        self, *, entries: Sequence[Entry], proofs: Sequence[InclusionProof], checkpoint: str, vkey: str
+        self,
+        *,
+        entries: Sequence[Entry],
+        proofs: Sequence[InclusionProof],
+        checkpoint: str,
+        vkey: str,
+        attested: Sequence[AttestedCheckpoint] = (),
+        files: Mapping[str, bytes] | None = None,
+        credentials: Mapping[str, int] | None = None,
+        playback: Sequence[PlaybackFile] = (),
     ) -> None:
         case_ids = {entry.envelope.case_id for entry in entries}
         numbers = [entry.envelope.number for entry in entries]
@@ -136,75 +282,118 @@ class PackageWriter:
             (entry.leaf_index, self._tree_size) for entry in entries
         ]:
             raise MalformedPackage("a package holds one proof for each entry, under its checkpoint")
-        self._entries, self._proofs = entries, proofs
-        self._checkpoint, self._vkey = checkpoint, vkey
         self._case_id = case_ids.pop()
+        small = dict(files or {})
+        if not small.keys() <= OPTIONAL_FILES - {PLAYBACK_INDEX}:
+            raise MalformedPackage(f"a package has no place for {sorted(small.keys() - OPTIONAL_FILES)}")
+        small |= {"README.txt": README.encode(), "checkpoint": checkpoint.encode()}
+        small |= {"vkey": f"{vkey}\n".encode(), CUSTODY_FILE: encode_custody(_told(entries))}
+        for item in attested:
+            small |= _attested_files(item, self._tree_size)
+        if playback:
+            small[PLAYBACK_INDEX] = encode_playback_index(playback)
+        self._entries, self._proofs = entries, proofs
+        self._small = small
         references = [reference for entry in entries for reference in blob_references(entry.body)]
-        self._blobs = {reference.sha256: reference.size_bytes for reference in references}
+        self._large = {f"blobs/{reference.sha256}": reference.size_bytes for reference in references}
+        self._large |= {f"credentials/{sha256}.jpg": size for sha256, size in (credentials or {}).items()}
+        self._large |= {file.name: file.size_bytes for file in playback}
+        for name in self._large:
+            if not is_package_file(name, FORMAT_VERSION):
+                raise MalformedPackage(f"{name[:80]!r} is not the name of a file in a package")
         self._container = ContainerWriter()
-        self._files: list[tuple[str, str, int]] = []  # name, SHA-256 and size of what was written
-        self._check_room()
+        self._listed: dict[
+            str, tuple[str, str, int]
+        ] = {}  # name, SHA-256 and size of what the manifest lists
+        sizes = self._sizes()
+        check_room(sizes)
+        self.size_bytes = size_of_container(sizes)
 
     @property
-    def blobs(self) -> list[str]:
-        """The SHA-256 of every blob that the entries name, in the order in which they are to be written."""
-        return sorted(self._blobs)
+    def large_files(self) -> list[str]:
+        """The names of the files that are taken from the shelf."""
+        return sorted(self._large)
 
-    def begin(self) -> bytes:
-        """What comes before the blobs."""
-        return b"".join(self._add("README.txt", README.encode()))
+    def pieces(self, shelf: Shelf) -> Iterator[Content]:
+        """The bytes of the package, in order; of a large file no more than PIECE_BYTES at once.
 
-    def add_blob(self, sha256: str, data: bytes) -> list[Content]:
-        """The next blob. One that could not be read may be left out: the package then says of itself, when it
-        is verified, which entry lacks it.
+        A large file that the shelf does not have is left out: the package then says of itself, when it is
+        verified, which entry lacks it. Then it is shorter than `size_bytes`. Raises MalformedPackage if a
+        file changes while it is written, which ends the package: what was written of it is none.
         """
-        if sha256 not in self._blobs:
-            raise MalformedPackage("a package holds only blobs that its entries name")
-        return self._add(f"blobs/{sha256}", data)
-
-    def finish(self) -> Iterator[bytes]:
-        """What comes after the blobs, in small pieces."""
-        yield b"".join(self._add("checkpoint", self._checkpoint.encode()))
-        for entry, proof in zip(self._entries, self._proofs, strict=True):
-            folder = entry_folder(entry.envelope.number)
-            yield b"".join(
-                [
-                    *self._add(f"{folder}body.json", encode_body(entry.body)),
-                    *self._add(f"{folder}envelope.json", entry.envelope_bytes),
-                    *self._add(f"{folder}proof.json", encode_proof(proof)),
-                    *self._add(f"{folder}salt", entry.salt),
-                ]
-            )
-        vkey = f"{self._vkey}\n".encode()
-        listed = [*self._files, _listed("vkey", vkey)]
-        yield b"".join(
-            self._add(
-                "manifest.json", encode_manifest(listed, self._case_id, self._tree_size, FORMAT_VERSION)
-            )
-        )
-        yield b"".join(self._add("vkey", vkey))
+        folders = {entry_folder(entry.envelope.number): place for place, entry in enumerate(self._entries)}
+        after = sorted(name for name in self._large if name > "manifest.json")
+        for name in sorted([*self._small, *self._large, *folders, "manifest.json"]):
+            if name in self._large:
+                yield from self._write_large(shelf, name)
+            elif name in folders:
+                place = folders[name]
+                for file, data in entry_files(self._entries[place], self._proofs[place]):
+                    yield from self._write(f"{name}{file}", data)
+            elif name == "manifest.json":
+                for later in after:
+                    self._list_large(shelf, later)
+                for later in self._small:
+                    self._list(later, self._small[later])
+                listed = sorted(self._listed.values())
+                data = encode_manifest(listed, self._case_id, self._tree_size, FORMAT_VERSION)
+                yield from self._container.add(name, data)
+            else:
+                yield from self._write(name, self._small[name])
         yield self._container.end()
 
-    def _add(self, name: str, data: bytes) -> list[Content]:
-        self._files.append(_listed(name, data))
+    def _list(self, name: str, data: Content) -> None:
+        self._listed[name] = name, hashlib.sha256(data).hexdigest(), len(data)
+
+    def _write(self, name: str, data: Content) -> list[Content]:
+        if name not in self._listed:
+            self._list(name, data)
         return self._container.add(name, data)
 
-    def _check_room(self) -> None:
-        sizes = {
-            "README.txt": len(README.encode()),
-            "checkpoint": len(self._checkpoint),
-            "vkey": len(self._vkey),
-        }
-        for sha256, size_bytes in self._blobs.items():
-            sizes[f"blobs/{sha256}"] = size_bytes
+    def _list_large(self, shelf: Shelf, name: str) -> None:
+        file = shelf.open(name)
+        if file is not None:
+            with closing(file):
+                self._listed[name] = name, file.sha256, file.size_bytes
+
+    def _write_large(self, shelf: Shelf, name: str) -> Iterator[Content]:
+        file = shelf.open(name)
+        if file is None:
+            if name in self._listed:
+                raise MalformedPackage(f"{name} was there, and is not any more")
+            return
+        with closing(file):
+            listed = name, file.sha256, file.size_bytes
+            if self._listed.setdefault(name, listed) != listed:
+                raise MalformedPackage(f"{name} changed while the package was written")
+            yield self._container.begin(name, file.crc, file.size_bytes)
+            crc = 0
+            for offset in range(0, file.size_bytes, PIECE_BYTES):
+                piece = file.read_now(offset, PIECE_BYTES)
+                crc = zlib.crc32(piece, crc)
+                yield piece
+            if crc != file.crc:
+                raise MalformedPackage(f"{name} changed while the package was written")
+
+    def _sizes(self) -> dict[str, int]:
+        """The size of every file, as it will be if nothing is missing from the shelf."""
+        sizes = {name: len(data) for name, data in self._small.items()} | self._large
         for entry, proof in zip(self._entries, self._proofs, strict=True):
             folder = entry_folder(entry.envelope.number)
-            sizes[f"{folder}body.json"] = len(encode_body(entry.body))
-            sizes[f"{folder}envelope.json"] = len(entry.envelope_bytes)
-            sizes[f"{folder}proof.json"] = len(encode_proof(proof))
-            sizes[f"{folder}salt"] = len(entry.salt)
-        sizes["manifest.json"] = sum(len(name) + MANIFEST_RECORD_BYTES for name in sizes)
-        check_room(sizes)
+            sizes |= {f"{folder}{file}": len(data) for file, data in entry_files(entry, proof)}
+        listed = [(name, "0" * 64, size) for name, size in sizes.items()]
+        sizes["manifest.json"] = len(encode_manifest(listed, self._case_id, self._tree_size, FORMAT_VERSION))
+        return sizes
+
+
+def entry_files(entry: Entry, proof: InclusionProof) -> Iterator[tuple[str, bytes]]:
+    """The files of an entry's folder, in the order of their names."""
+    if not entry.is_erased:
+        yield "body.json", encode_body(entry.body)
+    yield "envelope.json", entry.envelope_bytes
+    yield "proof.json", encode_proof(proof)
+    if not entry.is_erased:
+        yield "salt", entry.salt
 
 
 def build_package(
@@ -214,13 +403,114 @@ def build_package(
     proofs: Sequence[InclusionProof],
     checkpoint: str,
     vkey: str,
+    attested: Sequence[AttestedCheckpoint] = (),
+    files: Mapping[str, bytes] | None = None,
+    credentials: Mapping[str, bytes] | None = None,
+    playback: Sequence[tuple[PlaybackFile, bytes]] = (),
 ) -> bytes:
     """A whole package in memory, as `PackageWriter` writes it: the same input gives the same bytes."""
-    writer = PackageWriter(entries=entries, proofs=proofs, checkpoint=checkpoint, vkey=vkey)
-    parts: list[Content] = [writer.begin()]
-    for sha256 in sorted(blobs):
-        parts += writer.add_blob(sha256, blobs[sha256])
-    return b"".join([*parts, *writer.finish()])
+    writer = PackageWriter(
+        entries=entries,
+        proofs=proofs,
+        checkpoint=checkpoint,
+        vkey=vkey,
+        attested=attested,
+        files=files,
+        credentials={sha256: len(data) for sha256, data in (credentials or {}).items()},
+        playback=[file for file, _ in playback],
+    )
+    held = {f"blobs/{sha256}": data for sha256, data in blobs.items()}
+    held |= {f"credentials/{sha256}.jpg": data for sha256, data in (credentials or {}).items()}
+    held |= {file.name: data for file, data in playback}
+    if not held.keys() <= set(writer.large_files):
+        raise MalformedPackage("a package holds only blobs that its entries name")
+    return b"".join(writer.pieces(_Memory(held)))
+
+
+class HeldFile:
+    """A stored file that is in memory."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+        self.size_bytes = len(data)
+        self.sha256 = hashlib.sha256(data).hexdigest()
+        self.crc = zlib.crc32(data)
+
+    def read_now(self, offset: int, size: int) -> bytes:
+        return self._data[offset : offset + size]
+
+    def close(self) -> None:
+        """Nothing is open."""
+
+
+class _Memory:
+    """A shelf of files in memory."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = files
+
+    def open(self, name: str) -> StoredFile | None:
+        data = self._files.get(name)
+        return None if data is None else HeldFile(data)
+
+
+def _told(entries: Iterable[Entry]) -> Iterator[tuple[Envelope, JsonObject | None]]:
+    for entry in entries:
+        yield entry.envelope, None if entry.is_erased else entry.body
+
+
+def _attested_files(item: AttestedCheckpoint, tree_size: int) -> dict[str, bytes]:
+    size = parse_checkpoint(item.checkpoint).tree_size
+    if size > tree_size:
+        raise MalformedPackage(f"a checkpoint of {size} leaves is none of a log of {tree_size} leaves")
+    folder = attested_folder(size)
+    files = {f"{folder}checkpoint": item.checkpoint.encode()}
+    if size < tree_size:
+        files[f"{folder}consistency.json"] = encode_consistency(size, tree_size, item.consistency)
+    if item.cosignatures:
+        files[f"{folder}cosignatures"] = "".join(item.cosignatures).encode()
+    for number, token in enumerate(item.timestamps, 1):
+        files[f"{folder}timestamp-{number}.der"] = token
+    return files
+
+
+def encode_consistency(first: int, second: int, hashes: Sequence[bytes]) -> bytes:
+    """The bytes of `consistency.json` (RFC 9162 section 2.1.4)."""
+    texts = [b64encode(item).decode() for item in hashes]
+    return encode_canonical({"from": first, "hashes": texts, "to": second})
+
+
+def encode_custody(entries: Iterable[tuple[Envelope, JsonObject | None]]) -> bytes:
+    """The bytes of `custody.json`: what the entries of a case say of who saw and exported what."""
+    told: list[JsonValue] = [
+        {
+            "actor_id": envelope.actor_id,
+            "body": body,
+            "entry": envelope.number,
+            "kind": envelope.kind,
+            "recorded_at": encode_time(envelope.recorded_at),
+            "role": envelope.role,
+        }
+        for envelope, body in entries
+        if envelope.kind in CUSTODY_KINDS
+    ]
+    return encode_canonical({"custody": told, "format": CUSTODY_FORMAT, "version": 1})
+
+
+def encode_playback_index(files: Iterable[PlaybackFile]) -> bytes:
+    """The bytes of `playback/index.json`."""
+    told: list[JsonValue] = [
+        {
+            "file": file.name,
+            "segments": [{"entry": entry, "sha256": sha256} for entry, sha256 in file.segments],
+        }
+        for file in sorted(files, key=_by_name)
+    ]
+    return encode_canonical({"files": told, "format": PLAYBACK_FORMAT, "version": 1})
+
+
+def _by_name(file: PlaybackFile) -> str:
+    return file.name
 
 
 def encode_manifest(
@@ -253,10 +543,6 @@ def file_record(name: str, sha256: str, size_bytes: int) -> JsonObject:
     return {"name": name, "sha256": sha256, "size_bytes": size_bytes}
 
 
-def _listed(name: str, data: bytes) -> tuple[str, str, int]:
-    return name, hashlib.sha256(data).hexdigest(), len(data)
-
-
 def entry_folder(number: int) -> str:
     return f"entries/{number:06}/"
 
@@ -265,6 +551,42 @@ def parse_entry_file(name: str) -> tuple[int, str] | None:
     """Number and file of a member that belongs to an entry; None for any other name."""
     match = _ENTRY_FILE.fullmatch(name)
     return (int(match[1]), match[2]) if match else None
+
+
+def attested_folder(tree_size: int) -> str:
+    return f"attested/{tree_size}/"
+
+
+def required_files(version: int) -> frozenset[str]:
+    """The names of the files that every package of a version holds."""
+    return FIXED_FILES if version < _DERIVED_VERSION else FIXED_FILES | {CUSTODY_FILE}
+
+
+def is_package_file(name: str, version: int) -> bool:
+    """Whether a file of this name may be in a package of a version."""
+    if name in FIXED_FILES or _ENTRY_FILE.fullmatch(name) or _BLOB_FILE.fullmatch(name):
+        return True
+    return version >= _DERIVED_VERSION and (
+        name in OPTIONAL_FILES
+        or name == CUSTODY_FILE
+        or any(pattern.fullmatch(name) for pattern in (_ATTESTED_FILE, _CREDENTIALS_FILE, _PLAYBACK_FILE))
+    )
+
+
+def parse_attested_file(name: str) -> tuple[int, str] | None:
+    """Tree size and file of a member below `attested/`; None for any other name."""
+    match = _ATTESTED_FILE.fullmatch(name)
+    return (int(match[1]), match[2]) if match else None
+
+
+def parse_credentials_file(name: str) -> str | None:
+    """The SHA-256 of the picture that a member below `credentials/` is a copy of; None for another name."""
+    match = _CREDENTIALS_FILE.fullmatch(name)
+    return match[1] if match else None
+
+
+def is_playback_file(name: str) -> bool:
+    return _PLAYBACK_FILE.fullmatch(name) is not None
 
 
 def parse_blob_file(name: str) -> str | None:

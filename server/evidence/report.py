@@ -66,6 +66,11 @@ class Report:
         )
 
     @property
+    def undecided(self) -> bool:
+        """Nothing was found to be wrong, but a step inside the package could not be made: no library, say."""
+        return not self.passed and all(step.outcome is not Outcome.FAILED for step in self.steps)
+
+    @property
     def unshown_pictures(self) -> tuple[int, ...]:
         """The entries whose pictures nobody has shown to come from the stream that was received."""
         return tuple(

@@ -1,16 +1,23 @@
 """Verification of a package: numbered steps, each passed, failed, or named as one that cannot be made.
 
-A failure does not end the walk: a person wants to know whether a damaged byte spoilt the picture or only
-the wrapping. The first eight steps need nothing but the package. Step 9 needs a decoder. What the package
-cannot tell by itself (whose key this is, whether another history was shown elsewhere, what the clock was
-worth, whether there are witnesses) comes after them and is never skipped.
+A failure does not end the walk: a person wants to know whether a damaged byte spoilt the picture or only the
+wrapping. The first eight steps need nothing but the package. Step 9 needs a decoder. What the package cannot
+tell by itself (whose key this is, whether another history was shown elsewhere, what the clock was worth,
+whether there are witnesses, who vouches for the pictures' copies) comes after them and is never skipped. The
+last step tells what was erased.
 """
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeAlias, TypeVar
 
+from server.evidence.attested import (
+    Checked,
+    Outside,
+    PlacedEntry,
+    check_times,
+    check_witnesses,
+)
 from server.evidence.canonical import JsonObject, JsonValue, parse_canonical_object
 from server.evidence.checkpoint import (
     MAX_NOTE_SIZE_BYTES,
@@ -21,7 +28,9 @@ from server.evidence.checkpoint import (
     parse_checkpoint,
     parse_key,
 )
-from server.evidence.container import Content, File, Reading, read_container
+from server.evidence.container import READ_BYTES, Content, File, Reading, hash_content, let_go, read_container
+from server.evidence.credentials import CredentialsReader, check_credentials
+from server.evidence.derived import MAX_INDEX_BYTES, check_custody, check_playback
 from server.evidence.entry import (
     FIRST_PREVIOUS_HASH,
     Envelope,
@@ -30,24 +39,32 @@ from server.evidence.entry import (
     parse_body,
     parse_envelope,
 )
+from server.evidence.erased_bodies import ErasedBodies, check_erasure, read_erased
 from server.evidence.errors import EvidenceError, MalformedCheckpoint, MalformedKey
 from server.evidence.frames import Redecoder, check_frames
 from server.evidence.history import KnownTree, compare_histories, known_tree
 from server.evidence.merkle import hash_leaf
 from server.evidence.package import (
+    CUSTODY_FILE,
+    CUSTODY_KINDS,
     ENTRY_FILES,
-    FIXED_FILES,
     FORMAT,
+    PLAYBACK_INDEX,
     README_SHA256,
     BlobReference,
     blob_references,
     encode_manifest,
     entry_folder,
     file_record,
+    is_package_file,
     manifest_version,
+    parse_attested_file,
     parse_blob_file,
+    parse_credentials_file,
     parse_entry_file,
+    required_files,
 )
+from server.evidence.policy import Policy, parse_policy
 from server.evidence.proof import InclusionChecker, parse_proof
 from server.evidence.report import (
     FRAMES_STEP,
@@ -58,12 +75,14 @@ from server.evidence.report import (
     Report,
     Step,
 )
+from server.evidence.trust import Trust
 from server.evidence.verify_voucher import voucher_history
 from server.evidence.voucher import is_voucher
 
 T = TypeVar("T")
 
-MAX_MANIFEST_SIZE_BYTES = 32 << 20  # twice what lists the most files that a package holds
+MAX_MANIFEST_SIZE_BYTES = 128 << 20  # twice what lists the most files that a package holds
+MAX_CUSTODY_SIZE_BYTES = 64 << 20  # a hundred thousand looks at a case
 ZIP_SIGNATURE = b"PK"  # APPNOTE 4.3.7: whatever else begins a file, it is no package
 
 Result: TypeAlias = tuple[str, list[Finding]]  # what was checked, in a sentence, and what was wrong
@@ -73,18 +92,21 @@ def verify_package(
     data: File,
     *,
     vkey: str | None = None,
+    trust: Trust | None = None,
     redecoder: Redecoder | None = None,
+    credentials: CredentialsReader | None = None,
     against: File | None = None,
 ) -> Report:
-    """Check a package, with the log's key from elsewhere, a decoder, and another package or checkpoint of
-    the same log as far as they are given.
+    """Check a package, with the log's key and what else is trusted from elsewhere, a decoder, a reader of
+    Content Credentials, and another package or checkpoint of the same log as far as they are given.
 
     Raises MalformedKey if that key cannot be read; whatever is wrong with the package is in the report.
     Memory is bounded by the entries: pictures and segments are read where they lie, one at a time.
     """
-    expected_key = None if vkey is None else parse_key(vkey.strip())
+    trusted = trust or Trust()
+    expected_keys = trusted.vkeys if vkey is None else (parse_key(vkey.strip()),)
     reading = read_container(data)
-    package = _Package(_choose_members(reading))
+    package = _Package(data, _choose_members(reading))
     steps = (
         _perform(1, "Container", lambda: _check_container(package, reading)),
         _perform(2, "Contents", lambda: _check_contents(package)),
@@ -95,10 +117,14 @@ def verify_package(
         _perform(7, "Pictures and files", lambda: _check_blobs(package)),
         _perform(LAST_INNER_STEP, "Completeness", lambda: _check_completeness(package)),
         _frames_step(package, redecoder),
-        _perform(10, "Key", lambda: _check_key(package, expected_key)),
+        _perform(10, "Key", lambda: _check_key(package, expected_keys)),
         _perform(11, "One history", lambda: _check_history(package, against)),
-        _perform(12, "Time from outside", _check_time),
-        _perform(13, "Witnesses", _check_witnesses),
+        _perform_partly(12, "Time from outside", lambda: _check_time(package, trusted)),
+        _perform_partly(13, "Witnesses", lambda: _check_witnesses(package, trusted)),
+        _perform_partly(
+            14, "Content credentials", lambda: _check_credentials(package, credentials, trusted.roots)
+        ),
+        _perform(15, "Erasure", lambda: _check_erasure(package)),
     )
     return Report(
         case_id=package.case_id,
@@ -120,8 +146,25 @@ def _perform(number: int, name: str, check: Callable[[], Result]) -> Step:
     return Step(number=number, name=name, outcome=Outcome.FAILED, message=message, findings=tuple(findings))
 
 
+def _perform_partly(number: int, name: str, check: Callable[[], Checked]) -> Step:
+    """A step of which parts may be impossible: it passes if somebody who is trusted said something."""
+    try:
+        checked = check()
+    except CannotBeMade as reason:
+        return Step(number=number, name=name, outcome=Outcome.CANNOT_BE_MADE, message=str(reason))
+    outcome = Outcome.PASSED if checked.passed else Outcome.CANNOT_BE_MADE
+    return Step(
+        number=number,
+        name=name,
+        outcome=Outcome.FAILED if checked.findings else outcome,
+        message=checked.findings[0].message if checked.findings else checked.message,
+        findings=tuple(checked.findings),
+        unmade=tuple(checked.unmade),
+    )
+
+
 def _frames_step(package: "_Package", redecoder: Redecoder | None) -> Step:
-    checked = check_frames(_bodies(package), package.sealed_blob, redecoder)
+    checked = check_frames(_bodies(package), package.sealed_blob, redecoder, _erased(package))
     outcome = Outcome.FAILED if checked.findings else Outcome.PASSED
     if not checked.findings and checked.unmade:
         outcome = Outcome.CANNOT_BE_MADE
@@ -175,6 +218,11 @@ class _Part:
         leaf_hash = hash_leaf(self.envelope_bytes)
         return _parse(lambda data: checker.check(leaf_hash, data), self.proof_bytes)
 
+    @property
+    def missing(self) -> bool:
+        """Whether body and salt are both not there: then they should have been erased."""
+        return self.body_bytes is None and self.salt is None
+
     def finding(self, file: str, message: str) -> Finding:
         """A finding at a file of this entry's folder, or at a blob that it names."""
         member = file if file.startswith("blobs/") else entry_folder(self.number) + file
@@ -184,8 +232,10 @@ class _Part:
 class _Package:
     """The members of a package, parsed as far as they go; a string stands for what is wrong with one."""
 
-    def __init__(self, members: Mapping[str, Content]) -> None:
+    def __init__(self, container: File, members: Mapping[str, Content]) -> None:
+        self.container = container
         self.members = members
+        self.version = manifest_version(members.get("manifest.json", b""))
         self.note = bytes(members.get("checkpoint", b"")).decode(errors="replace")
         self.checkpoint: Checkpoint | str = _parse(_parse_checkpoint_file, members.get("checkpoint"))
         self.key: VerifierKey | str = _parse(_parse_key_file, members.get("vkey"))
@@ -198,7 +248,7 @@ class _Package:
             elif place := parse_entry_file(name):
                 folder, of_folder = entry_folder(place[0]), files.setdefault(place[0], {})
                 of_folder[place[1]] = data
-            elif name not in FIXED_FILES and not parse_blob_file(name):
+            elif not is_package_file(name, self.version):
                 self.foreign.add(name)
         checker = (
             None
@@ -216,17 +266,38 @@ class _Package:
             for reference in part.references:
                 self.holders.setdefault(reference.sha256, part.number)
         self.hashes: dict[str, str] = {}  # SHA-256 of each file, once it was made
+        self.erased_bodies: list[ErasedBodies] = [
+            erased
+            for part in self.parts.values()
+            if not isinstance(part.envelope, str)
+            and not isinstance(part.body, str)
+            and (erased := read_erased(part.envelope, part.body)) is not None
+        ]
+
+    def erased(self, part: _Part) -> bool:
+        """Whether body and salt of an entry are missing, and another entry says that they were erased."""
+        envelope = part.envelope
+        return (
+            part.missing
+            and not isinstance(envelope, str)
+            and any(erased.cover(envelope) for erased in self.erased_bodies)
+        )
 
     def hash_of(self, name: str) -> str:
         """SHA-256 of a file of the package: large ones are read once."""
         known = self.hashes.get(name)
         if known is None:
-            known = self.hashes[name] = hashlib.sha256(self.members[name]).hexdigest()
+            known = self.hashes[name] = hash_content(self.container, self.members[name])
         return known
 
     def hash_all(self) -> None:
-        for name, data in self.members.items():
-            self.hashes[name] = hashlib.sha256(data).hexdigest()
+        hashed = 0
+        for name, content in self.members.items():
+            self.hashes[name] = hash_content(self.container, content)
+            hashed += len(content)
+            if hashed >= READ_BYTES:
+                let_go(self.container)
+                hashed = 0
 
     def sealed_blob(self, sha256: str) -> Content | None:
         """The file with this hash, or None if it is missing or another one."""
@@ -286,16 +357,15 @@ def _check_container(package: _Package, reading: Reading) -> Result:
 def _check_contents(package: _Package) -> Result:
     passed = "every file is listed in the manifest with its size and SHA-256, and every listed file is there"
     tree_size = None if isinstance(package.checkpoint, str) else package.checkpoint.tree_size
-    version = manifest_version(package.members.get("manifest.json", b""))
+    version, required = package.version, required_files(package.version)
     package.hash_all()
-    files = [(name, package.hashes[name], len(data)) for name, data in package.members.items()]
+    files = [(name, package.hashes[name], len(content)) for name, content in package.members.items()]
     expected = encode_manifest(sorted(files), package.case_id, tree_size, version)
     as_it_should_be = package.members.get("manifest.json") == expected
     text_hash = package.hashes.get("README.txt")
     if as_it_should_be and not package.foreign and text_hash == README_SHA256[version]:
         return passed, [
-            package.finding(name, f"{name} is missing")
-            for name in sorted(FIXED_FILES - package.members.keys())
+            package.finding(name, f"{name} is missing") for name in sorted(required - package.members.keys())
         ]
     manifest = _parse_manifest(package.members)
     if isinstance(manifest, str):
@@ -304,7 +374,7 @@ def _check_contents(package: _Package) -> Result:
         return passed, [package.finding("manifest.json", "manifest.json: not a package of a known format")]
     records = _records(manifest)
     findings = []
-    for name in sorted(records.keys() | package.members.keys() | FIXED_FILES):
+    for name in sorted(records.keys() | package.members.keys() | required):
         if name not in package.members:
             findings.append(package.finding(name, f"{name} is missing"))
         elif name in package.foreign:
@@ -395,9 +465,12 @@ def _check_bodies(package: _Package) -> Result:
     if not package.parts:
         raise CannotBeMade("the package holds no entry")
     findings = []
+    erased = 0
     for part in package.parts.values():
         if isinstance(part.envelope, str):
             findings.append(part.finding("envelope.json", "its commitment cannot be read (step 4)"))
+        elif package.erased(part):
+            erased += 1
         elif part.body_bytes is None or part.salt is None:
             findings.append(part.finding("body.json", "its body or its salt is missing"))
         elif not isinstance(part.body_bytes, bytes) or not isinstance(part.salt, bytes):
@@ -409,14 +482,18 @@ def _check_bodies(package: _Package) -> Result:
                     findings.append(part.finding("body.json", part.body))
             except EvidenceError as error:
                 findings.append(part.finding("body.json", str(error)))
-    return f"{len(package.parts)} bodies and salts open the commitments in their envelopes", findings
+    gone = f"; {erased} were erased (step 15)" if erased else ""
+    return (
+        f"{len(package.parts) - erased} bodies and salts open the commitments in their envelopes{gone}",
+        findings,
+    )
 
 
 def _check_blobs(package: _Package) -> Result:
     findings = []
     held = set()
     for part in package.parts.values():
-        if isinstance(part.body, str):
+        if isinstance(part.body, str) and not package.erased(part):
             findings.append(part.finding("body.json", "what it names cannot be read (step 6)"))
         for reference in part.references:
             name = f"blobs/{reference.sha256}"
@@ -431,7 +508,44 @@ def _check_blobs(package: _Package) -> Result:
         sha256 = parse_blob_file(name)
         if sha256 is not None and sha256 not in package.holders:
             findings.append(package.finding(name, f"{name} is named by no entry"))
+    findings += _check_derived(package)
     return f"files that the entries name: {len(held)}, each byte for byte the one that was sealed", findings
+
+
+def _check_derived(package: _Package) -> list[Finding]:
+    """Files that were made from entries say what the entries say, and no more."""
+    findings = []
+    entries = _told(package)
+    custody = package.members.get(CUSTODY_FILE)
+    readable = [item for item in entries if item is not None]
+    # Where an entry cannot be read, that was found already, and what would be compared is not known.
+    if custody is not None and len(readable) == len(entries):
+        if len(custody) > MAX_CUSTODY_SIZE_BYTES:
+            findings.append(package.finding(CUSTODY_FILE, f"{CUSTODY_FILE} has {len(custody)} bytes"))
+        else:
+            findings += check_custody(bytes(custody), readable)
+    segments = {
+        part.number: {reference.sha256 for reference in part.references} for part in package.parts.values()
+    }
+    index = package.members.get(PLAYBACK_INDEX)
+    findings += check_playback(
+        package.members.keys(), None if index is None else bytes(index[:MAX_INDEX_BYTES]), segments
+    )
+    return findings
+
+
+def _told(package: _Package) -> list[tuple[Envelope, JsonObject | None] | None]:
+    """The entries of custody, with None for a body that was erased; None for one that cannot be read."""
+    told: list[tuple[Envelope, JsonObject | None] | None] = []
+    for part in package.parts.values():
+        if isinstance(part.envelope, str):
+            told.append(None)
+        elif part.envelope.kind in CUSTODY_KINDS:
+            if not isinstance(part.body, str):
+                told.append((part.envelope, part.body))
+            else:
+                told.append((part.envelope, None) if package.erased(part) else None)
+    return told
 
 
 def _check_completeness(package: _Package) -> Result:
@@ -448,16 +562,17 @@ def _check_completeness(package: _Package) -> Result:
     return passed, []
 
 
-def _check_key(package: _Package, expected: VerifierKey | None) -> Result:
-    if expected is None:
+def _check_key(package: _Package, expected: Sequence[VerifierKey]) -> Result:
+    if not expected:
         raise CannotBeMade(
             "the package was checked against the key that it carries itself: compare that key with one "
-            "from another source (--key)"
+            "from another source (--key, --trust)"
         )
     if isinstance(package.key, str):
         raise CannotBeMade("the package carries no key that can be read (step 3)")
-    if package.key != expected:
-        return "", [package.finding("vkey", f"the package carries another key than {encode_key(expected)}")]
+    if package.key not in expected:
+        keys = " or ".join(map(encode_key, expected))
+        return "", [package.finding("vkey", f"the package carries another key than {keys}")]
     return "the package carries the key that you expect", []
 
 
@@ -500,7 +615,7 @@ def read_other(data: File) -> tuple[str, KnownTree | None]:
             raise CannotBeMade(f"the other file cannot be read: {error}") from None
     if bytes(data[: len(ZIP_SIGNATURE)]) != ZIP_SIGNATURE:
         return bytes(data[: MAX_NOTE_SIZE_BYTES + 1]).decode(errors="replace"), None
-    other = _Package(_choose_members(read_container(data)))
+    other = _Package(data, _choose_members(read_container(data)))
     return other.note, None if isinstance(other.checkpoint, str) else _known_tree(other, other.checkpoint)
 
 
@@ -515,23 +630,74 @@ def _proofs_that_hold(package: _Package) -> Iterator[tuple[int, bytes, Sequence[
             yield part.place, hash_leaf(bytes(part.envelope_bytes or b"")), proof.hashes
 
 
-def _check_time() -> Result:
-    raise CannotBeMade(
-        "this package holds no time stamp of an outside authority: its times are those of the server's clock"
+def _check_time(package: _Package, trust: Trust) -> Checked:
+    own = package.members.get("certificates.pem")
+    own_roots = None if own is None else bytes(own[:MAX_NOTE_SIZE_BYTES])
+    return check_times(_outside(package), trust.roots, own_roots)
+
+
+def _check_witnesses(package: _Package, trust: Trust) -> Checked:
+    own: Policy | None = None
+    text = package.members.get("policy.txt")
+    if text is not None:
+        try:
+            own = parse_policy(bytes(text[: MAX_NOTE_SIZE_BYTES + 1]).decode(errors="replace"))
+        except EvidenceError:
+            own = None  # the operator's own word, and not needed
+    return check_witnesses(_outside(package), trust.policy, own)
+
+
+def _outside(package: _Package) -> Outside:
+    """What others said of the log, with the entries whose place in it is shown."""
+    if isinstance(package.checkpoint, str):
+        raise CannotBeMade("the package's own checkpoint cannot be read (step 3)")
+    folders: dict[int, dict[str, Content]] = {}
+    for name, data in package.members.items():
+        if place := parse_attested_file(name):
+            folders.setdefault(place[0], {})[place[1]] = data
+    return Outside(
+        folders=folders,
+        checkpoint=package.checkpoint,
+        key=None if isinstance(package.key, str) else package.key,
+        entries=[
+            PlacedEntry(number=part.number, leaf_index=part.place, recorded_at=part.envelope.recorded_at)
+            for part in package.parts.values()
+            if not isinstance(part.place, str) and not isinstance(part.envelope, str)
+        ],
     )
 
 
-def _check_witnesses() -> Result:
-    raise CannotBeMade(
-        "this package holds no witness's signature: that everybody was shown the same log is its "
-        "operator's word"
-    )
+def _check_credentials(
+    package: _Package, reader: CredentialsReader | None, roots: Sequence[bytes]
+) -> Checked:
+    copies = {
+        sha256: data
+        for name, data in package.members.items()
+        if (sha256 := parse_credentials_file(name)) is not None
+    }
+    key = None if isinstance(package.key, str) else package.key
+    return check_credentials(copies, package.holders, package.sealed_blob, key, reader, roots)
+
+
+def _check_erasure(package: _Package) -> Result:
+    if not package.parts:
+        raise CannotBeMade("the package holds no entry")
+    entries: list[tuple[Envelope, bool]] = [
+        (part.envelope, part.missing) for part in package.parts.values() if not isinstance(part.envelope, str)
+    ]
+    return check_erasure(package.erased_bodies, entries)
 
 
 def _bodies(package: _Package) -> Iterator[tuple[Envelope, JsonObject]]:
     for part in package.parts.values():
         if not isinstance(part.envelope, str) and not isinstance(part.body, str):
             yield part.envelope, part.body
+
+
+def _erased(package: _Package) -> Iterator[Envelope]:
+    for part in package.parts.values():
+        if not isinstance(part.envelope, str) and package.erased(part):
+            yield part.envelope
 
 
 def _envelope_file(number: int) -> str:

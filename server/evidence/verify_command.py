@@ -3,7 +3,8 @@
 The file is a package, or a voucher, JSON or PDF: its content tells which.
 
 The one driver of this package: it reads the file that a person names and writes to the terminal. Exit
-status 0: the package holds. 1: it does not. 2: the file cannot be read, or the command was misspelt.
+status 0: the package holds. 1: it does not. 2: a file cannot be read, or the command was misspelt. 3: nothing
+is wrong, but not all that the verdict rests on could be checked: a library is missing.
 """
 
 import argparse
@@ -16,9 +17,20 @@ from mmap import ACCESS_READ, mmap
 from pathlib import Path
 
 from server.evidence.container import File
-from server.evidence.errors import MalformedKey
+from server.evidence.credentials import CredentialsReader
+from server.evidence.errors import MalformedKey, MalformedTrust
 from server.evidence.frames import Redecoder
-from server.evidence.report import FRAMES_STEP, LAST_INNER_STEP, Finding, Outcome, Report, Step
+from server.evidence.report import (
+    FRAMES_STEP,
+    LAST_INNER_STEP,
+    CannotBeMade,
+    Finding,
+    Outcome,
+    Report,
+    Step,
+)
+from server.evidence.timestamp import parse_roots
+from server.evidence.trust import Trust, parse_trust
 from server.evidence.verify import read_other, verify_package
 from server.evidence.verify_voucher import verify_voucher
 from server.evidence.voucher import is_voucher
@@ -26,6 +38,7 @@ from server.evidence.voucher import is_voucher
 EXIT_PASSED = 0
 EXIT_FAILED = 1
 EXIT_UNREADABLE = 2  # also what argparse exits with
+EXIT_UNDECIDED = 3
 
 WIDTH = 100  # columns of the printed report
 MAX_SHOWN = 10  # findings of one step on the terminal; --json has them all
@@ -34,10 +47,16 @@ _SUBJECTS = {"package": "Evidence package", "voucher": "Voucher"}
 _WORDS = {Outcome.PASSED: "passed", Outcome.FAILED: "FAILED", Outcome.CANNOT_BE_MADE: "cannot be made"}
 
 
-def run(argv: Sequence[str], redecoder: Redecoder | None = None) -> int:
+def run(
+    argv: Sequence[str],
+    redecoder: Redecoder | None = None,
+    credentials: CredentialsReader | None = None,
+    *,
+    program: str = "proofcall verify",
+) -> int:
     """Verify as the arguments say, print the report, return the exit status."""
     parser = argparse.ArgumentParser(
-        prog="proofcall verify",
+        prog=program,
         description="Check an evidence package or a voucher, step by step, without a network.",
     )
     parser.add_argument(
@@ -45,6 +64,12 @@ def run(argv: Sequence[str], redecoder: Redecoder | None = None) -> int:
     )
     parser.add_argument(
         "--key", metavar="VKEY", help="the log's verifier key, from another source than this file"
+    )
+    parser.add_argument(
+        "--trust",
+        type=Path,
+        metavar="FILE",
+        help="whom you trust, as JSON: keys of the log, roots of time-stamping authorities, witnesses",
     )
     parser.add_argument(
         "--against",
@@ -59,29 +84,56 @@ def run(argv: Sequence[str], redecoder: Redecoder | None = None) -> int:
     except SystemExit as request:  # --help, or a misspelt command; argparse has said what is wrong
         return int(request.code or 0)
     try:
-        file = _read(arguments.file)
-        against = None if arguments.against is None else _read(arguments.against)
+        file = read_file(arguments.file)
+        against = None if arguments.against is None else read_file(arguments.against)
+        trust = None if arguments.trust is None else _read_trust(arguments.trust)
     except OSError as error:
-        sys.stderr.write(f"proofcall verify: {error.filename}: {error.strerror}\n")
+        sys.stderr.write(f"{program}: {error.filename}: {error.strerror}\n")
+        return EXIT_UNREADABLE
+    except MalformedTrust as error:
+        sys.stderr.write(f"{program}: --trust: {error}\n")
         return EXIT_UNREADABLE
     try:
         report = (
             verify_voucher(
                 file,
                 vkey=arguments.key,
+                trust=trust,
                 read_other=None if against is None else partial(read_other, against),
             )
             if is_voucher(file)
-            else verify_package(file, vkey=arguments.key, redecoder=redecoder, against=against)
+            else verify_package(
+                file,
+                vkey=arguments.key,
+                trust=trust,
+                redecoder=redecoder,
+                credentials=credentials,
+                against=against,
+            )
         )
     except MalformedKey as error:
-        sys.stderr.write(f"proofcall verify: --key: {error}\n")
+        sys.stderr.write(f"{program}: --key: {error}\n")
         return EXIT_UNREADABLE
     sys.stdout.write(as_json(report) if arguments.json else as_text(report))
+    if report.undecided:
+        return EXIT_UNDECIDED
     return EXIT_PASSED if report.passed else EXIT_FAILED
 
 
-def _read(path: Path) -> File:
+def _read_trust(path: Path) -> Trust:
+    """Raises OSError, and MalformedTrust, also for a root that is no certificate."""
+    trust = parse_trust(path.read_bytes())
+    try:
+        for root in trust.roots:
+            parse_roots(root)
+    except MalformedKey as error:
+        raise MalformedTrust(f"roots: {error}") from None
+    except CannotBeMade:
+        return trust  # no library for certificates: no token will be checked, and its step says so
+    return trust
+
+
+def read_file(path: Path) -> File:
     """The bytes of a file, which stay where they are: a package with journals is larger than memory.
 
     Raises OSError. A file that somebody cuts off meanwhile ends this process (SIGBUS), and passes nothing.
@@ -98,6 +150,7 @@ def as_json(report: Report) -> str:
     document = {
         "subject": report.subject,
         "passed": report.passed,
+        "undecided": report.undecided,
         "case_id": report.case_id,
         "entries": report.entries,
         "tree_size": report.tree_size,
@@ -177,6 +230,16 @@ def _verdict(report: Report) -> list[str]:
                 WIDTH,
             )
         return [*lines, f"What a {subject} alone cannot show stands in steps {', '.join(map(str, unmade))}."]
+    if report.undecided:
+        unmade = [
+            step.number
+            for step in report.steps
+            if step.outcome is Outcome.CANNOT_BE_MADE and step.number <= LAST_INNER_STEP
+        ]
+        steps = ", ".join(map(str, unmade))
+        return [
+            f"UNDECIDED. Nothing is wrong with the {subject}, but not all was checked: see step {steps}.",
+        ]
     failed = [step for step in report.steps if step.outcome is Outcome.FAILED]
     findings = [finding for step in failed for finding in step.findings]
     entries = sorted({finding.entry for finding in findings if finding.entry is not None})

@@ -6,13 +6,15 @@ of a PDF are paper: what stands on them is not compared with the document that i
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from datetime import datetime
 from typing import TypeAlias, TypeVar
 
 from server.evidence.canonical import JsonObject, encode_canonical
 from server.evidence.checkpoint import (
     Checkpoint,
     VerifierKey,
+    check_note,
     encode_key,
     open_checkpoint,
     open_note,
@@ -20,18 +22,33 @@ from server.evidence.checkpoint import (
     parse_key,
 )
 from server.evidence.container import File
+from server.evidence.cosignature import WitnessKey, cosigner_of, is_of, open_cosignature
 from server.evidence.entry import Envelope, check_commitment, encode_time, hash_envelope, parse_envelope
-from server.evidence.errors import EvidenceError, MalformedVoucher
+from server.evidence.errors import (
+    EvidenceError,
+    IllegalQuorum,
+    IllegalTimestamp,
+    MalformedCheckpoint,
+    MalformedCosignature,
+    MalformedTimestamp,
+    MalformedVoucher,
+)
 from server.evidence.history import KnownTree, compare_histories, known_tree
-from server.evidence.merkle import hash_leaf
+from server.evidence.merkle import check_consistency, hash_leaf
+from server.evidence.policy import Policy
 from server.evidence.proof import InclusionChecker, parse_proof
 from server.evidence.report import FRAMES_STEP, LAST_INNER_STEP, CannotBeMade, Finding, Outcome, Report, Step
+from server.evidence.timestamp import check_timestamp
+from server.evidence.trust import Trust
 from server.evidence.voucher import (
     PARTS,
+    Attested,
+    attested_of,
     body_of,
     entry_fields,
     find_voucher,
     is_pdf,
+    parse_attested,
     parse_document,
     salt_of,
     seal_text_of,
@@ -47,13 +64,21 @@ MAX_WAYBILL_CHARACTERS = 64  # the same
 UNREADABLE = "the document cannot be read (step 1)"
 
 
-def verify_voucher(data: File, *, vkey: str | None = None, read_other: ReadOther | None = None) -> Report:
-    """Check a voucher, JSON or PDF, with the log's key from elsewhere and another checkpoint of the same log
-    as far as they are given.
+def verify_voucher(
+    data: File,
+    *,
+    vkey: str | None = None,
+    trust: Trust | None = None,
+    read_other: ReadOther | None = None,
+) -> Report:
+    """Check a voucher, JSON or PDF, with the log's key, what else is trusted, and another checkpoint of the
+    same log, all from elsewhere and as far as they are given.
 
-    Raises MalformedKey if that key cannot be read; whatever is wrong with the voucher is in the report.
+    A policy of witnesses is a demand: a voucher without its quorum fails. Raises MalformedKey if the key or a
+    root cannot be read; whatever is wrong with the voucher is in the report.
     """
-    expected_key = None if vkey is None else parse_key(vkey.strip())
+    trusted = trust or Trust()
+    expected_keys = trusted.vkeys if vkey is None else (parse_key(vkey.strip()),)
     voucher = _Voucher(data)
     steps = (
         _perform(1, "Document", lambda: _check_document(voucher), _pages_unmade(voucher)),
@@ -65,10 +90,10 @@ def verify_voucher(data: File, *, vkey: str | None = None, read_other: ReadOther
         _perform(7, "Receipt", lambda: _check_receipt(voucher)),
         _perform(LAST_INNER_STEP, "Order", lambda: _check_order(voucher), _order_unmade(voucher)),
         _perform(FRAMES_STEP, "Photos and voice", lambda: _check_attachments(voucher)),
-        _perform(10, "Key", lambda: _check_key(voucher, expected_key)),
+        _perform(10, "Key", lambda: _check_key(voucher, expected_keys)),
         _perform(11, "One history", lambda: _check_history(voucher, read_other)),
-        _perform(12, "Time from outside", _check_time),
-        _perform(13, "Witnesses", _check_witnesses),
+        _perform(12, "Time from outside", lambda: _check_time(voucher, trusted.roots)),
+        _perform(13, "Witnesses", lambda: _check_witnesses(voucher, trusted.policy)),
     )
     return Report(
         subject="voucher",
@@ -112,6 +137,39 @@ class _Entry:
         return Finding(message=f"{whose}: {message}", member=f"{self.part}.{field}", entry=number)
 
 
+class _Attested:
+    """One attested checkpoint; `complaint` says why it is none of this log, "" if it is."""
+
+    def __init__(self, attested: Attested, key: VerifierKey | str, newest: Checkpoint | str) -> None:
+        self.note = attested.checkpoint
+        self.cosignatures = attested.cosignatures
+        self.timestamps = attested.timestamps
+        self.tree_size = 0
+        self.complaint = ""
+        self.unmade = ""  # why it was not checked, if it was not
+        if isinstance(key, str) or isinstance(newest, str):
+            self.complaint = "the voucher's own checkpoint or key cannot be read"
+            return
+        try:
+            checkpoint = parse_checkpoint(self.note)
+            self.tree_size = checkpoint.tree_size
+            check_consistency(
+                checkpoint.tree_size,
+                newest.tree_size,
+                checkpoint.root_hash,
+                newest.root_hash,
+                attested.consistency,
+            )
+            if checkpoint.origin != newest.origin:
+                raise MalformedCheckpoint(f"it is a checkpoint of {checkpoint.origin}")
+            # An older key of the log may have signed it: then the consistency alone says whose it is.
+            check_note(self.note, key)
+        except EvidenceError as error:
+            self.complaint = str(error)
+        except CannotBeMade as reason:
+            self.unmade = str(reason)
+
+
 class _Voucher:
     """The fields of a voucher, parsed as far as they go; a string stands for what is wrong with one."""
 
@@ -124,6 +182,7 @@ class _Voucher:
         self.note = ""
         self.checkpoint: Checkpoint | str = UNREADABLE
         self.key: VerifierKey | str = UNREADABLE
+        self.attested: list[_Attested] = []
         try:
             document = self.document = parse_document(find_voucher(data))
         except MalformedVoucher as error:
@@ -137,6 +196,11 @@ class _Voucher:
                 self.entries.append(_Entry(part, entry_fields(document, part)))
             except EvidenceError as error:
                 self.malformed.append(Finding(message=f"{part}: {error}", member=part))
+        try:
+            for item in attested_of(document):
+                self.attested.append(_Attested(parse_attested(item), self.key, self.checkpoint))
+        except MalformedVoucher as error:
+            self.malformed.append(Finding(message=f"attested: {error}", member="attested"))
         if not isinstance(self.checkpoint, str):
             checker = InclusionChecker(self.checkpoint.tree_size, self.checkpoint.root_hash)
             for entry in self.entries:
@@ -152,6 +216,25 @@ class _Voucher:
         if self.document is None:
             raise CannotBeMade(UNREADABLE)
         return self.document
+
+    def sound(self) -> list[_Attested]:
+        """The attested checkpoints; raises CannotBeMade if one of them is not of this log."""
+        self.whole()
+        if any(finding.member == "attested" for finding in self.malformed):
+            raise CannotBeMade("an attested checkpoint has not the form of one (step 1)")
+        if any(attested.complaint for attested in self.attested):
+            raise CannotBeMade("an attested checkpoint does not hold (step 2)")
+        for attested in self.attested:
+            if attested.unmade:
+                raise CannotBeMade(attested.unmade)
+        return self.attested
+
+    def covers(self, attested: _Attested) -> bool:
+        """Whether both entries are among the leaves of an attested checkpoint; raises CannotBeMade."""
+        handed_over, confirmed = self.pair()
+        if isinstance(handed_over.place, str) or isinstance(confirmed.place, str):
+            raise CannotBeMade("the place of an entry is not shown (step 5)")
+        return max(handed_over.place, confirmed.place) < attested.tree_size
 
     def pair(self) -> tuple[_Entry, _Entry]:
         """Both entries, in the order of the log; raises CannotBeMade unless both are there."""
@@ -222,6 +305,10 @@ def _check_checkpoint(voucher: _Voucher) -> Result:
         open_checkpoint(voucher.note, voucher.key)
     except EvidenceError as error:
         findings.append(Finding(message=str(error), member="checkpoint"))
+    for index, attested in enumerate(voucher.attested):
+        if attested.complaint:
+            member = f"attested.{index}"
+            findings.append(Finding(message=f"{member}: {attested.complaint}", member=member))
     size = voucher.checkpoint.tree_size
     return f"the log {voucher.key.name} signed its root over {size} leaves (Ed25519)", findings
 
@@ -351,17 +438,18 @@ def _check_attachments(voucher: _Voucher) -> Result:
     return "the entries name no photo and no voice note", []
 
 
-def _check_key(voucher: _Voucher, expected: VerifierKey | None) -> Result:
+def _check_key(voucher: _Voucher, expected: Sequence[VerifierKey]) -> Result:
     voucher.whole()
-    if expected is None:
+    if not expected:
         raise CannotBeMade(
             "the voucher was checked against the key that it carries itself: compare that key with one from "
-            "another source (--key)"
+            "another source (--key, --trust)"
         )
     if isinstance(voucher.key, str):
         raise CannotBeMade("the voucher carries no key that can be read (step 2)")
-    if voucher.key != expected:
-        message = f"the voucher carries another key than {encode_key(expected)}"
+    if voucher.key not in expected:
+        keys = " or ".join(map(encode_key, expected))
+        message = f"the voucher carries another key than {keys}"
         return "", [Finding(message=message, member="vkey")]
     return "the voucher carries the key that you expect", []
 
@@ -396,17 +484,97 @@ def _check_history(voucher: _Voucher, read_other: ReadOther | None) -> Result:
     return compared.shown, []
 
 
-def _check_time() -> Result:
-    raise CannotBeMade(
-        "this voucher holds no time stamp of an outside authority: its times are those of the server's clock"
-    )
+def _check_time(voucher: _Voucher, roots: Sequence[bytes]) -> Result:
+    stamped = [attested for attested in voucher.sound() if attested.timestamps]
+    if not stamped:
+        raise CannotBeMade(
+            "this voucher holds no time stamp of an outside authority: its times are those of the server's "
+            "clock"
+        )
+    sentences, findings, unmade = [], [], ""
+    for attested in stamped:
+        for token in attested.timestamps:
+            try:
+                timestamp = check_timestamp(token, attested.note.encode(), roots)
+            except (MalformedTimestamp, IllegalTimestamp) as error:
+                findings.append(Finding(message=str(error), member="attested"))
+            except CannotBeMade as reason:
+                unmade = str(reason)
+            else:
+                if voucher.covers(attested):
+                    sentences.append(
+                        f"{timestamp.authority} stamped the log of {attested.tree_size} leaves at "
+                        f"{timestamp.at:%Y-%m-%dT%H:%M:%SZ}: both entries were there by then"
+                    )
+    if not findings and unmade:
+        raise CannotBeMade(f"the time stamps of this voucher were not checked: {unmade}")
+    if not findings and not sentences:
+        raise CannotBeMade("the time stamps of this voucher are of before its entries")
+    return "; ".join(sentences), findings
 
 
-def _check_witnesses() -> Result:
-    raise CannotBeMade(
-        "this voucher holds no witness's signature: that everybody was shown the same log is its "
-        "operator's word"
-    )
+def _check_witnesses(voucher: _Voucher, policy: Policy | None) -> Result:
+    cosigned = [attested for attested in voucher.sound() if attested.cosignatures]
+    if policy is None:
+        if not cosigned:
+            raise CannotBeMade(
+                "this voucher holds no witness's signature: that everybody was shown the same log is its "
+                "operator's word"
+            )
+        names = sorted({cosigner_of(line)[0] for attested in cosigned for line in attested.cosignatures})
+        raise CannotBeMade(
+            f"{', '.join(names)} signed too, as the voucher says; whose signature counts is for you to say: "
+            "give your policy of witnesses (--trust)"
+        )
+    if isinstance(voucher.key, str):
+        raise CannotBeMade("the voucher carries no key that can be read (step 2)")
+    try:
+        policy.check_log(voucher.key)
+    except IllegalQuorum as error:
+        return "", [Finding(message=str(error), member="vkey")]
+    findings: list[Finding] = []
+    passed, shortfall = "", ""
+    try:
+        policy.check(())
+        passed = "your policy asks for no witness"
+    except IllegalQuorum as error:
+        shortfall = str(error)
+    for attested in cosigned:
+        signed, wrong = _cosigners(attested, policy)
+        findings += wrong
+        try:
+            policy.check(signed)
+        except IllegalQuorum as error:
+            shortfall = str(error)
+            continue
+        if not voucher.covers(attested):
+            shortfall = "witnesses have cosigned the log as it was before these entries, and not since"
+        elif signed:
+            who = ", ".join(sorted(key.name for key in signed))
+            passed = (
+                f"{who} cosigned the log of {attested.tree_size} leaves, both entries among them, by "
+                f"{encode_time(max(signed.values()))}: who trusts them was shown the same log"
+            )
+    if not findings and not passed:
+        message = (
+            f"{shortfall}. The service adds cosignatures to a voucher as soon as it has them: fetch it anew"
+        )
+        findings.append(Finding(message=message, member="attested"))
+    return passed, findings
+
+
+def _cosigners(attested: _Attested, policy: Policy) -> tuple[dict[WitnessKey, datetime], list[Finding]]:
+    """Which keys of a policy have cosigned, when, and what is wrong with lines that mean to be theirs."""
+    signed: dict[WitnessKey, datetime] = {}
+    findings = []
+    for line in attested.cosignatures:
+        # "The client MUST ignore any cosignatures from unknown keys."
+        for key in (witness.key for witness in policy.witnesses if is_of(line, witness.key)):
+            try:
+                signed[key] = open_cosignature(line, attested.note, key)
+            except MalformedCosignature as error:
+                findings.append(Finding(message=str(error), member="attested"))
+    return signed, findings
 
 
 def _says(voucher: _Voucher) -> tuple[str, ...]:

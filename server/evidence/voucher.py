@@ -6,13 +6,17 @@ One JSON document in its canonical spelling (RFC 8785), shown here with line end
      "confirmed":{"body":{…},"envelope":{…},"proof":{"hashes":["…"],"leaf_index":41,"tree_size":57},"salt":"…"},
      "format":"proofcall-voucher",
      "handed_over":{…},
-     "seal":"<signed note>","time_zone":"Asia/Shanghai","version":1,"vkey":"…","waybill":"SF…"}
+     "seal":"<signed note>","time_zone":"Asia/Shanghai","version":2,"vkey":"…","waybill":"SF…",
+     "attested":[{"checkpoint":"<signed note>","consistency":["…"],"cosignatures":"…","timestamps":["…"]}]}
 
-Both proofs lead to the root of the one checkpoint. The waybill and the time zone stand in an entry that only
+Both proofs lead to the root of the one checkpoint. `attested` are checkpoints of the same log, none larger,
+with what was said of them outside the house: cosignatures of witnesses, and RFC 3161 tokens (DER in base64),
+whose imprint is the SHA-256 of that note. `consistency` leads from each to the voucher's own checkpoint (RFC
+9162 section 2.1.4). Version 1 had none of it. The waybill and the time zone stand in an entry that only
 the office may read, with the declared value: so the log's key signs them here, in the seal. It is a C2SP
 signed note over the hash of all the rest, and no checkpoint: its first line is not the origin of the log.
 
-    proofcall-voucher/1
+    proofcall-voucher/2
     <SHA-256 of the canonical document without its seal, hex>
 
     — proofcall.local/log 3Uj…
@@ -20,21 +24,25 @@ signed note over the hash of all the rest, and no checkpoint: its first line is 
 The same document lies in the voucher's PDF, as an attached file that is neither compressed nor encrypted.
 """
 
+import base64
 import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from server.evidence.canonical import JsonObject, encode_canonical, parse_canonical_object
 from server.evidence.container import File
+from server.evidence.cosignature import split_cosignatures
 from server.evidence.entry import SALT_SIZE_BYTES, Envelope, envelope_fields, parse_envelope
 from server.evidence.errors import EvidenceError, MalformedVoucher
+from server.evidence.merkle import HASH_SIZE_BYTES, MAX_PROOF_LENGTH
 from server.evidence.proof import InclusionProof, encode_proof, parse_proof
 
 FORMAT = "proofcall-voucher"
-VERSION = 1
-FIRST_SEAL_LINE = f"{FORMAT}/{VERSION}"
+VERSION = 2
 MAX_VOUCHER_SIZE_BYTES = 512 << 10  # two bodies of 64 KiB, two proofs, a checkpoint of 64 KiB, and room
+MAX_ATTESTED = 16  # checkpoints: one with cosignatures, and one for each time-stamping authority
 MAX_PDF_SIZE_BYTES = 16 << 20  # a hundred times what the pages take
 PDF_KEY = "ProofcallVoucher"  # in the dictionary of the attached file: nobody else's attachment has it
 
@@ -52,10 +60,13 @@ FIELDS = frozenset(
         "waybill",
     }
 )
+FIELDS_BY_VERSION = {1: FIELDS, 2: FIELDS | {"attested"}}
+ATTESTED_FIELDS = frozenset({"checkpoint", "consistency", "cosignatures", "timestamps"})
 ENTRY_FIELDS = frozenset({"body", "envelope", "proof", "salt"})
 PARTS = ("handed_over", "confirmed")  # in the order of the log; each is also the kind of its entry
 _TEXTS = FIELDS - {"version", *PARTS}
 
+_HASH = re.compile(f"[0-9a-f]{{{2 * HASH_SIZE_BYTES}}}")
 _PDF_START = b"%PDF-"
 _PDF_ATTACHED = re.compile(
     rb"/" + PDF_KEY.encode() + rb" [\s\S]{0,400}?>>\s*stream\r?\n([^\r\n]*)\r?\nendstream"
@@ -73,8 +84,21 @@ class VoucherEntry:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Attested:
+    """A checkpoint of the log, the way from it to the voucher's own, and what outsiders said of it."""
+
+    checkpoint: str
+    consistency: tuple[bytes, ...]
+    cosignatures: tuple[bytes, ...]  # lines with their line ends
+    timestamps: tuple[bytes, ...]  # tokens, DER
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Voucher:
-    """What a voucher says. `seal` is a signed note of `seal_text`; empty before it is sealed."""
+    """What a voucher says. `seal` is a signed note of `seal_text`; empty before it is sealed.
+
+    `attested` is None in version 1, which says nothing of witnesses and authorities.
+    """
 
     waybill: str
     case_id: str
@@ -83,6 +107,7 @@ class Voucher:
     confirmed: VoucherEntry
     checkpoint: str
     vkey: str
+    attested: tuple[Attested, ...] | None = ()
     seal: str = ""
 
 
@@ -94,7 +119,7 @@ def seal_text(voucher: Voucher) -> str:
 def seal_text_of(document: Mapping[str, object]) -> str:
     """The same of a document that was read; raises MalformedJson for what has no canonical form."""
     unsealed = {name: value for name, value in document.items() if name != "seal"}
-    return f"{FIRST_SEAL_LINE}\n{hashlib.sha256(encode_canonical(unsealed)).hexdigest()}\n"
+    return f"{FORMAT}/{document['version']}\n{hashlib.sha256(encode_canonical(unsealed)).hexdigest()}\n"
 
 
 def encode_voucher(voucher: Voucher) -> bytes:
@@ -117,6 +142,7 @@ def parse_voucher(data: bytes) -> Voucher:
             )
     except EvidenceError as error:
         raise MalformedVoucher(f"{part}: {error}") from None
+    attested = None if document["version"] == 1 else tuple(map(parse_attested, attested_of(document)))
     return Voucher(
         waybill=str(document["waybill"]),
         case_id=str(document["case_id"]),
@@ -125,6 +151,7 @@ def parse_voucher(data: bytes) -> Voucher:
         confirmed=entries["confirmed"],
         checkpoint=str(document["checkpoint"]),
         vkey=str(document["vkey"]),
+        attested=attested,
         seal=str(document["seal"]),
     )
 
@@ -139,9 +166,10 @@ def parse_document(data: bytes) -> JsonObject:
         raise MalformedVoucher(str(error)) from None
     if document.get("format") != FORMAT:
         raise MalformedVoucher("this is JSON, but no voucher")
-    if type(document.get("version")) is not int or document["version"] != VERSION:
+    version = document.get("version")
+    if type(version) is not int or version not in FIELDS_BY_VERSION:
         raise MalformedVoucher("the voucher is of a version that is not known here")
-    if document.keys() != FIELDS:
+    if document.keys() != FIELDS_BY_VERSION[version]:
         raise MalformedVoucher("the voucher has not exactly the fields of its format")
     for name in sorted(_TEXTS):
         if not isinstance(document[name], str):
@@ -155,6 +183,51 @@ def entry_fields(document: JsonObject, part: str) -> JsonObject:
     if not isinstance(fields, dict) or fields.keys() != ENTRY_FIELDS:
         raise MalformedVoucher(f"an entry has the fields {', '.join(sorted(ENTRY_FIELDS))}")
     return fields
+
+
+def attested_of(document: JsonObject) -> list[object]:
+    """The attested checkpoints, none of them read as yet: none in version 1. Raises MalformedVoucher."""
+    items = document.get("attested", [])
+    if not isinstance(items, list) or len(items) > MAX_ATTESTED:
+        raise MalformedVoucher(f"attested is no list of {MAX_ATTESTED} checkpoints at most")
+    return list(items)
+
+
+def parse_attested(item: object) -> Attested:
+    """One of them, its form alone; raises MalformedVoucher."""
+    if not isinstance(item, dict) or item.keys() != ATTESTED_FIELDS:
+        raise MalformedVoucher(f"an attested checkpoint has the fields {', '.join(sorted(ATTESTED_FIELDS))}")
+    checkpoint, cosignatures = item["checkpoint"], item["cosignatures"]
+    if not isinstance(checkpoint, str) or not isinstance(cosignatures, str):
+        raise MalformedVoucher("checkpoint and cosignatures are texts")
+    hashes, timestamps = item["consistency"], item["timestamps"]
+    if not _are_texts(hashes) or len(hashes) > MAX_PROOF_LENGTH or not all(map(_HASH.fullmatch, hashes)):
+        raise MalformedVoucher("consistency is no list of hashes in hex")
+    if not _are_texts(timestamps):
+        raise MalformedVoucher("timestamps is no list of texts")
+    try:
+        return Attested(
+            checkpoint=checkpoint,
+            consistency=tuple(map(bytes.fromhex, hashes)),
+            cosignatures=tuple(split_cosignatures(cosignatures.encode())),
+            timestamps=tuple(map(_decode_token, timestamps)),
+        )
+    except EvidenceError as error:
+        raise MalformedVoucher(str(error)) from None
+
+
+def _are_texts(value: object) -> TypeGuard[list[str]]:
+    return isinstance(value, list) and all(isinstance(item, str) for item in value)
+
+
+def _decode_token(text: str) -> bytes:
+    try:
+        data = base64.b64decode(text, validate=True)
+    except ValueError:
+        raise MalformedVoucher("a timestamp is not base64") from None
+    if base64.b64encode(data).decode() != text:
+        raise MalformedVoucher("a timestamp is not the base64 of its value")
+    return data
 
 
 def salt_of(fields: JsonObject) -> bytes:
@@ -203,9 +276,10 @@ def is_pdf(data: File) -> bool:
 
 
 def _document(voucher: Voucher) -> dict[str, object]:
-    return {
+    attested = {} if voucher.attested is None else {"attested": [_attested(one) for one in voucher.attested]}
+    return attested | {
         "format": FORMAT,
-        "version": VERSION,
+        "version": 1 if voucher.attested is None else VERSION,
         "waybill": voucher.waybill,
         "case_id": voucher.case_id,
         "time_zone": voucher.time_zone,
@@ -214,6 +288,15 @@ def _document(voucher: Voucher) -> dict[str, object]:
         "checkpoint": voucher.checkpoint,
         "vkey": voucher.vkey,
         "seal": voucher.seal,
+    }
+
+
+def _attested(attested: Attested) -> dict[str, object]:
+    return {
+        "checkpoint": attested.checkpoint,
+        "consistency": [one.hex() for one in attested.consistency],
+        "cosignatures": b"".join(attested.cosignatures).decode(),
+        "timestamps": [base64.b64encode(token).decode() for token in attested.timestamps],
     }
 
 

@@ -8,11 +8,11 @@ import logging
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from media.errors import IllegalMedia, MalformedMedia, PlaybackFailed, UnknownMedia
+from media.errors import CredentialsFailed, IllegalMedia, MalformedMedia, PlaybackFailed, UnknownMedia
 from server.errors import ServerError
 from server.evidence.errors import MalformedPackage, MalformedTile
 from server.models import Failure
-from server.store.errors import FailedAppend, OverloadedLog, UnknownBlob, UnknownTile
+from server.store.errors import ErasedCase, FailedAppend, OverloadedLog, UnknownBlob, UnknownTile
 from signaling.errors import (
     IllegalCommand,
     IllegalForRole,
@@ -29,6 +29,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (MalformedMedia, 400),
     (IllegalMedia, 409),
     (UnknownMedia, 404),
+    (CredentialsFailed, 503),
     (PlaybackFailed, 503),
     (MalformedMessage, 400),
     (MalformedEntry, 400),
@@ -40,6 +41,7 @@ STATUSES: tuple[tuple[type[Exception], int], ...] = (
     (UnknownEntry, 404),
     (UnknownWord, 400),
     (UnknownBlob, 404),
+    (ErasedCase, 410),
     (MalformedPackage, 409),  # the case has grown too large for one
     (MalformedTile, 400),
     (UnknownTile, 404),

@@ -15,6 +15,9 @@ from server.call_figures import CallFigures
 from server.http.operations import ANYONE, Incoming, Operation, operation
 from server.http.socket import Sockets
 from server.service import Service
+from server.timestamps import Timestamps
+from server.witnesses import Witnesses
+from server.witnessing import ALARMS
 
 
 class Figures(Collector):
@@ -100,17 +103,93 @@ class Figures(Collector):
             "How often people were shown what is theirs though the log could not be written",
             custody.unrecorded,
         )
+        yield from _figures_of_witnesses(self._service.witnesses)
+        yield from _figures_of_timestamps(self._service.timestamps)
         vouchers = CounterMetricFamily(
             "proofcall_voucher_views", "Looks at vouchers by their public address", labels=["what"]
         )
         for what, count in self._service.vouchers.opened.items():
             vouchers.add_metric([what], count)
         yield vouchers
+        erasing = self._service.erasing
+        yield CounterMetricFamily("proofcall_erasures", "Erasures that were carried out", erasing.erasures)
+        yield GaugeMetricFamily(
+            "proofcall_erasures_unfinished",
+            "Cases that were erased and of which old bytes are still on the disk",
+            erasing.unfinished,
+        )
+        retained = GaugeMetricFamily(
+            "proofcall_retention_cases",
+            "Cases of which something was over when it was looked for, by fate",
+            labels=["fate"],
+        )
+        for fate, count in self._service.retention.found.items():
+            retained.add_metric([fate], count)
+        yield retained
+        yield CounterMetricFamily(
+            "proofcall_credential_copies",
+            "Copies of pictures signed with content credentials",
+            self._service.credentials.made,
+        )
         yield CounterMetricFamily(
             "proofcall_connections_turned_away",
             "TCP connections to the media port that proved nothing",
             relay.connections_turned_away,
         )
+
+
+def _figures_of_witnesses(witnesses: Witnesses) -> Iterable[Metric]:
+    answers = CounterMetricFamily(
+        "proofcall_witness_answers", "Answers of witnesses by kind", labels=["kind"]
+    )
+    for kind, count in witnesses.answers.items():
+        answers.add_metric([kind], count)
+    yield answers
+    sizes = GaugeMetricFamily(
+        "proofcall_witness_cosigned_entries",
+        "Entries under the newest checkpoint that a witness has cosigned",
+        labels=["witness"],
+    )
+    alarms = GaugeMetricFamily(
+        "proofcall_witness_alarms",
+        "1 for a witness that has cosigned more of this log than there is, or another one",
+        labels=["witness"],
+    )
+    for status in witnesses.statuses():
+        sizes.add_metric([status.name], status.cosigned_size)
+        alarms.add_metric([status.name], status.standing in ALARMS)
+    yield sizes
+    yield alarms
+    yield GaugeMetricFamily(
+        "proofcall_cosigned_entries",
+        "Entries under the newest checkpoint with the quorum of the witness policy",
+        0 if witnesses.cosigned is None else witnesses.cosigned.tree_size,
+    )
+
+
+def _figures_of_timestamps(timestamps: Timestamps) -> Iterable[Metric]:
+    attempts = CounterMetricFamily(
+        "proofcall_timestamps", "Requests for a time-stamp, by fate", labels=["fate"]
+    )
+    for fate, count in timestamps.fates.items():
+        attempts.add_metric([fate], count)
+    yield attempts
+    behind = GaugeMetricFamily(
+        "proofcall_timestamp_behind_entries",
+        "Entries that an authority has not stamped",
+        labels=["authority"],
+    )
+    ahead = GaugeMetricFamily(
+        "proofcall_timestamp_ahead_seconds",
+        "How far our clock was before that of an authority",
+        labels=["authority"],
+    )
+    for status in timestamps.statuses():
+        behind.add_metric([status.source], status.behind)
+        if status.ahead is not None:
+            ahead.add_metric([status.source], status.ahead.total_seconds())
+    yield behind
+    yield ahead
 
 
 def _figures_of_calls(figures: CallFigures) -> Iterable[Metric]:
@@ -173,6 +252,12 @@ def operations(service: Service, sockets: Sockets) -> tuple[Operation, ...]:
         trouble = service.recordings.trouble
         if trouble is not None:
             return web.Response(text=f"ready, but the journal of calls is not kept: {trouble}\n")
+        alarm = service.witnesses.trouble
+        if alarm is not None:
+            return web.Response(text=f"ready, but {alarm}\n")
+        trouble = service.timestamps.trouble
+        if trouble is not None:
+            return web.Response(text=f"ready, but there are no new time-stamps: {trouble}\n")
         return web.Response(text="ready\n")
 
     async def show_metrics(_: Incoming) -> web.Response:

@@ -1,10 +1,15 @@
-"""The pages and their modules, as they lie in `web/`; nothing else of that folder is served."""
+"""The pages and their modules, as they lie in `web/`; nothing else of that folder is served.
+
+One page, that which checks packages, is served as the one file that lies in every package: whoever saves it
+has it for the day on which there is no service to ask.
+"""
 
 from pathlib import Path
 
 from aiohttp import web
 
 import web as pages
+from server.check_page import check_page, security_policy
 
 FOLDER = Path(pages.__file__).parent
 PAGES = {
@@ -31,6 +36,7 @@ def mount(app: web.Application) -> None:
     """Adds the pages and `/web/…` to the router."""
     for path, name in PAGES.items():
         app.router.add_get(path, _page(FOLDER / name))
+    app.router.add_get("/check", _check_page)
     app.router.add_get("/web/{name}", _module)
 
 
@@ -39,6 +45,11 @@ def _page(file: Path):  # type: ignore[no-untyped-def]
         return web.FileResponse(file, headers=SECURITY_HEADERS)
 
     return handle
+
+
+async def _check_page(_: web.Request) -> web.Response:
+    headers = SECURITY_HEADERS | {"Content-Security-Policy": security_policy()}
+    return web.Response(body=check_page(), content_type="text/html", charset="utf-8", headers=headers)
 
 
 async def _module(request: web.Request) -> web.FileResponse:

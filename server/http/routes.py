@@ -4,7 +4,9 @@ from aiohttp import web
 
 from server.http import (
     blobs,
+    credentials,
     exceptions,
+    forgetting,
     health,
     integrator,
     log,
@@ -13,6 +15,7 @@ from server.http import (
     pages,
     playback,
     search,
+    timestamps,
     uploads,
     vouchers,
     webhooks,
@@ -27,14 +30,17 @@ from server.service import Service
 OPERATIONS = (
     *integrator.OPERATIONS,
     *blobs.OPERATIONS,
+    *credentials.OPERATIONS,
     *uploads.OPERATIONS,
     *media.OPERATIONS,
     *playback.OPERATIONS,
     *vouchers.OPERATIONS,
+    *forgetting.OPERATIONS,
     *exceptions.OPERATIONS,
     *search.OPERATIONS,
     *wording.OPERATIONS,
     *webhooks.OPERATIONS,
+    *timestamps.OPERATIONS,
     *log.OPERATIONS,
 )
 

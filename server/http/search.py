@@ -72,7 +72,8 @@ async def _show(
     except (CorruptLog, UnknownThing) as error:
         logger.error("a case that was found cannot be read: %s", error)
         return None
-    entries = [entry for entry in entries if may_see(principal.actor.role, entry.envelope.kind)]
+    role = principal.actor.role
+    entries = [entry for entry in entries if may_see(role, entry.envelope.kind) and not entry.is_erased]
     for after, up_to in _spans([entry.envelope.number for entry in entries]):
         read = RecordRead(after=after, up_to=up_to, live=False, authenticated_by=principal.authenticated_by)
         await service.custody.record(case, principal, read)

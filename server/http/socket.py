@@ -20,12 +20,15 @@ from server.http.operations import ANYONE, PEOPLE, Incoming, Operation, admit, o
 from server.principals import Principal
 from server.service import Service
 from server.store.errors import StoreError
+from signaling.clock import ClockMeasurement
 from signaling.commands import TakeFrame
 from signaling.errors import CloseCode, MalformedMessage
 from signaling.messages import (
     MAX_CLIENT_MESSAGE_BYTES,
     Ack,
     CaseSummary,
+    ClockProbe,
+    ClockReading,
     CommandMessage,
     Event,
     Hello,
@@ -68,6 +71,7 @@ class CaseSocket:
         self._woken = asyncio.Event()
         self._performed = asyncio.Event()
         self._shutters = asyncio.Semaphore(MAX_SHUTTERS)
+        self._clock = ClockMeasurement()
         self._case: Case | None = None
         self._expiry: asyncio.TimerHandle | None = None
         self._principal: Principal | None = None
@@ -135,8 +139,11 @@ class CaseSocket:
             await self._greet(message)
         elif isinstance(message, Ping):
             self._perform(self._reader.handle_reply(Pong(), time.monotonic()))
+            self._probe(self._clock.handle_time(self._service.utc_now()))
         elif case is None:
             self._perform(self._reader.close(CloseCode.ILLEGAL, "hello comes first"))
+        elif isinstance(message, ClockReading):
+            self._probe(self._clock.handle_reading(message.probe, message.at, self._service.utc_now()))
         elif isinstance(message, SignalMessage):
             self._take_signal(case, message.signal)
         elif isinstance(message, Sharpen):
@@ -146,6 +153,10 @@ class CaseSocket:
             self._start(self._press(case, message))
         else:
             await self._carry_out(case, message)
+
+    def _probe(self, number: int | None) -> None:
+        if number is not None:
+            self._perform(self._reader.handle_reply(ClockProbe(probe=number), time.monotonic()))
 
     def _take_signal(self, case: Case, signal: Signal) -> None:
         match signal:
@@ -171,9 +182,17 @@ class CaseSocket:
         is_read = is_first and known_hash == hello.hash
         if is_read and not await self._begin_reading(case, principal, hello.after):
             return
+        if self.actor.actor_id not in case.state.links:
+            return  # it was erased meanwhile, and `_hear` has closed
         welcome = self._welcome(case, principal)
-        now = time.monotonic()
-        self._perform(self._reader.handle_hello(hello, welcome=welcome, known_hash=known_hash, now=now))
+        probe = None
+        if is_first and hello.clock:
+            probe = ClockProbe(probe=self._clock.begin(self._service.utc_now()))
+        self._perform(
+            self._reader.handle_hello(
+                hello, welcome=welcome, known_hash=known_hash, now=time.monotonic(), probe=probe
+            )
+        )
         if self._reader.greeted and self._expiry is None:
             self._expiry = asyncio.get_running_loop().call_later(self._good_for_s(case), self._expire)
             self._service.calls.attach(case, self)
@@ -241,7 +260,7 @@ class CaseSocket:
             if isinstance(command, TakeFrame):
                 decided = await self._service.calls.take_frame(case, command, actor, message.id)
             else:
-                decided = await case.handle(command, actor, command_id=message.id)
+                decided = await case.handle(command, actor, command_id=message.id, clock=self._clock.offset)
             reply = Ack(id=message.id, number=decided.number)
         except Exception as error:
             if status_of(error) == 500:
@@ -254,6 +273,8 @@ class CaseSocket:
         self._perform(self._reader.handle_entry(as_view(entry, self.actor.role), time.monotonic()))
         if entry.envelope.kind == "link_revoked" and entry.body["link_id"] == self.actor.actor_id:
             self._perform(self._reader.close(CloseCode.REVOKED, "this link has been taken back"))
+        elif self._case is not None and self.actor.actor_id not in self._case.state.links:
+            self._perform(self._reader.close(CloseCode.ERASED, "this case was erased"))
 
     def _part(self) -> None:
         self._reader.close(CloseCode.DRAINING, "this end is gone")  # from now on nothing is performed

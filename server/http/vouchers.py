@@ -9,7 +9,7 @@ from server.cases import Case
 from server.errors import MalformedRequest, UnknownVoucher
 from server.http.operations import ANYONE, INTEGRATOR, STAFF, Incoming, operation
 from server.models import Voucher
-from server.voucher_pdf import PdfLanguage
+from server.pdf_sheet import PdfLanguage
 from server.vouchers import Opened
 from signaling.commands import RecordRead
 

@@ -9,6 +9,7 @@ The way of a tile: `LogStore.tile` picks stored tree hashes, or envelopes; nothi
 The way of a blob: temporary file → fsync → rename → fsync of the folder → its SHA-256 is its name.
 
 The way out: `webhooks` keeps how far each endpoint was sent the log, and what could not be delivered.
+What outsiders say of the log's checkpoints comes back into `attestations`.
 
 Bodies, salts and files are sealed with the key of their case (`sealing`), which itself is wrapped by the
 operator's key (`keys`). At start the tail of the log is checked (`recovery`), at any time all (`audit`).
@@ -18,4 +19,5 @@ operator's key (`keys`). At start the tail of the log is checked (`recovery`), a
                               derived, migration ─────────────────────────┘
                               recovery ──▶ migration, walk        log, audit ──▶ recovery
     errors, keys, schema ◀── webhooks ──▶ webhook_rows
+                         ◀── side_database ◀── attestations ◀── attestation_audit
 """

@@ -1,6 +1,6 @@
 """The audit: everything that the data folder holds, recomputed from the bytes, beside a running service.
 
-    keys       log.key, wrap.key, token.key are for their owner alone; every case key was wrapped by wrap.key
+    keys       log, wrap, token and c2pa.key are for their owner alone; every case key was wrapped by wrap.key
     database   SQLite's own check of pages and indices
     entries    every leaf, tree hash, root and checkpoint (`walk`), and every blob that an entry names
 
@@ -24,6 +24,7 @@ from server.store.blobs import blob_path, read_blob, seal_name
 from server.store.case_keys import MAX_SEALS, read_seal
 from server.store.errors import CorruptBlob, CorruptLog, IllegalOpen
 from server.store.keys import AesKeyWrapper, check_mode, load_secret, load_signer
+from server.store.picture_keys import KEY_FILE as PICTURE_KEY_FILE
 from server.store.recovery import check_wrapper
 from server.store.schema import DAMAGE, SCHEMA_VERSION, connect_reader, schema_version
 from server.store.sealed_file import SealedReader
@@ -124,8 +125,9 @@ def _check_keys(connection: sqlite3.Connection, data_dir: Path) -> tuple[AesKeyW
     for path in (log_key, wrap_key):
         if not path.exists():
             raise IllegalOpen(f"{path} is gone")
-    if token_key.exists():
-        check_mode(token_key)
+    for path in (token_key, data_dir / PICTURE_KEY_FILE):  # without them the log is whole all the same
+        if path.exists():
+            check_mode(path)
     signer = load_signer(log_key)
     wrapper = AesKeyWrapper(load_secret(wrap_key), _refuse_randomness)
     check_wrapper(connection, wrapper, wrap_key)
@@ -150,6 +152,8 @@ def _newest_origin(connection: sqlite3.Connection, origin: str | None) -> str:
 
 
 def _references(leaf: Leaf) -> list[BlobReference]:
+    if not leaf.body_bytes:
+        return []
     try:
         return list(blob_references(parse_body(leaf.body_bytes)))
     except EvidenceError as error:

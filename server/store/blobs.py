@@ -54,11 +54,11 @@ class BlobStore:
 
     async def open(self, case_id: str, sha256: str) -> SealedReader:
         """The bytes with this SHA-256, to be read in parts; raises like `get`."""
-        return await asyncio.to_thread(self._open, case_id, sha256)
+        return await asyncio.to_thread(self.open_now, case_id, sha256)
 
     def put_now(self, case_id: str, data: bytes) -> str:
         """`put` for who is in a thread that may wait for the disk."""
-        seal = self._keys.get(case_id)
+        seal = self._keys.get_for_files(case_id)
         sha256 = hashlib.sha256(data).hexdigest()
         path = blob_path(self._folder, case_id, sha256)
         if path.exists():
@@ -82,7 +82,8 @@ class BlobStore:
         except FileNotFoundError:
             raise UnknownBlob(f"no blob {sha256} of case {case_id} is stored") from None
 
-    def _open(self, case_id: str, sha256: str) -> SealedReader:
+    def open_now(self, case_id: str, sha256: str) -> SealedReader:
+        """`open` for who is in a thread that may wait for the disk."""
         seal, path = self._find(case_id, sha256)
         try:
             return SealedReader(path, seal, seal_name(sha256))
@@ -93,7 +94,7 @@ class BlobStore:
         if _SHA256.fullmatch(sha256) is None:
             raise UnknownBlob(f"{sha256[:80]!r} is not a SHA-256 in lowercase hex")
         try:
-            return self._keys.get(case_id), blob_path(self._folder, case_id, sha256)
+            return self._keys.get_for_files(case_id), blob_path(self._folder, case_id, sha256)
         except UnknownCaseKey as error:
             raise UnknownBlob(str(error)) from None
 

@@ -1,5 +1,7 @@
 """The keys of the cases: random, wrapped in the table `case_keys`, unwrapped for who seals and opens.
 
+A case that was erased has another key than before, for what is still said of it; no file is sealed with that.
+
 Any thread may ask. A key that the writer makes is in the table with the first entry of its case or not at
 all; it is found here once that is committed.
 """
@@ -11,7 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TypeAlias
 
-from server.store.errors import CorruptLog, IllegalOpen, MalformedSeal, UnknownCaseKey
+from server.store.errors import CorruptLog, ErasedCase, IllegalOpen, MalformedSeal, UnknownCaseKey
 from server.store.keys import KeyWrapper
 from server.store.schema import DAMAGE, connect_reader
 from server.store.sealing import KEY_SIZE_BYTES, CaseSeal
@@ -27,23 +29,38 @@ class CaseKeys:
         self._connection = connect_reader(path)
         self._wrapper = wrapper
         self._token_bytes = token_bytes
-        self._seals: OrderedDict[str, CaseSeal] = OrderedDict()
+        self._seals: OrderedDict[str, tuple[CaseSeal, bool]] = OrderedDict()
         self._lock = threading.Lock()
 
     def get(self, case_id: str) -> CaseSeal:
         """The seal of a case; raises UnknownCaseKey for a case without entries, CorruptLog for a bad key."""
+        return self._find(case_id)[0]
+
+    def get_for_files(self, case_id: str) -> CaseSeal:
+        """The seal of a case for its files; raises ErasedCase besides."""
+        seal, is_erased = self._find(case_id)
+        if is_erased:
+            raise ErasedCase(f"case {case_id} was erased: there are no files of it")
+        return seal
+
+    def forget(self, case_id: str) -> None:
+        """The key of this case is another one: it is read anew."""
         with self._lock:
-            if case_id in self._seals:
-                self._seals.move_to_end(case_id)
-                return self._seals[case_id]
-            seal = self._seals[case_id] = read_seal(self._connection, self._wrapper, case_id)
-            if len(self._seals) > MAX_SEALS:
-                self._seals.popitem(last=False)
-            return seal
+            self._seals.pop(case_id, None)
 
     def make(self, case_id: str) -> tuple[CaseSeal, tuple[str, str, bytes]]:
         """A new key for a case, and its row for `INSERT_KEY`: nobody knows of it before it is committed."""
         return make_key(case_id, self._wrapper, self._token_bytes)
+
+    def _find(self, case_id: str) -> tuple[CaseSeal, bool]:
+        with self._lock:
+            if case_id in self._seals:
+                self._seals.move_to_end(case_id)
+                return self._seals[case_id]
+            found = self._seals[case_id] = _read(self._connection, self._wrapper, case_id)
+            if len(self._seals) > MAX_SEALS:
+                self._seals.popitem(last=False)
+            return found
 
     @property
     def wrapper(self) -> KeyWrapper:
@@ -65,18 +82,23 @@ def make_key(
 
 def read_seal(connection: sqlite3.Connection, wrapper: KeyWrapper, case_id: str) -> CaseSeal:
     """The seal of a case from its row; raises UnknownCaseKey, CorruptLog, IllegalOpen."""
+    return _read(connection, wrapper, case_id)[0]
+
+
+def _read(connection: sqlite3.Connection, wrapper: KeyWrapper, case_id: str) -> tuple[CaseSeal, bool]:
+    """The seal, and whether the case was erased."""
     try:
         row = connection.execute(
-            "SELECT key_id, wrapped FROM case_keys WHERE case_id = ?", (case_id,)
+            "SELECT key_id, wrapped, erased_by FROM case_keys WHERE case_id = ?", (case_id,)
         ).fetchone()
     except DAMAGE as error:
         raise CorruptLog(f"the keys of the cases cannot be read: {error}") from None
     if row is None:
         raise UnknownCaseKey(f"there is no key of case {case_id}")
-    key_id, wrapped = row
+    key_id, wrapped, erased_by = row
     if key_id != wrapper.key_id:
         raise IllegalOpen(f"the key of case {case_id} was wrapped with {key_id}, not with {wrapper.key_id}")
     try:
-        return CaseSeal(case_id, wrapper.unwrap(wrapped, case_id.encode()))
+        return CaseSeal(case_id, wrapper.unwrap(wrapped, case_id.encode())), erased_by is not None
     except MalformedSeal as error:
         raise CorruptLog(f"the key of case {case_id} is damaged: {error}") from None

@@ -69,7 +69,7 @@ class DerivedStore:
     def _path(self, case_id: str, name: str) -> Path:
         if _NAME.fullmatch(name) is None:
             raise UnknownBlob(f"{name[:80]!r} is not the name of a derived file")
-        self._keys.get(case_id)  # a case of the log: its id is a name that folders may have
+        self._keys.get_for_files(case_id)  # a case of the log: its id is a name that folders may have
         return self._folder / case_id / name
 
     def _open(self, case_id: str, name: str) -> SealedReader | None:
@@ -78,7 +78,7 @@ class DerivedStore:
         except UnknownCaseKey:
             return None
         try:
-            reader = SealedReader(path, self._keys.get(case_id), _seal_name(name))
+            reader = SealedReader(path, self._keys.get_for_files(case_id), _seal_name(name))
         except FileNotFoundError:
             return None
         except CorruptBlob:
@@ -90,7 +90,7 @@ class DerivedStore:
 
     def _put(self, case_id: str, name: str, file: BinaryIO) -> SealedReader:
         path = self._path(case_id, name)
-        seal = self._keys.get(case_id)
+        seal = self._keys.get_for_files(case_id)
         path.parent.mkdir(mode=OWNER_ONLY_FOLDER, exist_ok=True)
         # Not synced: what a power failure cuts off does not open; what it tears is discarded by who reads it.
         write_sealed(

@@ -9,10 +9,12 @@ StoreError
 ├── UnknownCheckpoint      a tree size for which no checkpoint was signed
 ├── UnknownBlob            a hash under which nothing is stored
 ├── UnknownCaseKey         a case that has no key: it has no entry yet
+│   └── ErasedCase         a case that was erased: nothing is stored of it any more
 ├── MalformedSeal          sealed bytes that do not open with this key in this place
 ├── CorruptLog             the stored log is not what was written; says where
 ├── CorruptBlob            a stored blob is not what was written
 ├── CorruptWebhooks        what is kept of webhooks cannot be read
+├── CorruptAttestations    what authorities and witnesses said cannot be read
 ├── OverloadedLog          the queue of the writer is full; nothing was written, try again later
 └── FailedAppend           the disk refused; nothing was acknowledged
 """
@@ -58,6 +60,10 @@ class UnknownCaseKey(StoreError):
     code = "unknown_case_key"
 
 
+class ErasedCase(UnknownCaseKey):
+    code = "case_erased"
+
+
 class MalformedSeal(StoreError):
     code = "malformed_seal"
 
@@ -72,6 +78,10 @@ class CorruptBlob(StoreError):
 
 class CorruptWebhooks(StoreError):
     code = "corrupt_webhooks"
+
+
+class CorruptAttestations(StoreError):
+    code = "corrupt_attestations"
 
 
 class OverloadedLog(StoreError):

@@ -79,14 +79,14 @@ class AesKeyWrapper:
 def create_signer(path: Path, seed: bytes) -> Ed25519Signer:
     """Make a key of 32 random bytes and write it durably; an existing file is never overwritten."""
     key = Ed25519PrivateKey.from_private_bytes(seed)
-    _write_once(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    write_once(path, key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     return Ed25519Signer(key)
 
 
 def load_or_create_secret(path: Path, token_bytes: Callable[[int], bytes]) -> bytes:
     """The 32 random bytes of a file, made if absent; raises IllegalOpen if others may read it."""
     if not path.exists():
-        _write_once(path, token_bytes(SECRET_SIZE_BYTES))
+        write_once(path, token_bytes(SECRET_SIZE_BYTES))
     return load_secret(path)
 
 
@@ -99,7 +99,7 @@ def load_secret(path: Path) -> bytes:
     return secret
 
 
-def _write_once(path: Path, data: bytes) -> None:
+def write_once(path: Path, data: bytes) -> None:
     """Write a file that its owner alone may read, durably and never over another."""
     temporary = path.with_suffix(".new")
     temporary.unlink(missing_ok=True)  # left over from a crash, and never used

@@ -7,21 +7,33 @@ resolves an append only after the checkpoint that covers it was published.
 import asyncio
 import fcntl
 import json
+import logging
 import os
 import sqlite3
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 from server.evidence.canonical import JsonObject
 from server.evidence.checkpoint import encode_key, parse_checkpoint
-from server.evidence.entry import Draft, Entry, encode_body, open_entry, parse_envelope
+from server.evidence.entry import (
+    Draft,
+    Entry,
+    encode_body,
+    erased_entry,
+    open_entry,
+    parse_envelope,
+)
+from server.evidence.erasure import ERASED, Erasure, parse_erasure
 from server.evidence.errors import EvidenceError
-from server.evidence.merkle import inclusion_hashes
+from server.evidence.merkle import consistency_hashes, inclusion_hashes
+from server.evidence.package import blob_references
 from server.evidence.proof import InclusionProof
 from server.evidence.tiles import TILE_WIDTH, Bundle, Tile, encode_bundle
+from server.store.aging import AgedCase, aged_cases
 from server.store.case_keys import CaseKeys
 from server.store.errors import (
     CorruptLog,
@@ -34,10 +46,12 @@ from server.store.errors import (
     UnknownLeaf,
     UnknownTile,
 )
+from server.store.forgetting import finish_erasure
 from server.store.recovery import Recovered, create_folder, recover
 from server.store.schema import CALL_KINDS, DAMAGE, connect_reader, fold_in
 from server.store.writer import Append, LogWriter, Outcome
 
+logger = logging.getLogger(__name__)
 NO_LIMIT = -1  # SQLite's word for it
 
 T = TypeVar("T")
@@ -147,16 +161,26 @@ class LogStore:
     async def append(self, drafts: Sequence[Draft], *, expect_number: int) -> list[Entry]:
         """Append drafts of one case together or not at all; returns once they are durable.
 
-        `expect_number` is the last number that the caller's decision has seen. Raises IllegalAppend if
-        the case has moved on, IllegalRepeat for a command id that was used, MalformedEntry for a body
-        or a field that cannot be sealed, OverloadedLog when too many wait, FailedAppend from the disk.
+        `expect_number` is the last number that the caller's decision has seen. An entry `erased`, which is
+        appended alone, takes bodies and salts with it, and the key of a case that is erased whole; then
+        `finish_erasure` has the rest to do. Raises IllegalAppend if the case has moved on, IllegalRepeat for
+        a command id that was used, MalformedEntry for a body or a field that cannot be sealed, OverloadedLog
+        when too many wait, FailedAppend from the disk.
         """
         if not drafts or any(draft.case_id != drafts[0].case_id for draft in drafts):
             raise IllegalAppend("an append takes one or more entries of one case")
+        if len(drafts) > 1 and any(draft.kind == ERASED for draft in drafts):
+            raise IllegalAppend("an entry that erases is appended alone")
+        erasure = parse_erasure(drafts[0].body) if drafts[0].kind == ERASED else None
+        doomed: list[str] = []
+        if erasure is not None and not erasure.is_whole:
+            doomed = await self._read(self._read_doomed, drafts[0].case_id, erasure)
         append = Append(
             drafts=tuple(drafts),
             body_bytes=tuple(encode_body(draft.body) for draft in drafts),
             expect_number=expect_number,
+            erasure=erasure,
+            doomed=doomed,
         )
         future: asyncio.Future[list[Entry]] = self._loop.create_future()
         self._writer.submit(append)
@@ -206,6 +230,17 @@ class LogStore:
         """
         return await self._read(self._read_bodies, kinds, first, end)
 
+    async def erased_leaves(self, case_id: str) -> list[int]:
+        """The leaves of a case whose bodies were erased."""
+        return await self._read(self._read_erased_leaves, case_id)
+
+    async def aged_cases(
+        self, *, after_leaf: int, limit: int, quiet: frozenset[str], wanted: frozenset[str]
+    ) -> list[AgedCase]:
+        """As `aging.aged_cases` has them."""
+        read = partial(aged_cases, after_leaf=after_leaf, limit=limit, quiet=quiet, wanted=wanted)
+        return await self._read(read, self._connection)
+
     async def find_command(self, case_id: str, actor_id: str, command_id: str) -> list[int] | None:
         """Numbers of the entries that a command made, or None if it made none."""
         return await self._read(self._read_command, case_id, actor_id, command_id)
@@ -221,6 +256,18 @@ class LogStore:
         size = self._tree_size if tree_size is None else tree_size
         return await self._read(self._read_proofs, tuple(leaf_indices), size)
 
+    async def note(self, tree_size: int) -> str:
+        """The signed note over so many leaves; raises UnknownCheckpoint."""
+        return await self._read(self._read_note, tree_size)
+
+    async def consistency_proof(self, first: int, second: int) -> list[bytes]:
+        """The hashes which show that the log of `first` leaves is the beginning of that of `second` (RFC 9162
+        section 2.1.4). 0 <= first <= second; raises UnknownLeaf beyond the newest checkpoint.
+        """
+        if second > self._tree_size:
+            raise UnknownLeaf(f"the log has {self._tree_size} leaves, not {second}")
+        return await self._read(self._read_consistency, first, second)
+
     async def sign_statement(self, text: str) -> str:
         """A text that is no checkpoint, as a note signed by the log's key; raises MalformedCheckpoint."""
         return await self._read(self._signer.sign_statement, text)
@@ -232,6 +279,14 @@ class LogStore:
                 f"this tile takes a log of {tile.end} leaves; {self._tree_size} are signed as yet"
             )
         return await self._read(self._read_tile, tile)
+
+    async def finish_erasure(self, case_id: str) -> bool:
+        """Remove from the disk what an `erased` of this case has left there. False: try it again later."""
+        try:
+            return await asyncio.to_thread(finish_erasure, self._path, case_id)
+        except (sqlite3.OperationalError, OSError):
+            logger.exception("not everything that was erased of case %s could be removed", case_id)
+            return False
 
     async def close(self) -> None:
         """Write what is queued, then let go of the folder. A second call does nothing."""
@@ -305,6 +360,8 @@ class LogStore:
     def _open_row(self, case_id: str, row: tuple[int, int, bytes, bytes, int, str | None]) -> Entry:
         leaf_index, number, envelope_bytes, sealed, ordinal, command_id = row
         try:
+            if not sealed:
+                return erased_entry(envelope_bytes, leaf_index)
             salt, body_bytes = self._keys.get(case_id).open_entry(number, ordinal, command_id, sealed)
             return open_entry(envelope_bytes, body_bytes, salt, leaf_index)
         except UnknownCaseKey as error:
@@ -313,6 +370,15 @@ class LogStore:
             raise CorruptLog(
                 f"leaf {leaf_index} (case {case_id}, entry {number}) is damaged: {error}"
             ) from None
+
+    def _read_doomed(self, case_id: str, erasure: Erasure) -> list[str]:
+        """The blobs that the entries to be erased name, and no others."""
+        doomed: set[str] = set()
+        kept: set[str] = set()
+        for entry in self._read_entries(case_id, 0, NO_LIMIT):
+            named = {reference.sha256 for reference in blob_references(entry.body)}
+            (doomed if erasure.covers(entry.envelope.number, entry.envelope.kind) else kept).update(named)
+        return sorted(doomed - kept)
 
     def _read_cases_in_call(self) -> list[str]:
         # Beside max() SQLite takes the other columns from the row that holds it ("bare columns").
@@ -371,6 +437,10 @@ class LogStore:
                 continue
         return bodies
 
+    def _read_erased_leaves(self, case_id: str) -> list[int]:
+        query = "SELECT leaf_index FROM entries WHERE case_id = ? AND length(sealed) = 0"
+        return [row[0] for row in self._connection.execute(query, (case_id,))]
+
     def _read_case_ids(self, limit: int, before: str | None) -> list[str]:
         if before is None:
             query = "SELECT case_id FROM entries WHERE number = 1 ORDER BY leaf_index DESC LIMIT ?"
@@ -393,11 +463,31 @@ class LogStore:
         return [row[0] for row in rows] or None
 
     def _read_proofs(self, leaf_indices: tuple[int, ...], tree_size: int) -> list[InclusionProof]:
+        note = self._read_note(tree_size)
+        read = self._hash_reader()
+        proofs = []
+        for leaf_index in leaf_indices:
+            if not 0 <= leaf_index < tree_size:
+                raise UnknownLeaf(f"a log of {tree_size} leaves has no leaf {leaf_index}")
+            hashes = inclusion_hashes(leaf_index, tree_size, read)
+            proofs.append(
+                InclusionProof(leaf_index=leaf_index, tree_size=tree_size, hashes=hashes, checkpoint=note)
+            )
+        return proofs
+
+    def _read_note(self, tree_size: int) -> str:
         row = self._connection.execute(
             "SELECT note FROM checkpoints WHERE tree_size = ?", (tree_size,)
         ).fetchone()
         if row is None:
             raise UnknownCheckpoint(f"no checkpoint was signed over {tree_size} leaves")
+        return str(row[0])
+
+    def _read_consistency(self, first: int, second: int) -> list[bytes]:
+        return consistency_hashes(first, second, self._hash_reader())
+
+    def _hash_reader(self) -> Callable[[int], bytes]:
+        """Reads the hash at a stored index, each once."""
         known: dict[int, bytes] = {}
 
         def read(stored_index: int) -> bytes:
@@ -406,15 +496,7 @@ class LogStore:
                 known[stored_index] = self._connection.execute(query, (stored_index,)).fetchone()[0]
             return known[stored_index]
 
-        proofs = []
-        for leaf_index in leaf_indices:
-            if not 0 <= leaf_index < tree_size:
-                raise UnknownLeaf(f"a log of {tree_size} leaves has no leaf {leaf_index}")
-            hashes = inclusion_hashes(leaf_index, tree_size, read)
-            proofs.append(
-                InclusionProof(leaf_index=leaf_index, tree_size=tree_size, hashes=hashes, checkpoint=row[0])
-            )
-        return proofs
+        return read
 
     def _read_tile(self, tile: Tile | Bundle) -> bytes:
         if isinstance(tile, Bundle):

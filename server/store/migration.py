@@ -1,10 +1,11 @@
-"""From schema 1, which kept bodies, salts and blobs as they are, to schema 2, which seals them.
+"""From schema 1, which kept bodies, salts and blobs as they are, to schema 3, which seals them and can erase;
+and from schema 2, which could not.
 
 One transaction, and the order below: whatever step a kill falls upon, the next start takes up from there.
 
     blobs/ ──renamed──▶ blobs.plain/         schema 1 goes on to be what the log says
     blobs/<case>/<sha256> sealed, synced     over those of a try whose keys died with its transaction
-    COMMIT                                   entries sealed, case keys, schema 2: all or nothing
+    COMMIT                                   entries sealed, case keys, schema 3: all or nothing
     blobs.plain/ removed                     only now; also by a later start
 
 A blob that no entry names was never acknowledged to be part of anything, and is not taken along. One that is
@@ -23,7 +24,14 @@ from server.store.blobs import blob_path, make_case_folder, prepare_folder, writ
 from server.store.case_keys import make_key
 from server.store.errors import CorruptLog
 from server.store.keys import KeyWrapper, sync_folder
-from server.store.schema import ENTRIES, INDICES, INSERT_ENTRY, INSERT_KEY, SCHEMA_VERSION
+from server.store.schema import (
+    DOOMED_BLOBS,
+    ENTRIES,
+    INDICES,
+    INSERT_ENTRY,
+    INSERT_KEY,
+    SCHEMA_VERSION,
+)
 from server.store.sealing import NONCE_SIZE_BYTES, CaseSeal
 
 PLAIN_BLOBS = "blobs.plain"
@@ -35,13 +43,12 @@ def migrate(
     wrapper: KeyWrapper,
     token_bytes: Callable[[int], bytes],
 ) -> None:
-    """Make schema 2 of schema 1; raises CorruptLog, and then nothing has changed."""
+    """Make schema 3 of schema 1; raises CorruptLog, and then nothing has changed."""
     plain, sealed = data_dir / PLAIN_BLOBS, data_dir / "blobs"
     if sealed.is_dir() and not plain.is_dir():
         sealed.rename(plain)
         sync_folder(data_dir)
     prepare_folder(sealed)
-    connection.execute("PRAGMA secure_delete = ON")  # the plain bodies leave no trace in free pages
     connection.execute("BEGIN IMMEDIATE")
     try:
         _seal_entries(connection, wrapper, token_bytes, plain, sealed)
@@ -54,8 +61,17 @@ def migrate(
     connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
+def add_erasures(connection: sqlite3.Connection) -> None:
+    """Make schema 3 of schema 2."""
+    connection.execute("BEGIN IMMEDIATE")
+    connection.execute("ALTER TABLE case_keys ADD COLUMN erased_by INTEGER")
+    _execute_each(connection, DOOMED_BLOBS)
+    connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    connection.execute("COMMIT")
+
+
 def remove_plain_blobs(data_dir: Path) -> None:
-    """Remove what a migration has left; to be called with schema 2 only."""
+    """Remove what a migration has left; to be called with sealed entries only."""
     plain = data_dir / PLAIN_BLOBS
     if plain.is_dir():
         shutil.rmtree(plain)
@@ -112,6 +128,7 @@ def _seal_entries(
                 _copy_blob(plain, sealed, seals[case_id], reference.sha256)
     connection.execute("DROP TABLE plain_entries")
     _execute_each(connection, INDICES)
+    _execute_each(connection, DOOMED_BLOBS)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 

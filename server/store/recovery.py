@@ -16,6 +16,7 @@ from server.evidence.errors import EvidenceError
 from server.evidence.merkle import Frontier, stored_count
 from server.store.case_keys import CaseKeys
 from server.store.errors import CorruptLog, IllegalOpen
+from server.store.forgetting import finish_erasures
 from server.store.keys import (
     AesKeyWrapper,
     KeyWrapper,
@@ -24,11 +25,12 @@ from server.store.keys import (
     load_signer,
     sync_folder,
 )
-from server.store.migration import migrate, remove_plain_blobs
+from server.store.migration import add_erasures, migrate, remove_plain_blobs
 from server.store.schema import DAMAGE, SCHEMA, SCHEMA_VERSION, connect_writer, schema_version
 from server.store.walk import Walk, open_note
 
 PLAIN_SCHEMA_VERSION = 1  # bodies and blobs lay there as they are
+SEALED_SCHEMA_VERSION = 2  # nothing was ever erased
 SEED_SIZE_BYTES = 32  # RFC 8032 section 5.1.5
 OWNER_ONLY_FOLDER = 0o700  # bodies are personal data
 TAIL_LEAVES = 256  # at least; one tile of C2SP tlog-tiles, about 10 ms of work
@@ -57,10 +59,13 @@ def recover(data_dir: Path, origin: str, token_bytes: Callable[[int], bytes]) ->
         signer, wrapper = _keys(connection, data_dir, origin, token_bytes)
         if schema_version(connection) == PLAIN_SCHEMA_VERSION:
             migrate(connection, data_dir, wrapper, token_bytes)
+        elif schema_version(connection) == SEALED_SCHEMA_VERSION:
+            add_erasures(connection)
         remove_plain_blobs(data_dir)
         keys = CaseKeys(path, wrapper, token_bytes)
         checkpoint, tree_size = _newest_checkpoint(connection, signer)
         frontier = _check_tail(connection, signer, keys, tree_size)
+        finish_erasures(connection, data_dir)
     except BaseException as error:
         if keys is not None:
             keys.close()
@@ -85,7 +90,7 @@ def _keys(
     """The keys of this log. Log and keys are born together, log first; one without the other is refused."""
     log_key, wrap_key = data_dir / "log.key", data_dir / "wrap.key"
     version = schema_version(connection)
-    if version not in (0, PLAIN_SCHEMA_VERSION, SCHEMA_VERSION):
+    if version not in (0, PLAIN_SCHEMA_VERSION, SEALED_SCHEMA_VERSION, SCHEMA_VERSION):
         raise IllegalOpen(f"the log in {data_dir} has schema {version}: a newer Proofcall wrote it")
     if version == 0:
         for path in (log_key, wrap_key):
@@ -96,7 +101,9 @@ def _keys(
         connection.executescript(SCHEMA)
     if not log_key.exists() and connection.execute("SELECT 1 FROM checkpoints LIMIT 1").fetchone():
         raise IllegalOpen(f"the log in {data_dir} was signed with a key that is gone: restore {log_key}")
-    sealed = version == SCHEMA_VERSION and connection.execute("SELECT 1 FROM case_keys LIMIT 1").fetchone()
+    sealed = (
+        version >= SEALED_SCHEMA_VERSION and connection.execute("SELECT 1 FROM case_keys LIMIT 1").fetchone()
+    )
     if sealed and not wrap_key.exists():
         raise IllegalOpen(
             f"the log in {data_dir} was sealed with a key that is gone: restore {wrap_key}, without which no"
@@ -106,7 +113,7 @@ def _keys(
         load_signer(log_key) if log_key.exists() else create_signer(log_key, token_bytes(SEED_SIZE_BYTES))
     )
     wrapper = AesKeyWrapper(load_or_create_secret(wrap_key, token_bytes), token_bytes)
-    if version == SCHEMA_VERSION:
+    if version >= SEALED_SCHEMA_VERSION:
         check_wrapper(connection, wrapper, wrap_key)
     return CheckpointSigner(origin, signer), wrapper
 

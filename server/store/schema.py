@@ -1,8 +1,11 @@
 """The tables of the log, and how a connection to them is opened.
 
 - `entries`: one row a leaf. `sealed` holds salt and body under the key of the case, apart from `envelope`, so
-  that they can be erased one day and every proof still holds. `kind` repeats the envelope's for the index.
-- `case_keys`: a key for each case, wrapped; made in the transaction of the case's first entry.
+  that they can be erased and every proof still holds: then it is empty. `kind` repeats the envelope's for the
+  index.
+- `case_keys`: a key for each case, wrapped; made in the transaction of the case's first entry, and another in
+  that of the entry `erased_by` which destroyed the whole case.
+- `doomed_blobs`: files that were erased with some entries of a case, until they are gone from the disk.
 - `hashes`: complete subtrees of the Merkle tree in the order of `merkle.stored_index`.
 - `checkpoints`: every note that was ever signed; the primary key keeps one size from having two roots.
 """
@@ -12,7 +15,7 @@ import sqlite3
 from pathlib import Path
 from typing import TypeAlias
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 # What a damaged file can raise; the second when SQLite quotes a damaged schema in its message.
 DAMAGE = (sqlite3.DatabaseError, UnicodeDecodeError)
 BUSY_TIMEOUT_MS = 5000  # the writer is alone; a backup tool may hold a lock for a moment
@@ -35,8 +38,16 @@ CREATE TABLE entries (
 CREATE TABLE case_keys (
     case_id TEXT PRIMARY KEY,
     key_id  TEXT NOT NULL,
-    wrapped BLOB NOT NULL
+    wrapped BLOB NOT NULL,
+    erased_by INTEGER
 ) STRICT;
+"""
+DOOMED_BLOBS = """
+CREATE TABLE doomed_blobs (
+    case_id TEXT NOT NULL,
+    sha256  TEXT NOT NULL,
+    PRIMARY KEY (case_id, sha256)
+) STRICT, WITHOUT ROWID;
 """
 INDICES = f"""
 CREATE UNIQUE INDEX entry_of_case ON entries (case_id, number);
@@ -49,6 +60,7 @@ SCHEMA = f"""
 BEGIN IMMEDIATE;
 {ENTRIES}
 {INDICES}
+{DOOMED_BLOBS}
 CREATE TABLE hashes (
     stored_index INTEGER PRIMARY KEY,
     hash         BLOB NOT NULL
@@ -66,6 +78,7 @@ INSERT_ENTRY = (
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
 INSERT_KEY = "INSERT INTO case_keys (case_id, key_id, wrapped) VALUES (?, ?, ?)"
+REPLACE_KEY = "UPDATE case_keys SET key_id = ?, wrapped = ?, erased_by = ? WHERE case_id = ?"
 # In the order of INSERT_ENTRY.
 EntryRow: TypeAlias = tuple[int, str, int, str, bytes, bytes, str, str | None, int]
 
@@ -77,6 +90,8 @@ def connect_writer(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         # FULL: the WAL is fsynced at each commit. NORMAL would lose the last commits in a power failure.
         connection.execute("PRAGMA synchronous = FULL")
+        # What is deleted or written over is zeros from the next checkpoint of the WAL on.
+        connection.execute("PRAGMA secure_delete = ON")
     except BaseException:
         connection.close()
         raise
@@ -101,6 +116,14 @@ def fold_in(path: Path) -> None:
     """
     with contextlib.suppress(*DAMAGE):
         connect_writer(path).close()
+
+
+def truncate_wal(connection: sqlite3.Connection) -> bool:
+    """Copy the WAL into the database file and cut it to nothing: what was written over is nowhere any more.
+    False while somebody reads an older state.
+    """
+    busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
+    return not busy
 
 
 def schema_version(connection: sqlite3.Connection) -> int:

@@ -95,7 +95,7 @@ class UploadStore:
 
     async def begin(self, key: UploadKey) -> Upload:
         """A new upload, durable. Raises UnknownCaseKey for a case without entries, OSError from the disk."""
-        self._keys.get(key.case_id)
+        self._keys.get_for_files(key.case_id)
         upload = self._uploads[key] = Upload(key=key, changed_at=self._utc_now())
         try:
             await asyncio.to_thread(self._make_folders, self._path(key))
@@ -222,7 +222,7 @@ class UploadStore:
         )
 
     def _seal(self, key: UploadKey) -> CaseSeal:
-        return self._keys.get(key.case_id)
+        return self._keys.get_for_files(key.case_id)
 
     def _remove(self, folder: Path) -> None:
         """At once, or not at all: of an upload of which a part is gone nobody could tell that."""

@@ -3,7 +3,8 @@
 The start walks through the tail (`recovery`), the audit through everything (`audit`). Leaf hashes are
 computed from the stored envelopes, tree hashes and roots from those; numbers and chain of every case are
 followed, every body must open with the key of its case and fit its commitment, every checkpoint must be
-signed over the root that its size has. What does not fit raises CorruptLog with leaf, case and number.
+signed over the root that its size has. A body may be missing only where a later entry says that it was
+erased, and then it must be. What does not fit raises CorruptLog with leaf, case and number.
 """
 
 import itertools
@@ -17,8 +18,10 @@ from server.evidence.entry import (
     check_commitment,
     check_successor,
     hash_envelope,
+    parse_body,
     parse_envelope,
 )
+from server.evidence.erasure import ERASED, Erasure, parse_erasure
 from server.evidence.errors import EvidenceError
 from server.evidence.merkle import Frontier, frontier_indices, hash_leaf, stored_count
 from server.store.case_keys import SealOf
@@ -28,7 +31,7 @@ from server.store.schema import EntryRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Leaf:
-    """An entry that was found right."""
+    """An entry that was found right. `body_bytes` is empty where the body was erased."""
 
     leaf_index: int
     case_id: str
@@ -53,6 +56,7 @@ class Walk:
         self._key = key
         self.heads: dict[str, tuple[int, str]] = {}
         """Number and hash of the last entry of each case that was come upon."""
+        self._bare: dict[str, dict[int, Leaf]] = {}  # by case and number: without a body, and not yet excused
         self.frontier = Frontier(tree_size=begin, hashes=self._stored_frontier())
 
     def leaves(self) -> Iterator[Leaf]:
@@ -84,6 +88,11 @@ class Walk:
             raise CorruptLog(
                 f"entries are missing from the end of the log, after leaf {self.frontier.tree_size - 1}"
             )
+        for bare in self._bare.values():
+            for leaf in bare.values():
+                raise CorruptLog(
+                    f"{leaf.where} is damaged: its body is gone, and no entry says that it was erased"
+                )
         if due is not None:
             raise CorruptLog(f"a checkpoint is over {due[0]} leaves, the log holds {self.frontier.tree_size}")
 
@@ -122,12 +131,35 @@ class Walk:
             check_successor(envelope, case_id=case_id, number=last_number + 1, previous_hash=last_hash)
             if (envelope.number, envelope.actor_id, envelope.kind) != (number, actor_id, kind):
                 raise CorruptLog(f"{where} is damaged: it is filed under another number, actor or kind")
-            salt, body_bytes = self._seal_of(case_id).open_entry(number, ordinal, command_id, sealed)
-            check_commitment(envelope, body_bytes, salt)
+            body_bytes = b""
+            if sealed:
+                salt, body_bytes = self._seal_of(case_id).open_entry(number, ordinal, command_id, sealed)
+                check_commitment(envelope, body_bytes, salt)
+            if sealed and kind == ERASED:
+                self._check_erasure(case_id, number, parse_erasure(parse_body(body_bytes)))
         except (EvidenceError, MalformedSeal, UnknownCaseKey) as error:
             raise CorruptLog(f"{where} is damaged: {error}") from None
         self.heads[case_id] = (number, hash_envelope(envelope_bytes))
-        return Leaf(leaf_index=leaf_index, case_id=case_id, number=number, kind=kind, body_bytes=body_bytes)
+        leaf = Leaf(leaf_index=leaf_index, case_id=case_id, number=number, kind=kind, body_bytes=body_bytes)
+        if not sealed:
+            self._bare.setdefault(case_id, {})[number] = leaf
+        return leaf
+
+    def _check_erasure(self, case_id: str, number: int, erasure: Erasure) -> None:
+        """Excuses what lacks its body because of this entry; raises CorruptLog for what still has one."""
+        bare = self._bare.get(case_id, {})
+        for other in [other for other, leaf in bare.items() if erasure.covers(other, leaf.kind)]:
+            del bare[other]
+        rows = self._connection.execute(
+            "SELECT number, kind FROM entries WHERE case_id = ? AND number < ? AND length(sealed) > 0",
+            (case_id, number),
+        )
+        for other, kind in rows:
+            if erasure.covers(other, kind):
+                raise CorruptLog(
+                    f"entry {number} of case {case_id} says that the body of entry {other} was erased, "
+                    "but it is still there"
+                )
 
     def _head(self, case_id: str, number: int) -> tuple[int, str]:
         """Number and hash of the entry before; the first time in a case it is looked for before `begin`."""

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from server.store.errors import CorruptWebhooks, FailedAppend, IllegalOpen, MalformedSeal
 from server.store.keys import OWNER_ONLY, KeyWrapper, check_mode
-from server.store.schema import BUSY_TIMEOUT_MS, DAMAGE, schema_version
+from server.store.schema import BUSY_TIMEOUT_MS, DAMAGE, schema_version, truncate_wal
 from server.store.webhook_rows import Counts, Endpoint, Letter, Settled
 
 SCHEMA_VERSION = 1
@@ -138,6 +138,11 @@ class WebhookStore:
     async def revive(self, endpoint_id: str, leaves: Sequence[int] | None, *, now_at: datetime) -> int:
         """These dead letters, or all, are due now, with all attempts before them; returns how many."""
         return await self._do(self._revive, endpoint_id, leaves, now_at)
+
+    async def drop(self, leaves: Sequence[int]) -> None:
+        """Letters of these leaves, of all endpoints, are gone, also from the disk."""
+        await self._do(self._drop, tuple(leaves))
+        await self._do(truncate_wal, self._connection)
 
     async def counts(self, endpoint_id: str) -> Counts:
         return await self._do(self._counts, endpoint_id)
@@ -270,6 +275,9 @@ class WebhookStore:
         one = f"{update} AND leaf_index = ?"
         return sum(self._connection.execute(one, (*values, leaf)).rowcount for leaf in set(leaves))
 
+    def _drop(self, leaves: tuple[int, ...]) -> None:
+        self._connection.executemany("DELETE FROM letters WHERE leaf_index = ?", [(leaf,) for leaf in leaves])
+
     def _counts(self, endpoint_id: str) -> Counts:
         query = "SELECT count(due_ms), count(*) - count(due_ms) FROM letters WHERE endpoint_id = ?"
         waiting, dead = self._connection.execute(query, (endpoint_id,)).fetchone()
@@ -286,6 +294,7 @@ def _connect(path: Path) -> sqlite3.Connection:
         connection.execute("PRAGMA journal_mode = WAL")
         connection.execute("PRAGMA synchronous = FULL")  # as the log: what was settled stays so
         connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
         version = schema_version(connection)
         if version == 0:
             connection.executescript(SCHEMA)

@@ -20,11 +20,12 @@ from pathlib import Path
 
 from server.evidence.checkpoint import CheckpointSigner
 from server.evidence.entry import FIRST_PREVIOUS_HASH, SALT_SIZE_BYTES, Draft, Entry, hash_envelope, seal
+from server.evidence.erasure import Erasure
 from server.evidence.errors import EvidenceError
 from server.evidence.merkle import Frontier, stored_count
 from server.store.case_keys import CaseKeys
 from server.store.errors import FailedAppend, IllegalAppend, IllegalRepeat, OverloadedLog, StoreError
-from server.store.schema import INSERT_ENTRY, INSERT_KEY, EntryRow, connect_writer
+from server.store.schema import INSERT_ENTRY, INSERT_KEY, REPLACE_KEY, EntryRow, connect_writer
 from server.store.sealing import NONCE_SIZE_BYTES, CaseSeal
 
 MAX_PENDING_APPENDS = 4096  # about two seconds of work; who comes later is refused at once
@@ -33,11 +34,15 @@ MAX_GROUP_APPENDS = 256  # bounds a transaction to about 20 ms, and so the wait 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Append:
-    """One request: drafts of one case with their encoded bodies. Compared and hashed by identity."""
+    """One request: drafts of one case with their encoded bodies. With `erasure` it is one draft, which says
+    so, and `doomed` are the blobs that nothing names any more. Compared and hashed by identity.
+    """
 
     drafts: Sequence[Draft]
     body_bytes: Sequence[bytes]
     expect_number: int
+    erasure: Erasure | None = None
+    doomed: Sequence[str] = ()
 
 
 Outcome = tuple[Append, list[Entry] | Exception]
@@ -142,6 +147,8 @@ class LogWriter:
             transaction.insert(hashes, first_stored_index=stored_count(self._frontier.tree_size))
             connection.execute("INSERT INTO checkpoints VALUES (?, ?)", (frontier.tree_size, note))
             connection.execute("COMMIT")
+            for case_id in transaction.erased:
+                self._keys.forget(case_id)
         except Exception as error:
             failure = FailedAppend(f"the log could not be written: {error}")
             self._give_up(connection, error, failure)
@@ -203,11 +210,18 @@ class _Transaction:
         self._token_bytes = token_bytes
         self._new_seals: dict[str, CaseSeal] = {}
         self._new_keys: list[tuple[str, str, bytes]] = []
+        self._replaced_keys: list[tuple[str, bytes, int, str]] = []
+        self._erasing: list[tuple[Append, int]] = []  # and the number of its entry
         self._heads: dict[str, tuple[int, str]] = {}
         self._commands: set[tuple[str, str, str]] = set()
         self._rows: list[EntryRow] = []
         self.next_leaf_index = tree_size
         self.entries: list[Entry] = []
+
+    @property
+    def erased(self) -> set[str]:
+        """The cases whose key is another one from this transaction on."""
+        return {append.drafts[0].case_id for append, _ in self._erasing}
 
     def head(self, case_id: str) -> tuple[int, str]:
         """Number and hash of the last entry of a case; (0, zeros) before its first."""
@@ -228,6 +242,10 @@ class _Transaction:
         return self._connection.execute(query, key).fetchone() is not None
 
     def add(self, append: Append, entries: list[Entry]) -> None:
+        if append.erasure is not None:
+            self._erasing.append((append, entries[-1].envelope.number))
+            if append.erasure.is_whole:
+                self._replace_key(entries[-1].envelope.case_id, entries[-1].envelope.number)
         seal = self._seal_of(entries[0])
         for ordinal, (draft, body_bytes, entry) in enumerate(
             zip(append.drafts, append.body_bytes, entries, strict=True)
@@ -266,6 +284,31 @@ class _Transaction:
             "INSERT INTO hashes (stored_index, hash) VALUES (?, ?)",
             enumerate(hashes, start=first_stored_index),
         )
+        self._connection.executemany(REPLACE_KEY, self._replaced_keys)
+        for append, number in self._erasing:
+            self._erase(append, number)
+
+    def _erase(self, append: Append, number: int) -> None:
+        """Bodies and salts of a case are written over, as far as they come before this entry."""
+        assert append.erasure is not None
+        case_id, erasure = append.drafts[0].case_id, append.erasure
+        query, values = "UPDATE entries SET sealed = x'' WHERE case_id = ? AND number < ?", [case_id, number]
+        if erasure.kinds is not None:
+            query += f" AND kind IN ({','.join('?' * len(erasure.kinds))})"
+            values += sorted(erasure.kinds)
+        if erasure.numbers is None:
+            self._connection.execute(query, values)
+        else:
+            each = [(*values, one) for one in sorted(erasure.numbers)]
+            self._connection.executemany(f"{query} AND number = ?", each)
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO doomed_blobs VALUES (?, ?)",
+            [(case_id, sha256) for sha256 in append.doomed],
+        )
+
+    def _replace_key(self, case_id: str, number: int) -> None:
+        self._new_seals[case_id], (_, key_id, wrapped) = self._keys.make(case_id)
+        self._replaced_keys.append((key_id, wrapped, number, case_id))
 
     def _seal_of(self, first: Entry) -> CaseSeal:
         """The seal of the case of an append; made with its first entry."""

@@ -17,14 +17,17 @@ from pathlib import Path
 from tests.bench import janus_peer, measure_join, measure_loss, measure_rate, namespace
 from tests.bench.bot import Crowd
 from tests.bench.measure_cpu import measure_cpu
+from tests.bench.measure_credentials import measure_credentials
 from tests.bench.measure_frame import measure_frame
 from tests.bench.measure_journal import measure_journal
 from tests.bench.measure_log import measure_log
 from tests.bench.measure_memory import measure_memory
 from tests.bench.measure_offline import measure_offline
+from tests.bench.measure_package import measure_package
 from tests.bench.measure_playback import measure_playback
 from tests.bench.measure_roam import measure_roam
 from tests.bench.measure_talk import measure_search, measure_talk
+from tests.bench.measure_timestamps import measure_timestamps
 from tests.bench.media_source import encode_media_source
 from tests.bench.processes import scratch_directory
 from tests.bench.table import Row, render
@@ -38,7 +41,10 @@ PARTS: dict[str, Callable[[Workshop], Awaitable[list[Row]]]] = {
     "rate": measure_rate.measure_rate,
     "roam": measure_roam,
     "frame": measure_frame,
+    "credentials": measure_credentials,
+    "timestamps": measure_timestamps,
     "log": measure_log,
+    "package": measure_package,
     "journal": measure_journal,
     "playback": measure_playback,
     "talk": measure_talk,

@@ -144,8 +144,8 @@ async def _measure_verification(log: LogStore, folder: Path) -> Row:
     exported = _draft(case_id, "exported", {"entries_before": last}, role="integrator", actor_id="integrator")
     await log.append([exported], expect_number=last)
     blobs = await BlobStore.prepare(folder, log.keys)
-    pieces = await export_package(log, blobs, case_id, up_to=last + 1)
-    package = b"".join([piece async for piece in pieces])
+    export = await export_package(log, blobs, case_id, up_to=last + 1)
+    package = b"".join([piece async for piece in export.pieces()])
     rates: list[float] = []
     for _ in range(TURNS):
         started = time.monotonic()

@@ -10,10 +10,13 @@ import pytest
 from aiohttp import ClientWebSocketResponse
 from playwright.async_api import Playwright
 
+from server.evidence.checkpoint import parse_key
+from server.evidence.credential import check_copy, open_copy
 from tests.conftest import Caller
 from tests.end_to_end import axe
 from tests.end_to_end.people import DESK, PHONE, Somebody, chromium, open_page, until
 from tests.media.attachment_files import photo, voice
+from tests.media.credential_files import generated, make_signer
 from tests.server.test_socket import greet, say, up_to
 from tests.server.test_uploads import Person
 
@@ -299,7 +302,8 @@ async def test_photos_are_shown_voice_is_played_and_the_original_leaves_as_seale
     caller: Caller, playwright: Playwright, tmp_path: Path
 ) -> None:
     courier = await Person.come(caller, await caller.open_case())
-    picture, sound = photo("JPEG"), voice("webm", "libopus")
+    picture = generated(photo("JPEG"), make_signer(tmp_path / "stranger", "models.example"))
+    sound = voice("webm", "libopus")
     await courier.announce(picture)
     async with chromium(playwright) as browser:
         qa = await open_page(browser, await desk_url(caller), size=DESK, language="en-US")
@@ -318,6 +322,12 @@ async def test_photos_are_shown_voice_is_played_and_the_original_leaves_as_seale
         assert download.suggested_filename.endswith(".jpg")
         await download.save_as(tmp_path / "original.jpg")
         assert (tmp_path / "original.jpg").read_bytes() == picture
+        assert await reads(qa, "attachments", "They call themselves Proofcall models.example.")
+        assert await reads(qa, "attachments", "They say that a model made this picture, or a part of it.")
+        async with qa.page.expect_download() as downloading:
+            await qa.tap("attachment-credentials")
+        await (await downloading.value).save_as(tmp_path / "copy.jpg")
+        check_copy(open_copy((tmp_path / "copy.jpg").read_bytes()), parse_key(caller.service.log.vkey))
 
         await courier.announce(sound, "voice")
         await courier.send(sound)

@@ -12,11 +12,13 @@ import pytest
 from PIL import Image
 from playwright.async_api import Browser, BrowserContext, Playwright, expect
 
+from server.evidence.credential import check_copy, open_copy
 from signaling.talk import SendText
 from signaling.values import Actor, ActorId, SessionId
 from tests.end_to_end import axe
 from tests.end_to_end.conftest import Scene
 from tests.end_to_end.people import PATIENCE_S, PHONE, Somebody, chromium, until
+from tests.media.credential_files import generated, make_signer
 
 PLACE = {"latitude": 31.2304, "longitude": 121.4737, "accuracy": 12}
 PATIENCE_MS = PATIENCE_S * 1000
@@ -132,7 +134,7 @@ async def test_a_photo_is_seen_at_once_by_its_sender_and_by_the_others_when_it_h
     playwright: Playwright, scene: Scene, tmp_path: Path
 ) -> None:
     picture = tmp_path / "parcel.jpg"
-    picture.write_bytes(jpeg())
+    picture.write_bytes(generated(jpeg(), make_signer(tmp_path / "stranger")))
     async with (
         chromium(playwright) as browser,
         phone(browser, scene.talk_url("customer")) as customer,
@@ -148,10 +150,17 @@ async def test_a_photo_is_seen_at_once_by_its_sender_and_by_the_others_when_it_h
         photo = entry(customer, "attached").get_by_test_id("attachment")
         await expect(photo).to_have_attribute("data-state", "stored", timeout=PATIENCE_MS)
         await expect(photo.locator("img")).to_have_js_property("naturalWidth", 640, timeout=PATIENCE_MS)
-        await expect(photo).to_contain_text("来自相册")
+        await expect(photo).to_contain_text("来自相册 · 内容凭证的签署者未知 · 自称由 AI 生成")
         await photo.get_by_test_id("photo").press("Enter")
         await expect(customer.by("frame-image")).to_be_visible()
         await axe.check(customer.page, "a photo large")
+        async with customer.page.expect_download() as saving:
+            await customer.tap("credentials-save")
+        [stored] = await scene.bodies("attachment_stored")
+        saved = await (await saving.value).path()
+        kept = open_copy(saved.read_bytes())
+        check_copy(kept)
+        assert kept.credential.sha256 == stored["shown"]["sha256"]
         await customer.page.keyboard.press("Escape")
         [announced] = await scene.bodies("attached")
         assert announced["attachment"]["capture_path"] == "album"
@@ -499,6 +508,10 @@ async def test_what_cannot_go_out_waits_in_sight_and_goes_when_the_network_is_ba
         await customer.page.context.set_offline(False)
         await expect(entry(customer, "text")).to_contain_text("from the lift", timeout=PATIENCE_MS)
         await expect(customer.by("waiting")).to_have_count(0)
+        # The clock of the phone was measured before what had waited went out: here it is the service's own.
+        [text] = [item for item in await scene.entries() if item["envelope"]["kind"] == "text"]
+        clock = text["body"]["clock"]
+        assert abs(clock["offset_ms"]) <= clock["uncertainty_ms"]
 
 
 async def test_everything_can_be_reached_by_keyboard_and_is_large_enough_for_a_thumb(

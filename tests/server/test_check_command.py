@@ -1,6 +1,7 @@
 """`proofcall check`: whole, damaged or unreadable; beside a running service; with a line of progress."""
 
 import asyncio
+import base64
 import io
 import sqlite3
 from datetime import UTC, datetime
@@ -10,10 +11,14 @@ import pytest
 
 from media.rtpdump import encode_dump
 from server import check_command
+from server.evidence.attestation import Attestation, AttestationKind
+from server.evidence.timestamp import check_timestamp
 from server.main import run
+from server.store.attestations import AttestationStore
 from server.store.audit import Progress
 from server.store.blobs import BlobStore
 from server.store.log import LogStore
+from tests.authority import make_authority
 from tests.conftest import Caller
 from tests.server.store.crash_scenarios import draft, open_log
 
@@ -73,6 +78,48 @@ async def test_a_segment_is_a_dump_of_packets(tmp_path: Path, capsys: pytest.Cap
     await fill(tmp_path, segment=b"no dump")
     assert run(["check", str(tmp_path)]) == 1
     assert "leaf 1 (case c_1, entry 2) is no dump of packets" in capsys.readouterr().out
+
+
+async def test_what_others_said_of_the_log_is_checked_with_it(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    authority = make_authority(tmp_path / "authority")
+    log = await open_log(data)
+    await log.append([draft("c_1", 1)], expect_number=0)
+    note = log.checkpoint.encode()
+    await log.close()
+    environment = {"PROOFCALL_TIMESTAMP_ROOTS": str(authority.root_path)}
+    token = authority.token(note)
+    at = check_timestamp(token, note, [authority.root]).at
+    store = await AttestationStore.open(data)
+    kind = AttestationKind.TIMESTAMP
+    await store.add(Attestation(tree_size=1, kind=kind, source="tsa", data=token, at=at))
+    line = "— witness.example/w " + base64.b64encode(bytes(76)).decode() + "\n"
+    kind = AttestationKind.COSIGNATURE
+    await store.add(Attestation(tree_size=1, kind=kind, source="w", data=line.encode(), at=at))
+    await store.close()
+    assert check_command.run([str(data)], environment) == 0
+    assert "attestations: 2 of checkpoints of this log\n" in capsys.readouterr().out
+    assert check_command.run([str(data)], {}) == 0
+    assert "time-stamps not opened: PROOFCALL_TIMESTAMP_ROOTS is not set" in capsys.readouterr().out
+    with sqlite3.connect(data / "attestations.db") as connection:
+        other = authority.token(b"another log's checkpoint")
+        connection.execute("UPDATE attestations SET data = ? WHERE kind = 'timestamp'", (other,))
+    connection.close()
+    assert check_command.run([str(data)], environment) == 1
+    assert "the timestamp of 1 entries by tsa does not hold" in capsys.readouterr().out
+    with sqlite3.connect(data / "attestations.db") as connection:
+        connection.execute("UPDATE attestations SET tree_size = 9 WHERE kind = 'timestamp'")
+        connection.execute("UPDATE attestations SET data = ? WHERE kind = 'cosignature'", (b"no line",))
+    connection.close()
+    assert check_command.run([str(data)], environment) == 1
+    assert "the cosignature of 1 entries by w does not hold" in capsys.readouterr().out
+    with sqlite3.connect(data / "attestations.db") as connection:
+        connection.execute("DELETE FROM attestations WHERE kind = 'cosignature'")
+    connection.close()
+    assert check_command.run([str(data)], environment) == 1
+    assert "has never signed" in capsys.readouterr().out
 
 
 async def test_what_was_changed_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,17 +1,23 @@
 """A package leaves the house piece by piece, the same bytes as in one, and what is missing says so itself."""
 
 import hashlib
+import io
+import json
 import secrets
+import zipfile
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from server.evidence.checkpoint import encode_key
 from server.evidence.container import MAX_SIZE_BYTES
 from server.evidence.entry import Draft
 from server.evidence.errors import MalformedPackage
 from server.evidence.package import build_package
+from server.evidence.report import Outcome
+from server.evidence.trust import parse_trust
 from server.evidence.verify import verify_package
 from server.export import PIECE_BYTES, export_package
 from server.store.blobs import BlobStore
@@ -58,15 +64,15 @@ async def seal_blobs(log: LogStore, sizes: list[tuple[str, int]]) -> int:
     return last
 
 
-async def test_the_pieces_are_the_package_and_no_piece_is_larger_than_a_blob(
-    log: LogStore, tmp_path: Path
-) -> None:
+async def test_the_pieces_are_the_package_and_no_piece_is_large(log: LogStore, tmp_path: Path) -> None:
     blobs = await opened_case(log, tmp_path)
     contents = [secrets.token_bytes(1 << 20) for _ in range(8)]
     sizes = [(await blobs.put(CASE, data), len(data)) for data in contents]
     last = await seal_blobs(log, [*sizes, *[sizes[0]] * 1_000])
-    pieces = [piece async for piece in await export_package(log, blobs, CASE, up_to=last)]
-    assert max(map(len, pieces)) <= 1 << 20
+    export = await export_package(log, blobs, CASE, up_to=last)
+    pieces = [piece async for piece in export.pieces()]
+    assert max(map(len, pieces)) < PIECE_BYTES + (1 << 20)
+    assert sum(map(len, pieces)) == export.size_bytes
     assert sum(map(len, pieces)) // len(pieces) > PIECE_BYTES // 2
     entries = await log.entries(CASE)
     proofs = await log.inclusion_proofs([entry.leaf_index for entry in entries])
@@ -86,7 +92,9 @@ async def test_a_blob_that_cannot_be_read_is_left_out_and_named(log: LogStore, t
     (tmp_path / "blobs" / CASE / gone).unlink()
     (tmp_path / "blobs" / CASE / damaged).write_bytes(b"another")
     last = await seal_blobs(log, [(here, 4), (damaged, 7), (gone, 4)])
-    package = b"".join([piece async for piece in await export_package(log, blobs, CASE, up_to=last)])
+    export = await export_package(log, blobs, CASE, up_to=last)
+    package = b"".join([piece async for piece in export.pieces()])
+    assert len(package) < export.size_bytes
     report = verify_package(package)
     assert not report.passed
     assert {finding.entry for finding in report.steps[6].findings} == {3, 4}
@@ -107,6 +115,9 @@ async def test_the_export_is_sent_as_it_is_written(caller: Caller) -> None:
     status, package = await caller.call("POST", f"/api/cases/{case_id}/export")
     assert status == 200
     assert verify_package(package, vkey=caller.service.log.vkey).passed
+    with zipfile.ZipFile(io.BytesIO(package)) as archive:
+        names = set(archive.namelist())
+    assert {"check.html", "custody.json", "report.en.pdf", "report.zh.pdf", "verify.pyz"} <= names
 
 
 async def test_a_case_that_is_too_large_for_a_package_is_refused_and_told_why(
@@ -117,3 +128,15 @@ async def test_a_case_that_is_too_large_for_a_package_is_refused_and_told_why(
     status, answer = await caller.call("POST", f"/api/cases/{case_id}/export")
     assert status == 409
     assert answer["error"]["code"] == "malformed_package" and "do not fit" in answer["error"]["message"]
+
+
+async def test_everybody_may_fetch_the_trust_file_of_the_log_and_a_package_holds_under_it(
+    caller: Caller,
+) -> None:
+    status, document = await caller.call("GET", "/log/trust", bearer=None)
+    assert status == 200
+    trust = parse_trust(json.dumps(document).encode())
+    assert [encode_key(key) for key in trust.vkeys] == [caller.service.log.vkey]
+    _, package = await caller.call("POST", f"/api/cases/{await caller.open_case()}/export")
+    report = verify_package(package, trust=trust)
+    assert report.passed and report.steps[9].outcome is Outcome.PASSED

@@ -2,6 +2,7 @@
 
 import asyncio
 import socket as sockets
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector, WSMsgT
 from server import calls, cases
 from signaling import gaps, synchronisation
 from signaling.commands import StartGap
-from signaling.values import Actor
+from signaling.values import Actor, encode_time
 from tests.conftest import Caller, calling
 from tests.media.client_peer import ClientPeer
 
@@ -63,6 +64,47 @@ async def test_a_reader_gets_what_it_missed_and_then_what_comes(caller: Caller) 
     (entry,) = [m["entry"] for m in await up_to(again, "synced") if m["type"] == "entry"]
     assert entry["body"] == {"text": "I am downstairs", "captured_at": None}
     assert (await say(socket, "t2", kind="text", text="Here"))["number"] == 5, "the older page goes on"
+
+
+async def test_the_phones_clock_is_measured_before_its_first_command_and_kept_with_what_it_claims(
+    caller: Caller,
+) -> None:
+    case_id = await caller.open_case()
+    link = await caller.link(case_id, "courier")
+    socket = await caller.socket(case_id)
+    hello = {"type": "hello", "version": 1, "token": link["token"], "after": 0, "hash": None, "clock": True}
+    await socket.send_json(hello)
+    messages = await up_to(socket, "synced")
+    assert [message["type"] for message in messages[:2]] == ["welcome", "clock_probe"]
+    ahead = timedelta(hours=-8, seconds=7)
+
+    async def tell_time(probe: int) -> None:
+        at = encode_time(datetime.now(UTC) + ahead)
+        await socket.send_json({"type": "clock", "probe": probe, "at": at})
+
+    await tell_time(messages[1]["probe"])
+    claimed = encode_time(datetime.now(UTC) + ahead)
+    # The command does not wait for the other probes: one reading is enough.
+    await say(socket, "t1", kind="text", text="here", captured_at=claimed)
+    await say(socket, "t2", kind="text", text="and here", captured_at=None)
+    own, no_claim = (await caller.service.log.entries(case_id))[-2:]
+    clock = own.body["clock"]
+    assert isinstance(clock, dict)
+    offset_ms, uncertainty_ms = int(str(clock["offset_ms"])), int(str(clock["uncertainty_ms"]))
+    assert abs(offset_ms - ahead / timedelta(milliseconds=1)) <= uncertainty_ms
+    assert "clock" not in no_claim.body
+    await caller.call("DELETE", f"/api/cases/{case_id}/links/{link['link_id']}")
+    assert await close_code(socket) == 4410
+
+
+async def test_who_does_not_offer_a_clock_is_asked_for_none(caller: Caller) -> None:
+    case_id = await caller.open_case()
+    link = await caller.link(case_id, "courier")
+    socket = await greet(caller, case_id, link["token"])
+    assert "clock_probe" not in {message["type"] for message in await up_to(socket, "synced")}
+    await socket.send_json({"type": "clock", "probe": 1, "at": "2026-11-22T14:03:22.123Z"})
+    await say(socket, "t1", kind="text", text="here", captured_at="2026-11-22T14:03:22.123Z")
+    assert "clock" not in (await caller.service.log.entries(case_id))[-1].body
 
 
 async def test_a_command_sent_twice_takes_effect_once(caller: Caller) -> None:

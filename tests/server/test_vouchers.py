@@ -20,9 +20,11 @@ from server.evidence.verify import read_other, verify_package
 from server.evidence.verify_voucher import verify_voucher
 from server.evidence.voucher import find_voucher, parse_voucher
 from server.http.integrator import CASE
+from server.pdf_sheet import FALLBACK_FONT, KNOWN_FONTS, PdfLanguage, find_font
 from server.tokens import VoucherToken
-from server.voucher_pdf import FALLBACK_FONT, KNOWN_FONTS, PdfLanguage, find_font, render_voucher
+from server.voucher_pdf import render_voucher
 from tests.conftest import API_KEY, Caller, calling
+from tests.server.evidence.attested_vouchers import attested, attested_voucher
 from tests.server.evidence.sample_voucher import CONFIRMED, sample_voucher, voucher_drafts
 from tests.server.receipt import STATEMENT, Receipt, confirm_receipt, hand_over
 
@@ -329,6 +331,20 @@ def test_without_a_font_to_embed_the_pages_say_the_same(tmp_path: Path) -> None:
     assert "签收凭证" in told_by("pdftotext", pdf, tmp_path, "-")
     gone = render_voucher(sample_voucher(), url=URL, language="zh", font=tmp_path / "gone.ttf")
     assert FALLBACK_FONT in told_by("pdffonts", gone, tmp_path)
+
+
+@POPPLER
+def test_the_paper_says_who_else_has_signed_and_nothing_of_those_who_signed_before(tmp_path: Path) -> None:
+    for items, said in (
+        ((), False),
+        ((attested(5),), False),
+        ((attested(5), attested(6, timestamps=(b"token",))), True),
+    ):
+        pdf = render_voucher(attested_voucher(*items), url=URL, language="en", font=None)
+        text = " ".join(told_by("pdftotext", pdf, tmp_path, "-").split())
+        assert ("witness.example/w1, witness.example/w2 as witnesses, over 6 entries" in text) is said
+        assert ("time stamps of authorities: 1, over 6 entries" in text) is said
+        assert ("over 5 entries" in text) is False
 
 
 @pytest.mark.parametrize("statement", ["长" * 4000, "x" * 4000, "<b>&amp;</b> \x00\x1b\u202e 😀 %PDF\n\n"])

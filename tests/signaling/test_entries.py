@@ -59,6 +59,7 @@ LATER: dict[str, dict[str, Any]] = {
     "text": {"captured_at": None},
     "call_quality": {"estimates": None, "watched": None},
     "frame_sealed": {"journal": None},
+    "attachment_stored": {"credentials": None},
     "call_ended": {"reason": "ended"},
     "viewed": {"original": False, "authenticated_by": None},
     "exported": {"authenticated_by": None},

@@ -18,7 +18,7 @@ import { WORDS } from "../../web/words.js";
 const document = await readFile(new URL("../../signaling/PROTOCOL.md", import.meta.url), "utf8");
 const examples = [...document.matchAll(/```json\n(.*?)\n```/gs)].map((match) => match[1] ?? "");
 const blocks = examples.map((text) => JSON.parse(text));
-const FROM_CLIENT = ["hello", "command", "signal", "sharpen", "ping"];
+const FROM_CLIENT = ["hello", "command", "signal", "sharpen", "clock", "ping"];
 const fromServer = blocks.filter((block) => block.type && !FROM_CLIENT.includes(block.type));
 const fromClient = blocks.filter((block) => FROM_CLIENT.includes(block.type));
 const bodies = blocks.filter((block) => block.kind && block.body);
@@ -27,6 +27,7 @@ test("the document has examples of every message", () => {
   const types = new Set(fromServer.map(({ type }) => type));
   assert.deepEqual([...types].sort(), [
     "ack",
+    "clock_probe",
     "entry",
     "event",
     "nack",

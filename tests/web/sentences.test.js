@@ -29,6 +29,30 @@ function line(kind, body, language, actor_id = COURIER) {
 
 /** @type {[kind: string, body: any, en: string, zh: string][]} */
 const LINES = [
+  [
+    "erased",
+    { reason: "asked for", numbers: "all", kinds: null },
+    "All contents were erased · asked for",
+    "全部内容已删除 · asked for",
+  ],
+  [
+    "erased",
+    { reason: "asked for", numbers: [3], kinds: null },
+    "Pictures or recordings were erased · asked for",
+    "照片或录制已删除 · asked for",
+  ],
+  [
+    "hold_set",
+    { reason: "Claim 4711" },
+    "Zhang set a legal hold: nothing is erased · Claim 4711",
+    "Zhang设置了证据保全：不得删除 · Claim 4711",
+  ],
+  [
+    "hold_lifted",
+    { number: 4, reason: "settled" },
+    "Zhang lifted the legal hold of No. 4 · settled",
+    "Zhang解除了第 4 号证据保全 · settled",
+  ],
   ["text", { text: "hello" }, "hello", "hello"],
   ["phrase", { text: { zh: "请上来。", en: "Please come up." } }, "Please come up.", "请上来。"],
   ["attached", { attachment: { medium: "photo" }, caption: null }, "Photo", "照片"],
@@ -172,4 +196,18 @@ test("what you do yourself is said to you", () => {
 test("a wording without the reader's language is read in English, else as it is", () => {
   assert.equal(line("phrase", { text: { fr: "Bonjour", en: "Hello" } }, "zh"), "Hello");
   assert.equal(line("phrase", { text: { fr: "Bonjour" } }, "zh"), "Bonjour");
+});
+
+test("a body that is gone is told apart from one that is withheld", () => {
+  const envelope = /** @type {any} */ ({ kind: "text", number: 1, actor_id: ME, role: "customer" });
+  const entry = { envelope, body: null, salt: null, hash: "h1", leaf_index: 0 };
+  const erased = {
+    envelope: { ...envelope, kind: "erased", number: 2 },
+    body: /** @type {any} */ ({ reason: "asked for", numbers: "all", kinds: null }),
+    salt: "",
+    hash: "h2",
+    leaf_index: 1,
+  };
+  assert.equal(sentenceOf(entry, STATE, WORDS.en), "Not shown to your role");
+  assert.equal(sentenceOf(entry, { ...STATE, entries: [entry, erased] }, WORDS.en), "Erased");
 });

@@ -1,7 +1,10 @@
 // @ts-check
 import assert from "node:assert/strict";
+import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import { lastLine } from "../../web/conversation.js";
+import { custodyOf, linesOf } from "../../web/log_lines.js";
+import { foldedSentence, sentenceOf } from "../../web/sentences.js";
 import {
   callSeconds,
   connection,
@@ -19,6 +22,7 @@ import { WORDS } from "../../web/words.js";
 
 /** @typedef {import("../../web/state.js").State} State */
 
+const PROTOCOL = readFileSync(new URL("../../signaling/PROTOCOL.md", import.meta.url), "utf8");
 const ME = "l_me";
 const COURIER = "l_courier";
 const QA = "l_qa";
@@ -188,7 +192,7 @@ test("the connection is one word in every situation", () => {
   assert.equal(connection(media(talking(), "connected")), "connected");
   assert.equal(connection(media(talking(), "reconnecting")), "reconnecting");
   assert.equal(connection(reduce(talking(), { type: "socket", state: "offline" })), "reconnecting");
-  for (const reason of /** @type {const} */ (["revoked", "replaced", "bad_link", "outdated"])) {
+  for (const reason of /** @type {const} */ (["revoked", "replaced", "erased", "bad_link", "outdated"])) {
     assert.equal(connection(reduce(talking(), { type: "socket", state: reason })), reason);
   }
 });
@@ -278,4 +282,67 @@ test("what is caught up on after a break does not turn the clock back", () => {
   const gone = reduce(before, { type: "socket", state: "offline" });
   assert.equal(add(gone, "text", { text: "an hour old" }, COURIER).offset_ms, 5);
   assert.notEqual(add(before, "text", { text: "just now" }, COURIER).offset_ms, 5);
+});
+
+test("what is erased is gone from the page as from the log, and what is left is as it was", () => {
+  let state = add(talking(), "frame_sealed", {
+    of: COURIER,
+    blob: {},
+    arrived_at: "2026-11-22T14:03:22.123Z",
+  });
+  state = add(state, "text", { text: "hello" });
+  const picture = state.entries.length - 1;
+  const erased = { reason: "asked for", numbers: "all", kinds: ["frame_sealed"], by: "request" };
+  const after = add(state, "erased", erased, QA);
+  assert.equal(after.entries.length, picture + 2);
+  assert.equal(after.entries[picture - 1]?.body, null);
+  assert.equal(after.entries[picture - 1]?.salt, null);
+  assert.deepEqual(after.entries[picture]?.body, { text: "hello" });
+  assert.deepEqual(after.entries.at(-1)?.body, erased);
+  assert.equal(after.recordings.calls[0]?.frames.length, 0);
+  assert.equal(state.recordings.calls[0]?.frames.length, 1);
+  assert.equal(inCall(after), inCall(state));
+});
+
+test("a page that finds a body erased needs not erase it again", () => {
+  const bare = add(talking(), "frame_sealed", null);
+  const number = bare.entries.length;
+  const after = add(bare, "erased", { reason: "", numbers: [number], kinds: null, by: "request" }, QA);
+  assert.equal(after.recordings, bare.recordings);
+});
+
+test("in an erased case nothing more can be done", () => {
+  const welcome = {
+    type: "welcome",
+    case: { case_id: "c_1", waybill: "", language: "zh", time_zone: "UTC", state: "erased" },
+    you: { actor_id: QA, role: "qa", name: "Q", session_id: "s_1" },
+    people: [],
+    number: 3,
+  };
+  assert.equal(hear(INITIAL, welcome).case?.state, "ended");
+});
+
+test("a log without bodies is read to its end, and says of each that it was erased", () => {
+  const kinds = [...PROTOCOL.matchAll(/^{"kind":"([a-z_]+)"/gm)].map(([, kind]) => kind ?? "");
+  assert.ok(kinds.length > 40);
+  let state = hear(INITIAL, {
+    type: "welcome",
+    case: { case_id: "c_1", waybill: "", language: "zh", time_zone: "UTC", state: "erased" },
+    you: { actor_id: QA, role: "qa", name: "Q", session_id: "s_1" },
+    people: [],
+    number: kinds.length,
+  });
+  for (const kind of kinds) state = add(state, kind, null);
+  const erased = { reason: "asked for", numbers: "all", kinds: null, by: "request" };
+  state = hear(add(state, "erased", erased), { type: "synced", number: kinds.length + 1 });
+  assert.deepEqual([state.call, state.calls, state.recordings.calls.length], [null, 0, 0]);
+  assert.equal(connection(state), "ended");
+  for (const entry of state.entries.slice(0, -1)) {
+    const line = sentenceOf(entry, state, WORDS.en);
+    if (!["case_opened", "exported"].includes(entry.envelope.kind))
+      assert.equal(line, WORDS.en.entry.body_erased);
+    assert.equal(typeof foldedSentence(entry, state, WORDS.zh), "string");
+  }
+  assert.ok(linesOf(state, "all_kinds").length > 30);
+  assert.ok(custodyOf(state).length > 3);
 });

@@ -57,6 +57,7 @@ test("hello names the last entry held and its hash, nothing at first", () => {
     token: "t",
     after: 0,
     hash: null,
+    clock: true,
   });
   synchronisation.handleText(entry(1), 0);
   synchronisation.handleText(entry(2), 0);
@@ -68,7 +69,16 @@ test("hello names the last entry held and its hash, nothing at first", () => {
     token: "t",
     after: 2,
     hash: "h2",
+    clock: true,
   });
+});
+
+test("the service is told the time when it asks, before any command that waits", () => {
+  const synchronisation = machine();
+  synchronisation.handleCommand({ id: "k1", command: TEXT }, 0);
+  connect(synchronisation, 0);
+  const probe = JSON.stringify({ type: "clock_probe", probe: 1 });
+  assert.deepEqual(synchronisation.handleText(probe, 0), [{ kind: "read_clock", probe: 1 }]);
 });
 
 test("a command waits for synced, and is sent again with its id until it is answered", () => {
@@ -227,6 +237,7 @@ test("revoked, replaced and a bad token end it; the person may take a replaced l
     [4401, "bad_link"],
     [4410, "revoked"],
     [4411, "replaced"],
+    [4414, "erased"],
     [4400, "outdated"],
   ])) {
     const synchronisation = machine();

@@ -9,10 +9,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+from server.evidence.policy import parse_policy
 from server.evidence.report import Outcome
+from server.evidence.trust import Trust
 from server.evidence.verify_voucher import verify_voucher
 from server.evidence.voucher import find_voucher
 from server.voucher_pdf import render_voucher
+from tests.server.evidence.attested_vouchers import ROWS
 from tests.server.evidence.damaged_vouchers import TABLE, VKEY
 from tests.server.evidence.sample_voucher import sample_voucher
 
@@ -34,7 +37,25 @@ def vectors() -> dict[str, Any]:
         )
     assert [row["passed"] for row in damages] == [not damaged.failed for damaged in TABLE]
     assert {outcome.value for outcome in Outcome} >= {step for row in damages for step in row["steps"]}
-    return {"vkey": VKEY, "damages": damages, "pdf": base64.b64encode(pdf).decode()}
+    attested: list[dict[str, Any]] = []
+    for row in ROWS:
+        policy = None if row.policy is None else parse_policy(row.policy)
+        report = verify_voucher(row.data, vkey=VKEY, trust=Trust(policy=policy))
+        attested.append(
+            {
+                "name": row.name,
+                "data": base64.b64encode(row.data).decode(),
+                "policy": row.policy,
+                "passed": report.passed,
+                "steps": [step.outcome.value for step in report.steps],
+            }
+        )
+    return {
+        "vkey": VKEY,
+        "damages": damages,
+        "attested": attested,
+        "pdf": base64.b64encode(pdf).decode(),
+    }
 
 
 def test_the_vectors_are_what_the_service_makes() -> None:

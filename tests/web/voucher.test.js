@@ -6,6 +6,7 @@ import { readFile } from "node:fs/promises";
 import { test } from "node:test";
 import { checkVoucher, findDocument, INNER_STEPS, STEPS, verdictOf } from "../../web/voucher_check.js";
 import { VOUCHER_WORDS } from "../../web/voucher_words.js";
+import { parsePolicy } from "../../web/witnesses.js";
 
 const vectors = JSON.parse(await readFile(new URL("voucher_vectors.json", import.meta.url), "utf8"));
 /** @param {string} text */
@@ -35,6 +36,55 @@ for (const { name, data, passed, steps } of vectors.damages) {
     assert.equal(checked.voucher !== null, passed, "what is not proven is not shown");
   });
 }
+
+for (const { name, data, policy, passed, steps } of vectors.attested) {
+  test(`of others' words, "${name}", the page says what the command says, step by step`, async () => {
+    const read = policy === null ? null : await parsePolicy(policy);
+    const checked = await checkVoucher(decode(data), { vkey: vectors.vkey, policy: read });
+    assert.deepEqual(
+      checked.steps.map(({ state }) => OUTCOMES[state]),
+      steps,
+    );
+    assert.equal(checked.verdict, passed ? "genuine" : "wrong");
+    assert.ok(checked.witnesses.length === 0 || steps[12] === "passed", "only what holds is named");
+    for (const { state, why } of checked.steps) {
+      assert.ok(state === "passed" || why in VOUCHER_WORDS.en.why, why);
+    }
+  });
+}
+
+test("those whose signatures make up the quorum are named", async () => {
+  const { data, policy } = vectors.attested[1];
+  const { witnesses } = await checkVoucher(decode(data), {
+    vkey: vectors.vkey,
+    policy: await parsePolicy(policy),
+  });
+  assert.deepEqual(witnesses, ["witness.example/w1", "witness.example/w2"]);
+});
+
+test("cosignatures that are not there yet make no voucher wrong whose service was asked for the policy", async () => {
+  const policy = await parsePolicy(vectors.attested[1].policy);
+  const { verdict, steps } = await checkVoucher(good, { vkey: vectors.vkey, policy, demanded: false });
+  assert.equal(verdict, "genuine");
+  assert.deepEqual(steps[12], { number: 13, name: "witnesses", state: "unavailable", why: "no_quorum" });
+});
+
+test("a policy that is none is refused", async () => {
+  const witness = vectors.attested[1].policy.split("\n")[0];
+  for (const text of [
+    "",
+    "quorum A",
+    `${witness}\n${witness}\nquorum A`,
+    `${witness}\ngroup G 2 A\nquorum G`,
+    `${witness}\ngroup G any A A\nquorum G`,
+    `${witness}\nquorum A\nquorum A`,
+    `witness A ${vectors.vkey}\nquorum A`,
+    `log ${witness.split(" ")[2]}\nquorum none`,
+    "quorums none",
+  ]) {
+    await assert.rejects(parsePolicy(text), { code: "malformed_evidence" }, text);
+  }
+});
 
 test("every flipped byte is found", async () => {
   for (const bits of [0x01, 0x20, 0x80]) {

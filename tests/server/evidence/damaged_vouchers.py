@@ -186,7 +186,7 @@ TABLE = (
     Damaged(name="field of another type", data=changed(put("waybill", value=1)), failed=(1,)),
     Damaged(name="entry without salt", data=changed(drop("confirmed", "salt")), failed=(1, 3)),
     Damaged(name="entry without envelope", data=changed(drop("confirmed", "envelope")), failed=(1, 3)),
-    Damaged(name="version", data=changed(put("version", value=2)), failed=(1,)),
+    Damaged(name="version", data=changed(put("version", value=3)), failed=(1,)),
     Damaged(name="another format", data=changed(put("format", value="proofcall-package")), failed=(1,)),
     Damaged(name="spelt with a space", data=TEXT.replace(",", ", ", 1).encode(), failed=(1,)),
     Damaged(name="with a line end", data=GOOD + b"\n", failed=(1,)),

@@ -47,7 +47,9 @@ def draft(kind: str, case_id: str, body: Mapping[str, JsonValue]) -> Draft:
     return Draft(kind=kind, case_id=case_id, role="courier", actor_id="l_d", session_id="s_1", body=body)
 
 
-def make_log(drafts: Sequence[Draft], *, signer: CheckpointSigner = SIGNER) -> SampleLog:
+def make_log(
+    drafts: Sequence[Draft], *, signer: CheckpointSigner = SIGNER, began_at: datetime = BEGAN_AT
+) -> SampleLog:
     """Seal drafts one after the other, as the store does."""
     entries: list[Entry] = []
     heads: dict[str, tuple[int, str]] = {}
@@ -58,7 +60,7 @@ def make_log(drafts: Sequence[Draft], *, signer: CheckpointSigner = SIGNER) -> S
             encode_body(item.body),
             number=number + 1,
             previous_hash=previous_hash,
-            recorded_at=BEGAN_AT + timedelta(seconds=leaf_index),
+            recorded_at=began_at + timedelta(seconds=leaf_index),
             salt=hashlib.sha256(b"salt %d" % leaf_index).digest(),
             leaf_index=leaf_index,
         )

@@ -5,6 +5,7 @@ import io
 import json
 import zipfile
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -35,7 +36,7 @@ from tests.server.evidence.sample_case import (
 
 PACKAGE = sample_package()
 BLOB = f"blobs/{hashlib.sha256(PICTURE).hexdigest()}"
-OUTSIDE_STEPS = [9, 10, 11, 12, 13]  # 9: the pictures of the sample name no journal
+OUTSIDE_STEPS = [9, 10, 11, 12, 13, 14]  # 9: the pictures of the sample name no journal
 
 
 def failed_steps(report: Report) -> list[int]:
@@ -74,10 +75,20 @@ def test_an_untouched_package_passes_and_names_what_it_cannot_prove() -> None:
     assert (report.case_id, report.entries, report.tree_size, report.vkey) == (CASE, 3, 5, VKEY)
 
 
+def test_a_package_of_version_2_still_verifies() -> None:
+    package = (Path(__file__).parent / "package_of_version_2.zip").read_bytes()
+    report = verify_package(package, vkey=VKEY)
+    assert report.passed and report.entries == 3
+    members = members_of(package)
+    assert members["manifest.json"].endswith(b'"version":2}')
+    later = encode_container({**members, "custody.json": b"{}"})
+    assert 2 in failed_steps(verify_package(later)), "what came with version 3 has no place in version 2"
+
+
 def test_the_expected_key_can_be_given_and_another_one_fails() -> None:
     report = verify_package(PACKAGE, vkey=VKEY + "\n")
     assert report.passed
-    assert unmade_steps(report) == [9, 11, 12, 13]
+    assert unmade_steps(report) == [9, 11, 12, 13, 14]
     other = CheckpointSigner(ORIGIN, Ed25519Signer(Ed25519PrivateKey.from_private_bytes(bytes(32))))
     report = verify_package(PACKAGE, vkey=encode_key(other.key))
     assert not report.passed
@@ -235,12 +246,12 @@ def slip_in_a_file(members: dict[str, bytes]) -> None:
         (change_body, [6], 2),
         (change_salt, [6], 3),
         (change_body_and_commitment, [4, 5], 2),
-        (change_time_of_the_last, [5], 3),
+        (change_time_of_the_last, [5, 7], 3),
         (spell_an_envelope_differently, [4, 5, 6], 1),
         (change_the_picture, [7], 2),
         (take_the_picture, [7], 2),
         (add_a_picture, [7], None),
-        (take_the_last_entry, [8], 2),
+        (take_the_last_entry, [7, 8], None),
         (take_an_entry_out_of_the_middle, [4, 7], 2),
         (take_an_envelope, [4, 5, 6], 2),
         (take_a_body, [6, 7], 2),
@@ -302,7 +313,7 @@ def test_a_manifest_of_the_right_values_in_another_spelling_is_found() -> None:
     members = members_of(PACKAGE)
     for manifest in (
         members["manifest.json"] + b" ",
-        members["manifest.json"].replace(b'"version":2', b'"version":true'),
+        members["manifest.json"].replace(b'"version":3', b'"version":true'),
         members["manifest.json"].replace(b'"blobs":1', b'"blobs":2'),
         members["manifest.json"].replace(CASE.encode(), OTHER_CASE.encode()),
     ):
@@ -314,7 +325,7 @@ def test_an_empty_package_and_a_far_number_do_not_pass_and_end_soon() -> None:
     for members in ({}, {"entries/999999999/salt": b""}, {"manifest.json": b"{}"}):
         report = verify_package(encode_container(members))
         assert not report.passed
-        assert len(report.steps) == 13
+        assert len(report.steps) == 15
     envelope = encode_envelope(parse_envelope(members_of(PACKAGE)["entries/000003/envelope.json"]))
     members = {**members_of(PACKAGE), "entries/999999999/envelope.json": envelope}
     assert 4 in failed_steps(verify_package(pack(members)))

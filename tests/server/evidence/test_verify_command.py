@@ -30,10 +30,10 @@ def test_a_whole_package_exits_0_and_shows_numbered_steps(
     assert run([str(package)]) == 0
     output = capsys.readouterr().out
     assert "THE PACKAGE HOLDS" in output
-    for number in range(1, 14):
+    for number in range(1, 16):
         assert f"\n{number:>3}  " in output
-    assert output.count("passed  ") == 8
-    assert output.count("cannot be made  ") == 5
+    assert output.count("passed  ") == 9
+    assert output.count("cannot be made  ") == 6
     assert max(map(len, output.splitlines())) <= 100
 
 
@@ -57,12 +57,13 @@ def test_json_says_the_same_to_programs(package: Path, capsys: pytest.CaptureFix
     report = json.loads(capsys.readouterr().out)
     assert report["passed"] is True
     assert (report["case_id"], report["entries"], report["tree_size"], report["vkey"]) == (CASE, 3, 5, VKEY)
-    assert [step["number"] for step in report["steps"]] == list(range(1, 14))
+    assert [step["number"] for step in report["steps"]] == list(range(1, 16))
     assert [step["outcome"] for step in report["steps"]] == [
         *["passed"] * 8,
         "cannot_be_made",
         "passed",
-        *["cannot_be_made"] * 3,
+        *["cannot_be_made"] * 4,
+        "passed",
     ]
     damage(package, b'"width":4', b'"width":5')
     assert run([str(package), "--json"]) == 1
@@ -157,3 +158,23 @@ def test_what_a_stranger_wrote_commands_no_terminal(
     with PictureRedecoder() as redecoder:
         run([str(path)], redecoder)
     assert "\x1b" not in capsys.readouterr().out
+
+
+def test_a_trust_file_pins_the_key_and_what_is_wrong_with_one_is_said(
+    package: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    trust = tmp_path / "trust.json"
+    whole = {"format": "proofcall-trust", "version": 1, "vkeys": [VKEY]}
+    trust.write_text(json.dumps(whole))
+    assert run(["--trust", str(trust), "--json", str(package)]) == 0
+    assert json.loads(capsys.readouterr().out)["steps"][9]["outcome"] == "passed"
+    bad_root = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+    for bad, says in (
+        ("{", "JSON"),
+        (json.dumps(whole | {"vkeys": ["x"]}), "verifier key"),
+        (json.dumps(whole | {"roots": [bad_root]}), "no certificate"),
+    ):
+        trust.write_text(bad)
+        assert run(["--trust", str(trust), str(package)]) == 2
+        assert says in capsys.readouterr().err
+    assert run(["--trust", str(tmp_path / "nowhere"), str(package)]) == 2

@@ -15,13 +15,17 @@ from server.evidence.canonical import JsonValue, encode_canonical, parse_canonic
 from server.evidence.checkpoint import encode_key
 from server.evidence.entry import encode_body, encode_envelope
 from server.evidence.errors import MalformedCheckpoint, MalformedKey, MalformedVoucher
-from server.evidence.report import Outcome, Report
+from server.evidence.policy import parse_policy
+from server.evidence.report import Outcome, Report, Step
+from server.evidence.trust import Trust
 from server.evidence.verify import read_other, verify_package
 from server.evidence.verify_command import run
 from server.evidence.verify_voucher import verify_voucher
 from server.evidence.voucher import (
-    FIRST_SEAL_LINE,
+    FORMAT,
     MAX_VOUCHER_SIZE_BYTES,
+    VERSION,
+    Attested,
     encode_voucher,
     find_voucher,
     is_voucher,
@@ -29,6 +33,8 @@ from server.evidence.voucher import (
     seal_text,
 )
 from server.voucher_pdf import render_voucher
+from tests.authority import make_authority
+from tests.server.evidence.attested_vouchers import ROWS, TWO, WHOLE, Row, attested, voucher_with
 from tests.server.evidence.damaged_vouchers import GOOD, OUTSIDE, STRANGER, TABLE, VKEY, Damaged
 from tests.server.evidence.sample_case import CASE, SIGNER, draft, make_log, sample_package
 from tests.server.evidence.sample_voucher import (
@@ -86,6 +92,59 @@ def test_each_damage_is_found_at_its_step(damaged: Damaged) -> None:
     for step in report.steps:
         if step.outcome is Outcome.FAILED:
             assert step.message and step.findings
+
+
+@pytest.mark.parametrize("row", ROWS, ids=lambda row: row.name)
+def test_others_words_count_as_the_policy_says(row: Row) -> None:
+    policy = None if row.policy is None else parse_policy(row.policy)
+    report = verify_voucher(row.data, vkey=VKEY, trust=Trust(policy=policy))
+    assert failed_steps(report) == row.failed, report.steps
+    assert report.steps[12].outcome == row.witnesses
+    with suppress(MalformedVoucher):
+        assert encode_voucher(parse_voucher(row.data)) == row.data
+
+
+def test_a_quorum_says_who_cosigned_and_by_when() -> None:
+    report = verify_voucher(WHOLE, vkey=VKEY, trust=Trust(policy=parse_policy(TWO)))
+    assert report.steps[12].message == (
+        "witness.example/w1, witness.example/w2 cosigned the log of 7 leaves, both entries among them, by "
+        "2026-11-29T00:00:01.000Z: who trusts them was shown the same log"
+    )
+    report = verify_voucher(GOOD, vkey=VKEY, trust=Trust(policy=parse_policy(TWO)))
+    assert report.steps[12].message == (
+        "the policy asks for 2 of A, B, C; none of its witnesses has cosigned. The service adds cosignatures "
+        "to a voucher as soon as it has them: fetch it anew"
+    )
+
+
+def test_a_token_says_that_both_entries_were_there_by_its_time(tmp_path: Path) -> None:
+    authority, other = make_authority(tmp_path / "one"), make_authority(tmp_path / "other")
+
+    def checked(token: bytes, attested_checkpoint: Attested, root: bytes | None = authority.root) -> Step:
+        data = voucher_with(replace(attested_checkpoint, timestamps=(token,)))
+        return verify_voucher(data, trust=Trust(roots=() if root is None else (root,))).steps[11]
+
+    older, before = attested(6), attested(5)
+    token, of_before = (authority.token(one.checkpoint.encode()) for one in (older, before))
+    good = checked(token, older)
+    assert good.outcome is Outcome.PASSED
+    assert "stamped the log of 6 leaves at 20" in good.message
+    for step, outcome, says in (
+        (checked(token, older, None), Outcome.CANNOT_BE_MADE, "no root certificate"),
+        (checked(of_before, before), Outcome.CANNOT_BE_MADE, "of before its entries"),
+        (checked(of_before, older), Outcome.FAILED, "of other bytes than this checkpoint"),
+        (checked(token, older, other.root), Outcome.FAILED, ""),
+        (checked(b"token", older), Outcome.FAILED, "no time-stamp"),
+    ):
+        assert step.outcome is outcome and says in step.message, step
+
+
+def test_every_flipped_byte_of_others_words_is_found() -> None:
+    begin, end = WHOLE.index(b'"attested"'), WHOLE.index(b'"case_id"')
+    for offset in range(begin, end):
+        data = bytearray(WHOLE)
+        data[offset] ^= 0x02
+        assert not verify_voucher(bytes(data)).passed, offset
 
 
 @pytest.mark.parametrize("flip", [0x01, 0x02, 0x04, 0x08, 0x10, 0x20, 0x40, 0x80, 0xFF])
@@ -184,7 +243,7 @@ def test_photos_are_named_as_what_a_voucher_cannot_show() -> None:
 
 
 def test_the_seal_is_no_checkpoint_and_no_checkpoint_can_be_signed_as_one() -> None:
-    assert seal_text(sample_voucher()).startswith(f"{FIRST_SEAL_LINE}\n")
+    assert seal_text(sample_voucher()).startswith(f"{FORMAT}/{VERSION}\n")
     for text in (f"{SIGNER.key.name}\n7\n", "no line end", "an empty\n\nline\n"):
         with pytest.raises(MalformedCheckpoint):
             SIGNER.sign_statement(text)

@@ -157,7 +157,10 @@ async def test_the_audit_runs_beside_a_service_that_writes_on(folder: Path) -> N
         ),
         (["DELETE FROM checkpoints"], "no checkpoint at all"),
         ([f"DELETE FROM case_keys WHERE case_id = '{CASE}'"], f"no key of case {CASE}"),
-        (["INSERT INTO case_keys SELECT 'c_9', key_id, wrapped FROM case_keys LIMIT 1"], "3 keys for the 2"),
+        (
+            ["INSERT INTO case_keys SELECT 'c_9', key_id, wrapped, NULL FROM case_keys LIMIT 1"],
+            "3 keys for the 2",
+        ),
         (["UPDATE case_keys SET wrapped = zeroblob(60)"], f"the key of case {CASE} is damaged"),
     ],
 )

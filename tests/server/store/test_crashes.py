@@ -303,7 +303,8 @@ async def fill_up(log: LogStore, blobs: BlobStore, told: Told, case_id: str) -> 
             sha256 = None
             try:
                 if blob and number:
-                    sha256 = await blobs.put(case_id, blob_of(case_id, number + 1))
+                    # After a refusal another one: the same would be there already, and want no room.
+                    sha256 = await blobs.put(case_id, blob_of(case_id, number + 1 + 10_000 * len(refused)))
                     told.blobs.append((case_id, sha256))
                 (entry,) = await log.append([draft(case_id, number + 1, sha256)], expect_number=number)
             except (FailedAppend, OSError) as error:

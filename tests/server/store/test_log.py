@@ -12,7 +12,7 @@ import pytest
 from server.evidence.checkpoint import open_checkpoint, parse_checkpoint, parse_key
 from server.evidence.entry import Draft, check_successor
 from server.evidence.errors import MalformedEntry
-from server.evidence.merkle import check_inclusion
+from server.evidence.merkle import check_consistency, check_inclusion
 from server.store import writer
 from server.store.errors import (
     FailedAppend,
@@ -275,3 +275,17 @@ async def test_the_key_belongs_to_its_owner_alone(tmp_path: Path) -> None:
     key.chmod(0o640)
     with pytest.raises(IllegalOpen, match="0600"):
         await open_log(tmp_path / "data")
+
+
+async def test_every_checkpoint_can_be_shown_to_continue_every_older_one(log: LogStore) -> None:
+    for number in range(12):
+        await log.append([draft(str(number))], expect_number=number)
+    roots = {size: parse_checkpoint(await log.note(size)).root_hash for size in range(13)}
+    for second in range(13):
+        for first in range(second + 1):
+            hashes = await log.consistency_proof(first, second)
+            check_consistency(first, second, roots[first], roots[second], hashes)
+    with pytest.raises(UnknownCheckpoint, match="over 13 leaves"):
+        await log.note(13)
+    with pytest.raises(UnknownLeaf, match="has 12 leaves, not 13"):
+        await log.consistency_proof(2, 13)

@@ -1,4 +1,4 @@
-"""A folder of schema 1 becomes one of schema 2 as a whole; wherever it is killed, a start mends it."""
+"""A folder of schema 1 becomes one of schema 3 as a whole; wherever it is killed, a start mends it."""
 
 import asyncio
 import hashlib
@@ -24,7 +24,7 @@ from server.evidence.signer import Ed25519Signer
 from server.store import migration, recovery
 from server.store.audit import audit
 from server.store.blobs import BlobStore
-from server.store.errors import CorruptBlob, CorruptLog, UnknownBlob
+from server.store.errors import CorruptBlob, CorruptLog, IllegalOpen, UnknownBlob
 from tests.server.store.test_durability import ORIGIN, REPOSITORY, draft, open_log
 
 SCHEMA_1 = """
@@ -161,7 +161,7 @@ async def test_a_folder_of_schema_1_is_sealed_at_the_next_start(
     assert after[: len(checkpoints)] == checkpoints
 
 
-def test_both_ways_to_schema_2_end_at_the_same_tables(folder: Path, tmp_path: Path) -> None:
+def test_both_ways_to_schema_3_end_at_the_same_tables(folder: Path, tmp_path: Path) -> None:
     def tables(data_dir: Path) -> list[tuple[str, str]]:
         connection = sqlite3.connect(data_dir / "log.sqlite")
         rows = connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
@@ -175,6 +175,36 @@ def test_both_ways_to_schema_2_end_at_the_same_tables(folder: Path, tmp_path: Pa
     for data_dir in (folder, tmp_path / "new"):
         asyncio.run(start(data_dir))
     assert tables(folder) == tables(tmp_path / "new")
+
+
+def test_a_folder_of_schema_2_can_erase_after_the_next_start(tmp_path: Path) -> None:
+    async def write() -> None:
+        log = await open_log(tmp_path)
+        await log.append([draft("hello")], expect_number=0)
+        await log.close()
+
+    def tables() -> list[tuple[str, str]]:
+        connection = sqlite3.connect(tmp_path / "log.sqlite")
+        rows = connection.execute("SELECT name, sql FROM sqlite_master ORDER BY name").fetchall()
+        connection.close()
+        return [(name, re.sub(r"\s", "", sql or "")) for name, sql in rows]
+
+    async def read() -> None:
+        log = await open_log(tmp_path)
+        assert (await log.entries("c_1"))[0].body == {"text": "hello"}
+        await log.close()
+
+    asyncio.run(write())
+    newest = tables()
+    connection = sqlite3.connect(tmp_path / "log.sqlite")
+    connection.executescript(
+        "DROP TABLE doomed_blobs; ALTER TABLE case_keys DROP COLUMN erased_by; PRAGMA user_version = 2;"
+    )
+    connection.close()
+    with pytest.raises(IllegalOpen, match="start it first"):
+        list(audit(tmp_path))
+    asyncio.run(read())
+    assert tables() == newest
 
 
 async def test_a_damaged_log_is_not_migrated_and_stays_as_it_was(folder: Path) -> None:

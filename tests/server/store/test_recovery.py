@@ -257,7 +257,7 @@ async def test_a_closed_log_is_one_file(tmp_path: Path) -> None:
 
 
 async def test_a_log_of_a_newer_version_is_left_alone(folder: Path) -> None:
-    tamper(folder, "PRAGMA user_version = 3")
+    tamper(folder, "PRAGMA user_version = 4")
     with pytest.raises(IllegalOpen, match="newer"):
         await open_log(folder)
 
