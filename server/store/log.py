@@ -46,7 +46,7 @@ from server.store.errors import (
     UnknownLeaf,
     UnknownTile,
 )
-from server.store.forgetting import finish_erasure
+from server.store.forgetting import finish_erasure, unfinished_erasures
 from server.store.recovery import Recovered, create_folder, recover
 from server.store.schema import CALL_KINDS, DAMAGE, connect_reader, fold_in
 from server.store.writer import Append, LogWriter, Outcome
@@ -280,13 +280,19 @@ class LogStore:
             )
         return await self._read(self._read_tile, tile)
 
-    async def finish_erasure(self, case_id: str) -> bool:
-        """Remove from the disk what an `erased` of this case has left there. False: try it again later."""
+    async def finish_erasure(self, case_id: str, *, is_last: bool = False) -> bool:
+        """Remove from the disk what an `erased` of this case has left there. False: try it again later.
+        `is_last`: all else that was to be done is done, and the erasure is no more among the unfinished.
+        """
         try:
-            return await asyncio.to_thread(finish_erasure, self._path, case_id)
-        except (sqlite3.OperationalError, OSError):
+            return await asyncio.to_thread(finish_erasure, self._path, case_id, is_last=is_last)
+        except (sqlite3.Error, OSError):
             logger.exception("not everything that was erased of case %s could be removed", case_id)
             return False
+
+    async def unfinished_erasures(self) -> list[str]:
+        """Cases of which an erasure, of an earlier process, too, has not come to its end."""
+        return await self._read(unfinished_erasures, self._connection)
 
     async def close(self) -> None:
         """Write what is queued, then let go of the folder. A second call does nothing."""

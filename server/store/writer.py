@@ -5,9 +5,9 @@ While a transaction is being fsynced the next appends gather in the queue; the w
 entries, the keys of new cases, tree hashes, the checkpoint that covers them. Only when it is on the disk does
 anybody hear of it: `on_durable` is called with all outcomes and the note, in the writer's thread.
 
-A disk that is full is a passing state: the group fails, the log stays as it was. Any other error of the
-disk leaves open what the disk holds, so the writer refuses everything from then on; the next start
-recomputes the log and finds out.
+A disk that is full is a passing state, and so is a lock that somebody else (a backup) holds for too long: the
+group fails, the log stays as it was. Any other error of the disk leaves open what the disk holds, so the
+writer refuses everything from then on; the next start recomputes the log and finds out.
 """
 
 import sqlite3
@@ -25,6 +25,7 @@ from server.evidence.errors import EvidenceError
 from server.evidence.merkle import Frontier, stored_count
 from server.store.case_keys import CaseKeys
 from server.store.errors import FailedAppend, IllegalAppend, IllegalRepeat, OverloadedLog, StoreError
+from server.store.forgetting import NOTE
 from server.store.schema import INSERT_ENTRY, INSERT_KEY, REPLACE_KEY, EntryRow, connect_writer
 from server.store.sealing import NONCE_SIZE_BYTES, CaseSeal
 
@@ -186,12 +187,17 @@ class LogWriter:
 
     def _give_up(self, connection: sqlite3.Connection, error: Exception, failure: FailedAppend) -> None:
         """Roll back; remember the failure unless the log is certain to be as it was before."""
+        code = getattr(error, "sqlite_errorcode", 0)
+        # Of an extended code the low byte is the kind; with no transaction it was BEGIN that failed.
+        passes = code == sqlite3.SQLITE_FULL or (
+            code & 0xFF == sqlite3.SQLITE_BUSY and not connection.in_transaction
+        )
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         except sqlite3.Error:
             self._failure = failure
-        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
+        if not passes:
             self._failure = failure
 
 
@@ -303,7 +309,7 @@ class _Transaction:
             self._connection.executemany(f"{query} AND number = ?", each)
         self._connection.executemany(
             "INSERT OR IGNORE INTO doomed_blobs VALUES (?, ?)",
-            [(case_id, sha256) for sha256 in append.doomed],
+            [(case_id, sha256) for sha256 in (*append.doomed, f"{NOTE}{number}")],
         )
 
     def _replace_key(self, case_id: str, number: int) -> None:
