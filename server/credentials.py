@@ -91,6 +91,11 @@ class Credentials:
         return self._signer.certificates
 
     @property
+    def root(self) -> str:
+        """The last of them."""
+        return self._signer.root
+
+    @property
     def made(self) -> int:
         """How many copies were signed since the start."""
         return self._made
