@@ -13,7 +13,7 @@ import asyncio
 import io
 import itertools
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from media.credentials import CredentialsWorker
@@ -91,6 +91,11 @@ class Credentials:
         return self._signer.certificates
 
     @property
+    def root(self) -> str:
+        """The last of them."""
+        return self._signer.root
+
+    @property
     def made(self) -> int:
         """How many copies were signed since the start."""
         return self._made
@@ -115,11 +120,23 @@ class Credentials:
     ) -> dict[str, SealedReader]:
         """Copies of the first `most` pictures that these entries show, by the hash of the picture: those that
         are not there are made, under one checkpoint. Whoever has the readers closes them. What cannot be made
-        is logged and left out.
+        is logged and left out. If who asked goes away, the picture in hand is the last.
         """
         pictures = dict(itertools.islice(shown_pictures(entries).items(), most))
         if now_at > self._signer.expires_at:
             return {}
+        is_unwanted = asyncio.Event()
+        copying = self._derivations.begin(case_id, self._copies(case_id, pictures, is_unwanted))
+        try:
+            return await asyncio.shield(copying)
+        except asyncio.CancelledError:
+            is_unwanted.set()
+            copying.add_done_callback(_close_readers)
+            raise
+
+    async def _copies(
+        self, case_id: str, pictures: Mapping[str, Entry], is_unwanted: asyncio.Event
+    ) -> dict[str, SealedReader]:
         readers: dict[str, SealedReader] = {}
         try:
             for sha256 in pictures:
@@ -128,11 +145,14 @@ class Credentials:
                     readers[sha256] = reader
             missing = [sha256 for sha256 in pictures if sha256 not in readers]
             proofs = await self._log.inclusion_proofs([pictures[sha256].leaf_index for sha256 in missing])
-            async with self._signing, CredentialsWorker() as worker:
+            async with CredentialsWorker() as worker:
                 for sha256, proof in zip(missing, proofs, strict=True):
+                    if is_unwanted.is_set():
+                        break
                     order = self._order(pictures[sha256], sha256, proof)
                     try:
-                        readers[sha256] = await self._keep(case_id, sha256, order, worker)
+                        async with self._signing:
+                            readers[sha256] = await self._keep(case_id, sha256, order, worker)
                     except (MediaError, StoreError, OSError) as error:
                         logger.warning("a picture of case %s gets no credentials: %s", case_id, error)
         except BaseException:
@@ -176,3 +196,9 @@ class Credentials:
             label=LABEL,
             assertion=encode_credential(credential).decode(),
         )
+
+
+def _close_readers(copying: asyncio.Task[dict[str, SealedReader]]) -> None:
+    if not copying.cancelled() and copying.exception() is None:
+        for reader in copying.result().values():
+            reader.close()

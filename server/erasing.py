@@ -8,13 +8,16 @@ was: then it is tried again until nothing is left, by the next process, too (the
 """
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Awaitable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from server.background import Background
 from server.cases import Case
+from server.errors import ErasedMeanwhile
+from server.evidence.entry import Entry
 from server.recordings import Recordings
 from server.search import Search
 from server.store.errors import OverloadedLog
@@ -22,6 +25,7 @@ from server.store.log import LogStore
 from server.uploads import Uploads
 from server.webhooks import Webhooks
 from signaling.commands import Erase
+from signaling.entries import Erased as ErasedBody
 from signaling.values import Actor
 
 RETRY_S = 10.0  # an audit takes minutes; what it costs to look is a millisecond
@@ -38,6 +42,31 @@ class Erased:
 
     number: int | None
     complete: bool
+
+
+@contextlib.asynccontextmanager
+async def unless_erased(case: Case) -> AsyncIterator[None]:
+    """Breaks off what is done inside, wherever it waits, once something of the case is erased: it holds in
+    memory and in open files what is to be gone. Raises ErasedMeanwhile then.
+    """
+    async with contextlib.AsyncExitStack() as parts:
+        limit = asyncio.timeout(None)
+
+        def hear(entry: Entry) -> None:
+            if entry.envelope.kind == ErasedBody.kind and limit.when() is None:
+                limit.reschedule(0)
+
+        case.listeners.add(hear)
+        parts.callback(case.listeners.discard, hear)
+        try:
+            async with limit:
+                yield
+        except TimeoutError:
+            if not limit.expired():
+                raise
+            raise ErasedMeanwhile(
+                "something of this case was erased while its package was on its way: ask for it again"
+            ) from None
 
 
 class Maker(Protocol):

@@ -83,7 +83,13 @@ class Packages:
         return self._trust(self._witnesses.policy)
 
     def _trust(self, policy: Policy | None) -> bytes:
-        return encode_trust(Trust(vkeys=(parse_key(self._log.vkey),), roots=self._roots, policy=policy))
+        trust = Trust(
+            vkeys=(parse_key(self._log.vkey),),
+            roots=self._roots,
+            picture_roots=(self._credentials.root.encode(),),
+            policy=policy,
+        )
+        return encode_trust(trust)
 
     async def export(self, case: Case, *, up_to: int) -> Export:
         """The package of a case up to entry `up_to`, which says that it was exported. Whoever has it closes

@@ -87,7 +87,9 @@ export async function checkWitnesses(outside, policy, own_policy) {
       if (asked === null) continue;
       const cosigners = await cosignersOf(lines, textOf(note) ?? "", asked);
       const lacking = shortOfQuorum(asked, cosigners);
+      const covers = outside.entries.some(({ leaf_index }) => leaf_index < size);
       if (lacking) short = said("of_log_size", { size, what: lacking });
+      else if (!covers) short = said("of_log_size_before", { size });
       else if (best === null || size > best.size) best = { size, named: namesOf(asked, cosigners) };
     } catch (error) {
       if (!(error instanceof Wrong)) throw error;
@@ -101,7 +103,9 @@ export async function checkWitnesses(outside, policy, own_policy) {
     checked.message = said("witnesses_untrusted", { names: [...names].join(", "), enough: best !== null });
     return checked;
   }
-  if (best === null) {
+  if (best === null || best.named.length === 0) {
+    if (shortOfQuorum(policy, []) === null)
+      return { ...checked, message: said("no_witness_asked"), passed: true };
     checked.findings.push({ said: short, member: null, entry: null });
     return checked;
   }

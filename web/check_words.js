@@ -310,10 +310,13 @@ const en = {
 
     no_witness_signed: () => "this package holds no witness's signature",
     of_log_size: (/** @type {V} */ v) => `of the log of ${v.size} leaves: ${v.what}`,
+    of_log_size_before: (/** @type {V} */ v) =>
+      `of the log of ${v.size} leaves, as it was before this case: none of its entries is in it`,
+    no_witness_asked: () => "your policy asks for no witness",
     witnesses_untrusted: (/** @type {V} */ v) =>
       `witnesses signed (${v.names}), but none that you trust was named (--trust)${v.enough ? ". By the policy that the package carries itself they are enough: compare it" : ""}`,
     witnesses_passed: (/** @type {V} */ v) =>
-      `${v.names || "nobody, as your policy allows,"} cosigned the log of ${v.size} leaves, with ${v.span}: this is the log that they saw`,
+      `${v.names} cosigned the log of ${v.size} leaves, with ${v.span}: this is the log that they saw`,
     witnesses_later: (/** @type {V} */ v) => `${v.span} are later than what witnesses have signed`,
     span_none: () => "no entry of this case",
     span: (/** @type {V} */ v) =>
@@ -400,9 +403,10 @@ const en = {
     trust_json: () => "a trust file is JSON, and this is not",
     trust_format: () => 'a trust file has "format":"proofcall-trust" and "version":1',
     trust_member: (/** @type {V} */ v) =>
-      `a trust file has no member ${v.name}; it may have vkeys, roots and policy`,
+      `a trust file has no member ${v.name}; it may have vkeys, roots, picture_roots and policy`,
     trust_policy: () => "policy: a text of C2SP tlog-policy is due",
-    trust_root: () => "roots: each is a certificate in PEM, from its BEGIN line to its END line",
+    trust_root: (/** @type {V} */ v) =>
+      `${v.name}: each is a certificate in PEM, from its BEGIN line to its END line`,
     trust_texts: (/** @type {V} */ v) => `${v.name}: a list of at most 256 texts is due`,
   },
 };
@@ -686,10 +690,11 @@ const zh = {
 
     no_witness_signed: () => "证据包中没有见证方的签名",
     of_log_size: (v) => `日志含 ${v.size} 条记录时：${v.what}`,
+    of_log_size_before: (v) => `日志含 ${v.size} 条记录时，本案件尚未开始：其中没有本案件的任何记录`,
+    no_witness_asked: () => "您的规则不要求任何见证方",
     witnesses_untrusted: (v) =>
       `见证方已签名（${v.names}），但您未指明信任哪一方（可在下方选择信任文件）${v.enough ? "。按证据包自带的规则，签名数已足够：请核对该规则" : ""}`,
-    witnesses_passed: (v) =>
-      `${v.names || "（按您的规则无需任何一方）"}已对含 ${v.size} 条记录的日志签名，涵盖${v.span}：他们所见即此日志`,
+    witnesses_passed: (v) => `${v.names}已对含 ${v.size} 条记录的日志签名，涵盖${v.span}：他们所见即此日志`,
     witnesses_later: (v) => `${v.span}晚于见证方的签名`,
     span_none: () => "本案的零条记录",
     span: (v) => (v.first === v.last ? `第 ${v.first} 条记录` : `第 ${v.first} 至 ${v.last} 条记录`),
@@ -765,9 +770,9 @@ const zh = {
 
     trust_json: () => "信任文件应为 JSON",
     trust_format: () => '信任文件应含 "format":"proofcall-trust" 与 "version":1',
-    trust_member: (v) => `信任文件没有 ${v.name} 这一项；可有 vkeys、roots 与 policy`,
+    trust_member: (v) => `信任文件没有 ${v.name} 这一项；可有 vkeys、roots、picture_roots 与 policy`,
     trust_policy: () => "policy 应为 C2SP tlog-policy 文本",
-    trust_root: () => "roots 中每一项应为完整的 PEM 证书，含 BEGIN 行与 END 行",
+    trust_root: (v) => `${v.name} 中每一项应为完整的 PEM 证书，含 BEGIN 行与 END 行`,
     trust_texts: (v) => `${v.name} 应为最多 256 段文本的列表`,
   },
 };

@@ -104,7 +104,7 @@ const ENTRY_FILE =
   /^entries\/(?!000000)([0-9]{6}|[1-9][0-9]{6,8})\/(envelope\.json|body\.json|salt|proof\.json)$/;
 const BLOB_FILE = /^blobs\/([0-9a-f]{64})$/;
 const ATTESTED_FILE =
-  /^attested\/(0|[1-9][0-9]{0,15})\/(checkpoint|consistency\.json|cosignatures|timestamp-[1-9][0-9]{0,3}\.der)$/;
+  /^attested\/([1-9][0-9]{0,15})\/(checkpoint|consistency\.json|cosignatures|timestamp-[1-9][0-9]{0,3}\.der)$/;
 const CREDENTIALS_FILE = /^credentials\/([0-9a-f]{64})\.jpg$/;
 const FIXED_FILES = ["README.txt", "checkpoint", "manifest.json", "vkey"];
 const OPTIONAL_FILES = [

@@ -122,7 +122,7 @@ def verify_package(
         _perform_partly(12, "Time from outside", lambda: _check_time(package, trusted)),
         _perform_partly(13, "Witnesses", lambda: _check_witnesses(package, trusted)),
         _perform_partly(
-            14, "Content credentials", lambda: _check_credentials(package, credentials, trusted.roots)
+            14, "Content credentials", lambda: _check_credentials(package, credentials, trusted.picture_roots)
         ),
         _perform(15, "Erasure", lambda: _check_erasure(package)),
     )

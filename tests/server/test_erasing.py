@@ -5,15 +5,20 @@ import contextlib
 import logging
 import sqlite3
 import threading
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientPayloadError
 
+from media.credentials import CredentialsWorker
 from server.evidence.entry import FIRST_PREVIOUS_HASH, Entry, check_successor
 from server.evidence.report import Outcome, Report
 from server.evidence.verify import verify_package
+from server.export import Export
+from server.packages import Packages
 from server.store.audit import audit
 from server.store.case_keys import read_seal
 from server.store.errors import FailedAppend, MalformedSeal
@@ -285,6 +290,60 @@ async def test_a_derived_file_that_is_being_made_meanwhile_does_not_outlive_the_
         await making
         assert (await erasing)[1]["complete"] is True
         assert not (tmp_path / "data" / "derived" / case.case_id).exists()
+
+
+async def test_copies_for_an_export_that_are_being_made_meanwhile_do_not_outlive_the_erasure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def make(_worker: CredentialsWorker, picture: bytes, *_: object) -> bytes:
+        begun.set()
+        await may_end.wait()
+        return picture
+
+    monkeypatch.setattr(CredentialsWorker, "make", make)
+    async with calling(tmp_path) as caller:
+        case = await told(caller, tmp_path)
+        exporting = asyncio.create_task(caller.call("POST", f"/api/cases/{case.case_id}/export"))
+        await begun.wait()
+        erasing = asyncio.create_task(erase(caller, case.case_id, media=["attachments"]))
+        # The package that was begun is not made: it would hold what is to be gone.
+        status, answer = await asyncio.wait_for(exporting, 10)
+        assert (status, answer["error"]["code"]) == (409, "erased_meanwhile")
+        assert not erasing.done()
+        may_end.set()
+        assert (await erasing)[1]["complete"] is True
+        assert not (tmp_path / "data" / "derived" / case.case_id).exists()
+
+
+async def test_a_package_on_its_way_breaks_off_once_something_of_its_case_is_erased(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces = Export.pieces
+    begun = asyncio.Event()
+
+    async def slowly(export: Export) -> AsyncIterator[bytes]:
+        async for piece in pieces(export):
+            yield piece[:1_000]
+            begun.set()
+            await asyncio.Event().wait()
+
+    async def no_reports(*_: object) -> dict[str, bytes]:
+        return {}  # they are told from a small package, which is not the one on its way
+
+    async with calling(tmp_path) as caller:
+        case = await told(caller, tmp_path)
+        monkeypatch.setattr(Packages, "_reports", no_reports)
+        monkeypatch.setattr(Export, "pieces", slowly)
+        exporting = asyncio.create_task(caller.call("POST", f"/api/cases/{case.case_id}/export"))
+        await begun.wait()
+        assert (await erase(caller, case.case_id, media=["attachments"]))[1]["complete"] is True
+        with pytest.raises(ClientPayloadError):
+            await asyncio.wait_for(exporting, 10)
+        monkeypatch.undo()
+        status, package = await caller.call("POST", f"/api/cases/{case.case_id}/export")
+        assert status == 200 and verify_package(package).passed
 
 
 async def test_under_a_legal_hold_nothing_is_gone(tmp_path: Path) -> None:

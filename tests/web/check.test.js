@@ -102,6 +102,7 @@ test("whom one trusts changes the steps of trust alone, and what names nobody is
     '{"format":"proofcall-trust","version":1,"keys":[]}',
     '{"format":"proofcall-trust","version":1,"vkeys":"x"}',
     '{"format":"proofcall-trust","version":1,"roots":["x"]}',
+    '{"format":"proofcall-trust","version":1,"picture_roots":["x"]}',
     '{"format":"proofcall-trust","version":1,"policy":"quorum w1"}',
   ]) {
     assert.throws(() => parseTrust(text), Wrong, text);
@@ -110,6 +111,7 @@ test("whom one trusts changes the steps of trust alone, and what names nobody is
   assert.deepEqual(trust, {
     vkeys: [],
     roots: [],
+    picture_roots: [],
     policy: { logs: [], witnesses: [], groups: [], quorum: "none" },
   });
 });

@@ -357,6 +357,19 @@ def attested(folder: Path, chance: random.Random) -> Iterator[Package]:
     yield "roots of the package", pack({**members, "certificates.pem": authority.root}), None
     yield "no time stamps", make_attested_package(None, WITNESSES[:1]), trusted
     yield "no witnesses", make_attested_package(authority, []), trusted
+    yield "nobody asked, nobody spoke", make_attested_package(None, []), trust_file(policy="quorum none\n")
+    for size in (1, 2):
+        early = make_attested_package(authority, WITNESSES[:2], sizes=[size], other_first=True)
+        yield f"said of {size} leaves", early, trusted
+        yield (
+            f"said of {size} leaves, policy of the package",
+            pack({**members_of(early), "policy.txt": policies["two of three"].encode()}),
+            None,
+        )
+    nothing = test_attested.with_a_word_about_nothing(package, authority)
+    yield "said of an empty log", nothing, trusted
+    pictures = json.loads(trusted) | {"picture_roots": [authority.root.decode()]}
+    yield "roots of pictures", package, json.dumps(pictures)
     yield "nobody spoke", make_attested_package(None, []), trusted
     tampers: list[Callable[[Members], None]] = [
         test_attested.other_token,
