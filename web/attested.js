@@ -13,7 +13,7 @@
 
 import { parseCanonicalObject, textOf } from "./canonical.js";
 import { same } from "./evidence.js";
-import { checkNote, hashChildren, MAX_NOTE_SIZE, readCheckpoint } from "./package_entry.js";
+import { checkNote, fromBase64, hashChildren, MAX_NOTE_SIZE, readCheckpoint } from "./package_entry.js";
 import { attempt, CannotBeMade, Said, said, Wrong } from "./said.js";
 import { checkImprint } from "./timestamp_token.js";
 import { cosignersOf, namesOf, ofOtherLogs, shortOfQuorum, splitCosignatures } from "./witness_policy.js";
@@ -80,9 +80,9 @@ export async function checkWitnesses(outside, policy, own_policy) {
   let best = null;
   let short = said("no_witness_signed");
   for (const { size, name, note, content } of await wordsOf(outside, "cosignatures", checked)) {
-    const text = textOf(await content.head(MAX_NOTE_SIZE + 1));
+    const data = await content.head(MAX_NOTE_SIZE + 1);
     try {
-      const lines = splitCosignatures(text);
+      const lines = splitCosignatures(data);
       for (const [cosigner] of lines) names.add(cosigner);
       if (asked === null) continue;
       const cosigners = await cosignersOf(lines, textOf(note) ?? "", asked);
@@ -180,14 +180,15 @@ function parseConsistency(data) {
   const document = attempt(() => parseCanonicalObject(data));
   if (document instanceof Said) throw new Wrong("consistency_malformed", { what: document });
   const { from: first, to: second, hashes: texts } = document;
-  const whole = Object.keys(document).sort().join() === "from,hashes,to";
+  const names = Object.keys(document).sort();
+  const whole = names.length === 3 && names.join() === "from,hashes,to";
   const sizes = Number.isInteger(first) && Number.isInteger(second) && first >= 0 && first <= second;
   if (!whole || !sizes || !Array.isArray(texts)) throw new Wrong("consistency_form");
-  const spelt = texts.every((text) =>
-    /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/.test(text),
-  );
-  if (!spelt) throw new Wrong("consistency_base");
-  const hashes = texts.map((text) => Uint8Array.from(atob(text), (one) => one.charCodeAt(0)));
+  const hashes = texts.map((text) => {
+    const hash = typeof text === "string" ? fromBase64(text) : null;
+    if (hash === null) throw new Wrong("consistency_base");
+    return hash;
+  });
   return { first, second, hashes };
 }
 

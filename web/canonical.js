@@ -11,6 +11,7 @@ import { Wrong } from "./said.js";
 /** @typedef {{[name: string]: any}} Json */
 
 const MAX_INTEGER = 2 ** 53 - 1;
+const MAX_DEPTH = 32; // levels, as the service: far above any body, far below what the stack of a reader holds
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
 /** @param {Uint8Array} data @returns {string | null} null: not UTF-8 */
@@ -26,12 +27,12 @@ export function textOf(data) {
 export function parseCanonical(data) {
   const text = textOf(data);
   if (text === null) throw new Wrong("no_json");
+  checkDepth(text);
   try {
     const value = JSON.parse(text);
     if (canonicalJson(value) === text) return value;
   } catch (error) {
-    const known = error instanceof SyntaxError || error instanceof MalformedEvidence;
-    if (!known && !(error instanceof RangeError)) throw error; // RangeError: deeper than the stack
+    if (!(error instanceof SyntaxError || error instanceof MalformedEvidence)) throw error;
   }
   throw complaint(text);
 }
@@ -43,18 +44,35 @@ export function parseCanonicalObject(data) {
   return value;
 }
 
+/** Raises Wrong for what is nested deeper than MAX_DEPTH: what a reader's own stack would allow differs from one to the next. @param {string} text */
+function checkDepth(text) {
+  let depth = 0;
+  let quoted = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const one = text[at];
+    if (quoted) {
+      if (one === "\\") at += 1;
+      else if (one === '"') quoted = false;
+    } else if (one === '"') quoted = true;
+    else if (one === "[" || one === "{") {
+      depth += 1;
+      if (depth > MAX_DEPTH) throw new Wrong("json_too_deep", { limit: MAX_DEPTH });
+    } else if (one === "]" || one === "}") depth -= 1;
+  }
+}
+
 /** JSON in any spelling of what could be canonical; raises Wrong. @param {Uint8Array} data @returns {any} */
 export function parseLoosely(data) {
   const text = textOf(data) ?? "";
   try {
+    checkDepth(text);
     const reader = new Reader(text);
     if (reader.space(reader.value(reader.space(0))) !== text.length) throw new Wrong("no_json");
     const value = JSON.parse(text);
     canonicalJson(value);
     return value;
   } catch (error) {
-    const known = error instanceof Wrong || error instanceof MalformedEvidence;
-    if (!known && !(error instanceof RangeError)) throw error;
+    if (!(error instanceof Wrong || error instanceof MalformedEvidence)) throw error;
     throw new Wrong("copy_json");
   }
 }
@@ -65,7 +83,6 @@ function complaint(text) {
     new Reader(text).value(0);
   } catch (error) {
     if (error instanceof Wrong) return error;
-    if (error instanceof RangeError) return new Wrong("json_too_deep");
     throw error;
   }
   // A lone surrogate, written as an escape, has no UTF-8 form.

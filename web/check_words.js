@@ -121,7 +121,7 @@ const en = {
 
     no_json: () => "not JSON",
     json_no_object: () => "the JSON is not an object",
-    json_too_deep: () => "the JSON is nested too deep",
+    json_too_deep: (/** @type {V} */ v) => `the JSON is nested deeper than ${v.limit} levels`,
     json_no_integer: (/** @type {V} */ v) => `the number ${v.digits} is not an integer`,
     json_large_integer: () => "an integer is not below 2^53 in magnitude",
     json_spelling: () => "the JSON is not in its canonical form (RFC 8785)",
@@ -254,7 +254,16 @@ const en = {
     other_of_no_log: (/** @type {V} */ v) => `the other file holds no checkpoint of this log: ${v.what}`,
     other_key: (/** @type {V} */ v) =>
       `a checkpoint of the same name was not signed by this log's key: ${v.what}`,
-    other_voucher: () => "the other file cannot be read: this is JSON, but no voucher",
+    other_voucher: (/** @type {V} */ v) => `the other file cannot be read: ${v.what}`,
+    voucher_too_long: (/** @type {V} */ v) => `a voucher has ${v.limit} bytes at most`,
+    voucher_no_voucher: () => "this is JSON, but no voucher",
+    voucher_version: () => "the voucher is of a version that is not known here",
+    voucher_fields: () => "the voucher has not exactly the fields of its format",
+    voucher_text: (/** @type {V} */ v) => `${v.name} is not a text`,
+    voucher_pdf_long: () => "the PDF is far larger than a voucher",
+    voucher_none_in_pdf: () =>
+      "this PDF carries no voucher: printed or saved anew it loses what proves it. Use the PDF as it was downloaded, or the JSON file",
+    voucher_many_in_pdf: () => "this PDF carries more than one voucher",
     history_roots: (/** @type {V} */ v) => `the log signed two roots over ${v.size} leaves`,
     history_leaves: (/** @type {V} */ v) =>
       `the log signed two different contents of ${v.first === v.last ? `leaf ${v.first}` : `the leaves ${v.first} to ${v.last}`}`,
@@ -518,7 +527,7 @@ const zh = {
 
     no_json: () => "不是 JSON",
     json_no_object: () => "JSON 不是对象",
-    json_too_deep: () => "JSON 嵌套过深",
+    json_too_deep: (v) => `JSON 嵌套超过 ${v.limit} 层`,
     json_no_integer: (v) => `数字 ${v.digits} 不是整数`,
     json_large_integer: () => "有整数超出 2^53 的范围",
     json_spelling: () => "JSON 不是规范写法（RFC 8785）",
@@ -640,7 +649,16 @@ const zh = {
     own_unread: () => "证据包自身的检查点或公钥无法读取（第 3 步）",
     other_of_no_log: (v) => `另一文件中没有本日志的检查点：${v.what}`,
     other_key: (v) => `另一检查点名称相同，但并非由本日志的公钥签名：${v.what}`,
-    other_voucher: () => "另一文件无法读取：它不是凭证",
+    other_voucher: (v) => `另一文件无法读取：${v.what}`,
+    voucher_too_long: (v) => `凭证最多 ${v.limit} 字节`,
+    voucher_no_voucher: () => "这是 JSON，但不是凭证",
+    voucher_version: () => "凭证的版本未知",
+    voucher_fields: () => "凭证的字段与其格式不符",
+    voucher_text: (v) => `${v.name} 应为文本`,
+    voucher_pdf_long: () => "PDF 远大于凭证应有的大小",
+    voucher_none_in_pdf: () =>
+      "PDF 中没有凭证：重新打印或另存后，其中的证明会丢失。请使用下载时的 PDF 或 JSON 文件",
+    voucher_many_in_pdf: () => "PDF 中不止一份凭证",
     history_roots: (v) => `日志对同一大小 ${v.size} 签署了两个根哈希`,
     history_leaves: (v) =>
       `日志对第 ${v.first === v.last ? v.first : `${v.first} 至 ${v.last}`} 个叶子签署了两种不同的内容`,

@@ -166,7 +166,7 @@ export async function leafHash(envelope) {
  */
 
 /** @param {string} note @returns {Note} */
-export function parseNote(note) {
+function parseNote(note) {
   const split = note.lastIndexOf("\n\n");
   if (split < 0 || !note.endsWith("\n")) throw new MalformedEvidence("not a signed note");
   const signatures = note
@@ -221,7 +221,7 @@ export async function signatureHolds(checkpoint, vkey) {
 }
 
 /** Whether the hash in a verifier key is that of its name and key. @param {string} vkey */
-export async function keyFits(vkey) {
+async function keyFits(vkey) {
   const key = parseVkey(vkey);
   const named = /** @type {Uint8Array<ArrayBuffer>} */ (utf8.encode(key.name));
   const expected = (await sha256(named, new Uint8Array([10]), key.typed_key)).slice(0, 4);
@@ -234,7 +234,7 @@ export async function keyFits(vkey) {
  * @param {string} vkey
  * @returns {Promise<boolean | null>} null when this browser knows no Ed25519
  */
-export async function noteHolds(note, vkey) {
+async function noteHolds(note, vkey) {
   const key = parseVkey(vkey);
   if (!(await keyFits(vkey))) return false;
   const own = note.signatures.filter(
@@ -253,7 +253,7 @@ export async function noteHolds(note, vkey) {
  * @param {Uint8Array<ArrayBuffer>} public_key
  * @returns {Promise<CryptoKey | null>} null when this browser knows no Ed25519
  */
-export async function ed25519Key(public_key) {
+async function ed25519Key(public_key) {
   try {
     return await crypto.subtle.importKey("raw", public_key, { name: "Ed25519" }, false, ["verify"]);
   } catch (error) {

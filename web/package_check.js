@@ -44,7 +44,14 @@ import { blobReferences, checkFrames, entryFolder } from "./package_frames.js";
 import { compareHistories, KnownTree } from "./package_history.js";
 import { checkCopy } from "./picture_credential.js";
 import { attempt, CannotBeMade, Said, said, Wrong } from "./said.js";
-import { findDocument } from "./voucher_check.js";
+import {
+  Failed,
+  findDocument,
+  isVoucher,
+  MAX_PDF_BYTES,
+  MAX_VOUCHER_BYTES,
+  parseDocument,
+} from "./voucher_check.js";
 import { parsePolicy } from "./witness_policy.js";
 import { readContainer, Source } from "./zip_container.js";
 
@@ -89,8 +96,8 @@ const MAX_MANIFEST_BYTES = 128 << 20;
 const MAX_CUSTODY_BYTES = 64 << 20;
 const MAX_INDEX_BYTES = 16 << 20;
 const MAX_POLICY_BYTES = 65_536;
-const MAX_VOUCHER_BYTES = 16 << 20; // as a PDF
 const MAX_COPY_BYTES = 64 << 20;
+const ZIP_BEGINS = new TextEncoder().encode("PK"); // APPNOTE 4.3.7: whatever else begins a file, it is no package
 const FORMAT = "proofcall-package";
 const NEWEST_VERSION = 3;
 const DERIVED_VERSION = 3; // the first that holds more than entries and blobs
@@ -104,7 +111,7 @@ const ENTRY_FILE =
   /^entries\/(?!000000)([0-9]{6}|[1-9][0-9]{6,8})\/(envelope\.json|body\.json|salt|proof\.json)$/;
 const BLOB_FILE = /^blobs\/([0-9a-f]{64})$/;
 const ATTESTED_FILE =
-  /^attested\/([1-9][0-9]{0,15})\/(checkpoint|consistency\.json|cosignatures|timestamp-[1-9][0-9]{0,3}\.der)$/;
+  /^attested\/([1-9][0-9]{0,14})\/(checkpoint|consistency\.json|cosignatures|timestamp-[1-9][0-9]{0,3}\.der)$/;
 const CREDENTIALS_FILE = /^credentials\/([0-9a-f]{64})\.jpg$/;
 const FIXED_FILES = ["README.txt", "checkpoint", "manifest.json", "vkey"];
 const OPTIONAL_FILES = [
@@ -282,6 +289,9 @@ export async function checkPackage(file, trust, onProgress) {
     const checked = checkFrames(
       [...pack.parts.values()].flatMap(({ envelope, body }) =>
         envelope instanceof Said || body instanceof Said ? [] : [{ envelope, body }],
+      ),
+      [...pack.parts.values()].flatMap((part) =>
+        part.envelope instanceof Said || !pack.erased(part) ? [] : [part.envelope],
       ),
     );
     return { ...checked, passed: checked.unmade.length === 0 };
@@ -502,7 +512,8 @@ async function checkContents(pack) {
 
 /** @param {Json} record @param {string} name @param {string} sha256 @param {number} size */
 function isRecordOf(record, name, sha256, size) {
-  const whole = Object.keys(record).sort().join() === "name,sha256,size_bytes";
+  const names = Object.keys(record).sort();
+  const whole = names.length === 3 && names.join() === "name,sha256,size_bytes";
   return whole && record.name === name && record.sha256 === sha256 && record.size_bytes === size;
 }
 
@@ -828,11 +839,11 @@ async function checkHistory(pack, other) {
 
 /** The checkpoint in another file; and of a package or a voucher, what its entries show of the log. @param {Blob} other @returns {Promise<{note: string, tree: KnownTree | null}>} */
 async function readOther(other) {
-  const begin = await other.slice(0, 5).text();
-  if (begin.startsWith("{") || begin.startsWith("%PDF-")) return readVoucher(other);
-  if (!begin.startsWith("PK")) {
+  const head = new Uint8Array(await other.slice(0, MAX_VOUCHER_BYTES).arrayBuffer());
+  if (isVoucher(head)) return readVoucher(other);
+  if (!same(head.subarray(0, ZIP_BEGINS.length), ZIP_BEGINS)) {
     const text = new TextDecoder("utf-8", { ignoreBOM: true });
-    return { note: text.decode(await other.slice(0, MAX_POLICY_BYTES + 1).arrayBuffer()), tree: null };
+    return { note: text.decode(head.subarray(0, MAX_POLICY_BYTES + 1)), tree: null };
   }
   const members = await chooseMembers(await readContainer(new Source(other)));
   const pack = new Package(members, await versionOf(members));
@@ -845,17 +856,23 @@ async function readVoucher(file) {
   /** @type {Json} */
   let document;
   try {
-    document = parseCanonicalObject(
-      findDocument(new Uint8Array(await file.slice(0, MAX_VOUCHER_BYTES).arrayBuffer())),
+    document = parseDocument(
+      findDocument(new Uint8Array(await file.slice(0, MAX_PDF_BYTES + 1).arrayBuffer())),
     );
-  } catch {
-    throw new CannotBeMade("other_voucher");
+  } catch (error) {
+    if (!(error instanceof Failed && error.said)) throw error;
+    throw new CannotBeMade("other_voucher", { what: error.said });
   }
-  if (document.format !== "proofcall-voucher") throw new CannotBeMade("other_voucher");
   const note = String(document.checkpoint);
   const checkpoint = attempt(() => readCheckpoint(note));
   if (checkpoint instanceof Said) return { note, tree: null };
   const shown = ["handed_over", "confirmed"].flatMap((part) => {
+    if (
+      Object.keys(document[part] ?? {})
+        .sort()
+        .join() !== "body,envelope,proof,salt"
+    )
+      return [];
     const proven = attempt(() => {
       const leaf_hash = hashLeaf(canonicalBytes(document[part]?.envelope ?? null));
       const proof = parseProof(canonicalBytes(document[part]?.proof ?? null));

@@ -302,18 +302,24 @@ async function checkOwn(text, signatures, key) {
 }
 
 /**
- * Raises Wrong unless the key signed the note: signatures of others are passed over.
+ * What a note says; raises like `openNote`.
  * @param {string} note
  * @param {Key} key
  */
 export async function openCheckpoint(note, key) {
   const checkpoint = readCheckpoint(note);
-  const { text, signatures } = splitNote(note);
-  if ((await checkOwn(text, signatures, key)) === 0) throw new Wrong("not_signed", { key: encodeKey(key) });
+  await openNote(note, key);
   if (checkpoint.origin !== key.name) {
     throw new Wrong("checkpoint_of_another", { origin: checkpoint.origin, name: key.name });
   }
   return checkpoint;
+}
+
+/** The text of a signed note. Raises Wrong unless the key signed it: signatures of others are passed over. @param {string} note @param {Key} key */
+export async function openNote(note, key) {
+  const { text, signatures } = splitNote(note);
+  if ((await checkOwn(text, signatures, key)) === 0) throw new Wrong("not_signed", { key: encodeKey(key) });
+  return text;
 }
 
 /** @param {Bytes} public_key @param {Bytes} signature @param {Bytes} data @returns {Promise<boolean>} raises CannotBeMade */

@@ -11,7 +11,9 @@ import { attempt, Said, said, Wrong } from "./said.js";
 /** @typedef {import("./package_check.js").Finding} Finding */
 /** @typedef {{sha256: string, size_bytes: number, media_type: string}} BlobReference */
 /** @typedef {{entry: number, number: number, blob: BlobReference | null}} Segment */
+/** @typedef {{actor_id: string, segments: Map<number, Segment>}} Journal of one person in one call */
 
+const SEGMENT_KINDS = ["segment_sealed", "segment_lost"];
 const SEGMENT_MEDIA_TYPE = "application/x-rtpdump";
 
 /** @param {number} number */
@@ -26,7 +28,7 @@ export function* blobReferences(value) {
   } else if (typeof value === "object" && value !== null) {
     const object = /** @type {Json} */ (value);
     const names = Object.keys(object).sort();
-    if (names.join() === "media_type,sha256,size_bytes") {
+    if (names.length === 3 && names.join() === "media_type,sha256,size_bytes") {
       const { sha256, size_bytes, media_type } = object;
       const right = typeof sha256 === "string" && /^[0-9a-f]{64}$/.test(sha256);
       if (right && Number.isInteger(size_bytes) && typeof media_type === "string") {
@@ -40,48 +42,41 @@ export function* blobReferences(value) {
 
 /**
  * @param {{envelope: Envelope, body: Json}[]} entries those that can be read
+ * @param {readonly Envelope[]} erased those whose bodies were erased, of any kind
  * @returns {{message: Said, findings: Finding[], unmade: Finding[]}}
  */
-export function checkFrames(entries) {
+export function checkFrames(entries, erased) {
   /** @type {Finding[]} */
   const findings = [];
   /** @type {Finding[]} */
   const unmade = [];
-  /** @type {Map<string, Map<number, Segment>>} */
+  /** @type {Map<string, Journal>} */
   const journals = new Map();
   /** @type {{number: number, body: Json}[]} */
   const frames = [];
   for (const { envelope, body } of entries) {
     const { kind, number } = envelope;
     if (kind === "frame_sealed") frames.push({ number, body });
-    if (kind !== "segment_sealed" && kind !== "segment_lost") continue;
+    if (!SEGMENT_KINDS.includes(kind)) continue;
     const read = attempt(() => readSegment(envelope, body));
     if (read instanceof Said) {
       findings.push(bodyFinding(number, read));
       continue;
     }
     const { key, segment } = read;
-    const journal = journals.get(key) ?? new Map();
+    const journal = journals.get(key) ?? { actor_id: envelope.actor_id, segments: new Map() };
     journals.set(key, journal);
-    const before = journal.get(segment.number);
+    const before = journal.segments.get(segment.number);
     if (before) {
       const again = said("segment_again", { segment: segment.number, entry: before.entry });
       findings.push(segmentFinding(segment, again));
-    } else journal.set(segment.number, segment);
+    } else journal.segments.set(segment.number, segment);
   }
-  for (const journal of journals.values()) {
-    let due = 1;
-    for (const number of [...journal.keys()].sort((a, b) => a - b)) {
-      const segment = journal.get(number);
-      if (number > due && segment) {
-        const missing = said("segments_missing", { first: due, last: number - 1, before: number });
-        findings.push(segmentFinding(segment, missing));
-      }
-      due = number + 1;
-    }
-  }
-  const sealed = [...journals.values()].flatMap((journal) =>
-    [...journal.values()].filter(({ blob }) => blob),
+  const holes = holesOf([...journals.values()], erased);
+  findings.push(...holes.findings);
+  unmade.push(...holes.unmade);
+  const sealed = [...journals.values()].flatMap(({ segments }) =>
+    [...segments.values()].filter(({ blob }) => blob),
   );
   if (sealed.length > 0) {
     unmade.push({ said: said("segments_unread", { count: sealed.length }), member: null, entry: null });
@@ -100,6 +95,41 @@ export function checkFrames(entries) {
     ? said("frames_passed", { pictures: frames.length, segments: sealed.length })
     : said("frames_none");
   return { message, findings, unmade };
+}
+
+/**
+ * Segments of a journal count from 1 without a hole, lost ones included. Holes are excused as far as entries of that
+ * person's segments were erased: of which call these were, nobody can tell any more.
+ * @param {readonly Journal[]} journals
+ * @param {readonly Envelope[]} erased
+ */
+function holesOf(journals, erased) {
+  /** @type {{actor_id: string, finding: Finding}[]} */
+  const holes = [];
+  /** @type {Map<string, number>} by actor, how many segments of theirs are missing beyond those that were erased */
+  const unexcused = new Map();
+  /** @param {string} actor_id @param {number} count */
+  const count = (actor_id, count) => unexcused.set(actor_id, (unexcused.get(actor_id) ?? 0) + count);
+  for (const { kind, actor_id } of erased) if (SEGMENT_KINDS.includes(kind)) count(actor_id, -1);
+  for (const { actor_id, segments } of journals) {
+    let due = 1;
+    for (const number of [...segments.keys()].sort((a, b) => a - b)) {
+      const segment = segments.get(number);
+      if (number > due && segment) {
+        const missing = said("segments_missing", { first: due, last: number - 1, before: number });
+        holes.push({ actor_id, finding: segmentFinding(segment, missing) });
+        count(actor_id, number - due);
+      }
+      due = number + 1;
+    }
+  }
+  /** @param {{actor_id: string}} hole */
+  const isExcused = ({ actor_id }) => (unexcused.get(actor_id) ?? 0) <= 0;
+  return {
+    findings: holes.filter((hole) => !isExcused(hole)).map(({ finding }) => finding),
+    // It is about no picture: it has no entry.
+    unmade: holes.filter(isExcused).map(({ finding }) => ({ ...finding, entry: null })),
+  };
 }
 
 /** @param {number} number @param {Said} what @returns {Finding} */

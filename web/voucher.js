@@ -5,13 +5,13 @@
  */
 
 import { h, icon, set, show, text } from "./dom.js";
-import { MalformedEvidence } from "./evidence.js";
 import { PageLanguage } from "./language.js";
+import { attempt, Said } from "./said.js";
 import { say } from "./translations.js";
 import { placesOf, qrPicture } from "./voucher_card.js";
 import { checkVoucher, hashOf, INNER_STEPS } from "./voucher_check.js";
 import { VOUCHER_WORDS } from "./voucher_words.js";
-import { parsePolicy } from "./witnesses.js";
+import { parsePolicy } from "./witness_policy.js";
 
 /** @typedef {import("./voucher_check.js").Check} Check */
 /** @typedef {import("./voucher_check.js").Voucher} Voucher */
@@ -113,12 +113,9 @@ async function ofService(what) {
 /** Whose cosignatures count by the word of this service, if anybody's do. */
 async function policyOfService() {
   const text = await ofService("policy");
-  try {
-    return text === null ? null : await parsePolicy(text);
-  } catch (error) {
-    if (error instanceof MalformedEvidence) return null;
-    throw error;
-  }
+  if (text === null) return null;
+  const policy = attempt(() => parsePolicy(text));
+  return policy instanceof Said ? null : policy;
 }
 
 /** Shows the voucher of the address, or asks for a file. */

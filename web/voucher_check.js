@@ -9,24 +9,32 @@
  * with, and the policy that says whose cosignatures count.
  */
 
+import { checkConsistency } from "./attested.js";
+import { parseCanonicalObject } from "./canonical.js";
 import {
   canonicalBytes,
   canonicalJson,
-  fromBase64,
   fromHex,
-  keyFits,
   MalformedEvidence,
-  noteHolds,
-  parseCheckpoint,
-  parseNote,
-  parseVkey,
   rootFromInclusionProof,
   same,
   sha256,
-  signatureHolds,
   toHex,
 } from "./evidence.js";
-import { consistencyHolds, isOf, isQuorum, openCosignature, parseCosignatures } from "./witnesses.js";
+import {
+  checkNote,
+  fromBase64,
+  openCheckpoint,
+  openNote,
+  parseKey,
+  readCheckpoint,
+} from "./package_entry.js";
+import { attempt, CannotBeMade, Said, said, Wrong } from "./said.js";
+import { cosignersOf, ofOtherLogs, shortOfQuorum, splitCosignatures } from "./witness_policy.js";
+
+/** @typedef {import("./package_entry.js").Checkpoint} Checkpoint */
+/** @typedef {import("./package_entry.js").Key} Key */
+/** @typedef {import("./witness_policy.js").Policy} Policy */
 
 /** In the order of their numbers, from 1. */
 export const STEPS = /** @type {const} */ ([
@@ -45,8 +53,8 @@ export const STEPS = /** @type {const} */ ([
   "witnesses",
 ]);
 export const INNER_STEPS = 8;
-const MAX_VOUCHER_BYTES = 512 * 1024; // as the service: two bodies of 64 KiB, a checkpoint, and room
-const MAX_PDF_BYTES = 16 * 1024 * 1024;
+export const MAX_VOUCHER_BYTES = 512 * 1024; // as the service: two bodies of 64 KiB, a checkpoint, and room
+export const MAX_PDF_BYTES = 16 * 1024 * 1024;
 const MAX_HASHES = 64; // of a proof: a log of 2^64 leaves
 const MAX_ATTESTED = 16; // checkpoints, as the service
 
@@ -64,11 +72,20 @@ const MAX_ATTESTED = 16; // checkpoints, as the service
  *   witnesses: string[]}} Check
  *   `voucher` only if it is genuine: what is not proven is not shown */
 
-/** A step that failed; the code says why. */
-class Failed extends Error {}
+/** A step that failed; the code says why. `said`: the same in the words of the command, of a file that is no voucher. */
+export class Failed extends Error {
+  /** @param {string} code @param {Said | null} [told] */
+  constructor(code, told = null) {
+    super(code);
+    this.said = told;
+  }
+}
 /** A step that lacks what it needs. */
 class Unavailable extends Error {}
 
+const FORMAT = "proofcall-voucher";
+/** What is wrong with a JSON, in the codes of this page; all else is its spelling. @type {Record<string, string>} */
+const JSON_CODES = { no_json: "no_json", json_no_object: "no_voucher" };
 const ID = /^[A-Za-z0-9_-]{1,64}$/;
 const HASH = /^[0-9a-f]{64}$/;
 /** @type {Record<string, (value: unknown) => boolean>} */
@@ -116,7 +133,8 @@ function isObject(value) {
 
 /** @param {Json} object @param {readonly string[]} names sorted */
 function hasExactly(object, names) {
-  return Object.keys(object).sort().join() === names.join();
+  const own = Object.keys(object).sort();
+  return own.length === names.length && own.every((name, index) => name === names[index]);
 }
 
 /** @param {Uint8Array} bytes */
@@ -131,7 +149,7 @@ function isPdf(bytes) {
  */
 export function findDocument(bytes) {
   if (!isPdf(bytes)) return bytes;
-  if (bytes.length > MAX_PDF_BYTES) throw new Failed("too_long");
+  if (bytes.length > MAX_PDF_BYTES) throw new Failed("too_long", said("voucher_pdf_long"));
   // One character a byte, so that places in the text are places in the file.
   const text = new TextDecoder("latin1").decode(bytes);
   const found = [
@@ -141,34 +159,37 @@ export function findDocument(bytes) {
   ];
   const [begin, end] = found[0]?.indices?.groups?.document ?? [];
   if (found.length !== 1 || begin === undefined || end === undefined) {
-    throw new Failed(found.length > 1 ? "many_in_pdf" : "none_in_pdf");
+    throw found.length > 1
+      ? new Failed("many_in_pdf", said("voucher_many_in_pdf"))
+      : new Failed("none_in_pdf", said("voucher_none_in_pdf"));
   }
   return bytes.slice(begin, end);
 }
 
-/** @param {Uint8Array<ArrayBuffer>} bytes @returns {Json} the outer form alone */
-function parseDocument(bytes) {
-  if (bytes.length > MAX_VOUCHER_BYTES) throw new Failed("too_long");
-  let value;
-  try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes));
-  } catch {
-    throw new Failed("no_json");
+/** The outer form alone; raises Failed. @param {Uint8Array<ArrayBuffer>} bytes @returns {Json} */
+export function parseDocument(bytes) {
+  if (bytes.length > MAX_VOUCHER_BYTES) {
+    throw new Failed("too_long", said("voucher_too_long", { limit: MAX_VOUCHER_BYTES }));
   }
-  try {
-    if (!same(canonicalBytes(value), bytes)) throw new Failed("spelling");
-  } catch (error) {
-    throw error instanceof MalformedEvidence ? new Failed("spelling") : error;
-  }
-  if (!isObject(value) || value.format !== "proofcall-voucher") throw new Failed("no_voucher");
+  const value = attempt(() => parseCanonicalObject(bytes));
+  if (value instanceof Said) throw new Failed(JSON_CODES[value.code] ?? "spelling", value);
+  if (value.format !== FORMAT) throw new Failed("no_voucher", said("voucher_no_voucher"));
   const fields = FIELDS_OF[value.version];
-  if (typeof value.version !== "number" || !fields) throw new Failed("version");
-  if (!hasExactly(value, fields)) throw new Failed("fields");
-  if (TEXTS.some((name) => typeof value[name] !== "string")) throw new Failed("fields");
+  if (typeof value.version !== "number" || !fields) throw new Failed("version", said("voucher_version"));
+  if (!hasExactly(value, fields)) throw new Failed("fields", said("voucher_fields"));
+  const name = TEXTS.find((text) => typeof value[text] !== "string");
+  if (name !== undefined) throw new Failed("fields", said("voucher_text", { name }));
   return value;
 }
 
-/** @typedef {{note: string, hashes: Uint8Array<ArrayBuffer>[], lines: import("./witnesses.js").Line[], timestamps: number}} Attested */
+/** Whether a file means to be a voucher, whole or not: a JSON of this format, or a PDF. @param {Uint8Array<ArrayBuffer>} bytes its first MAX_VOUCHER_BYTES */
+export function isVoucher(bytes) {
+  // One character a byte: the marks that are looked for are ASCII.
+  const text = new TextDecoder("latin1").decode(bytes);
+  return isPdf(bytes) || (!text.startsWith("PK") && (text.startsWith("{") || text.includes(FORMAT)));
+}
+
+/** @typedef {{note: string, hashes: Uint8Array<ArrayBuffer>[], lines: import("./witness_policy.js").Line[], timestamps: number}} Attested */
 
 /** The attested checkpoints of a document, their form alone. @param {Json} document @returns {Attested[] | null} */
 function parseAttested({ attested = [] }) {
@@ -187,8 +208,11 @@ function parseAttested({ attested = [] }) {
         Array.isArray(timestamps) &&
         timestamps.every((token) => typeof token === "string");
       if (!right) throw new MalformedEvidence("not an attested checkpoint");
-      for (const token of timestamps) fromBase64(token);
-      const lines = parseCosignatures(cosignatures);
+      const read = attempt(() => splitCosignatures(new TextEncoder().encode(cosignatures)));
+      if (read instanceof Said || timestamps.some((token) => fromBase64(token) === null)) {
+        throw new MalformedEvidence("not an attested checkpoint");
+      }
+      const lines = read;
       return { note: checkpoint, hashes: consistency.map(fromHex), lines, timestamps: timestamps.length };
     }),
   );
@@ -240,6 +264,16 @@ function orNull(read) {
   }
 }
 
+/** Null for what is wrong. @template T @param {() => Promise<T> | T} read @returns {Promise<T | null>} */
+async function orWrong(read) {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof Wrong) return null;
+    throw error;
+  }
+}
+
 /** @param {boolean} holds @param {string} why */
 function claim(holds, why) {
   if (!holds) throw new Failed(why);
@@ -247,7 +281,7 @@ function claim(holds, why) {
 
 /**
  * @param {Uint8Array<ArrayBuffer>} bytes a voucher, JSON or PDF
- * @param {{vkey: string | null, policy?: import("./witnesses.js").Policy | null, demanded?: boolean}} expected the
+ * @param {{vkey: string | null, policy?: Policy | null, demanded?: boolean}} expected the
  *   log's key from elsewhere, and whose cosignatures count; `demanded`: without their quorum the voucher fails
  * @returns {Promise<Check>}
  */
@@ -256,13 +290,13 @@ export async function checkVoucher(bytes, { vkey, policy = null, demanded = true
   let document = null;
   /** @type {Part[]} */
   const parts = [];
-  /** @type {string | null} */
+  /** @type {Key | null} */
   let key = null;
-  /** @type {import("./evidence.js").Checkpoint | null} */
+  /** @type {Checkpoint | null} */
   let checkpoint = null;
   /** @type {Attested[] | null} null: not in their form */
   let attested = null;
-  /** @type {(import("./evidence.js").Checkpoint | null)[]} of those: null for one that is not of this log */
+  /** @type {(Checkpoint | null)[]} of those: null for one that is not of this log */
   const known = [];
   /** @type {string[]} names of the keys that make up the quorum */
   let witnesses = [];
@@ -296,17 +330,16 @@ export async function checkVoucher(bytes, { vkey, policy = null, demanded = true
   };
   /** @param {Attested} one */
   const openAttested = async ({ note, hashes }) => {
-    const opened = orNull(() => parseCheckpoint(note));
-    if (!opened || key === null || !checkpoint) return null;
-    const way = { first: opened.tree_size, second: checkpoint.tree_size, hashes };
-    const roots = { first_root: opened.root, second_root: checkpoint.root };
-    if (opened.origin !== checkpoint.origin || !(await consistencyHolds({ ...way, ...roots }))) return null;
-    // An older key of the log may have signed it: then the consistency alone says whose it is.
-    const { name, key_hash } = parseVkey(key);
-    if (!opened.signatures.some((one) => one.name === name && same(one.key_hash, key_hash))) return opened;
-    const holds = await noteHolds(opened, key);
-    if (holds === null) throw new Unavailable("no_ed25519");
-    return holds ? opened : null;
+    const own = checkpoint;
+    const signer = key;
+    if (!own || signer === null) return null;
+    return orWrong(async () => {
+      const opened = readCheckpoint(note);
+      checkConsistency(opened.tree_size, own.tree_size, opened.root, own.root, hashes);
+      // An older key of the log may have signed it: then the consistency alone says whose it is.
+      await checkNote(note, signer);
+      return opened.origin === own.origin ? opened : null;
+    });
   };
 
   /** @type {Record<StepName, () => Promise<void>>} */
@@ -318,9 +351,8 @@ export async function checkVoucher(bytes, { vkey, policy = null, demanded = true
         const fields = document[kind];
         if (isObject(fields) && hasExactly(fields, ENTRY_FIELDS)) parts.push(new Part(kind, fields));
       }
-      checkpoint = orNull(() => parseCheckpoint(document?.checkpoint));
-      key = orNull(() => (parseVkey(document?.vkey) ? document?.vkey : null));
-      if (key !== null && !(await keyFits(key))) key = null;
+      checkpoint = await orWrong(() => readCheckpoint(document?.checkpoint));
+      key = await orWrong(() => parseKey(document?.vkey));
       if (checkpoint) {
         for (const part of parts) {
           part.place = await placeOf(part.raw, checkpoint.tree_size, checkpoint.root);
@@ -333,24 +365,22 @@ export async function checkVoucher(bytes, { vkey, policy = null, demanded = true
       claim(/^[A-Za-z][A-Za-z0-9_+/-]{0,63}$/.test(time_zone), "time_zone");
     },
     checkpoint: async () => {
-      whole();
-      if (key === null || !checkpoint) throw new Failed("form");
-      const holds = await signatureHolds(checkpoint, key);
-      if (holds === null) throw new Unavailable("no_ed25519");
+      const { checkpoint: note } = whole();
+      const signer = key;
+      if (signer === null || !checkpoint) throw new Failed("form");
+      const opened = await orWrong(() => openCheckpoint(note, signer));
       for (const one of attested ?? []) known.push(await openAttested(one));
-      claim(holds, "signature");
+      claim(opened !== null, "signature");
       claim(!known.includes(null), "attested_note");
     },
     seal: async () => {
       const { seal, ...rest } = whole();
-      if (key === null) throw new Unavailable("no_key");
-      const note = orNull(() => parseNote(seal));
-      if (!note) throw new Failed("signature");
-      const holds = await noteHolds(note, key);
-      if (holds === null) throw new Unavailable("no_ed25519");
-      claim(holds, "signature");
+      const signer = key;
+      if (signer === null) throw new Unavailable("no_key");
+      const text = await orWrong(() => openNote(seal, signer));
+      claim(text !== null, "signature");
       const hash = toHex(await sha256(canonicalBytes(rest)));
-      claim(note.text === `proofcall-voucher/${rest.version}\n${hash}\n`, "another");
+      claim(text === `proofcall-voucher/${rest.version}\n${hash}\n`, "another");
     },
     entries: async () => {
       const { case_id } = whole();
@@ -422,25 +452,21 @@ export async function checkVoucher(bytes, { vkey, policy = null, demanded = true
       const cosigned = sound(({ lines }) => lines.length > 0);
       if (policy === null) throw new Unavailable(cosigned.length > 0 ? "no_policy" : "no_witness");
       if (key === null) throw new Unavailable("no_key");
-      claim(policy.logs.length === 0 || policy.logs.includes(key), "another_log");
-      let met = isQuorum(policy, []);
-      for (const { lines, opened } of cosigned) {
-        /** @type {string[]} */
-        const cosigners = [];
-        for (const line of lines) {
-          for (const witness of policy.witnesses.filter((one) => isOf(line, one))) {
-            const at = await openCosignature(line, opened.text, witness);
-            if (at === null) throw new Unavailable("no_ed25519");
-            claim(at !== false, "cosignature");
-            cosigners.push(witness.name);
-          }
-        }
-        if (!isQuorum(policy, cosigners) || !covers(opened.tree_size)) continue;
+      claim(ofOtherLogs(policy, key) === null, "another_log");
+      let met = shortOfQuorum(policy, []) === null;
+      let wrong = false;
+      /** @type {string[]} */
+      let named = [];
+      for (const { note, lines, opened } of cosigned) {
+        const cosigners = await cosignersOf(lines, note, policy, () => {
+          wrong = true;
+        });
+        if (shortOfQuorum(policy, cosigners) !== null || !covers(opened.tree_size)) continue;
         met = true;
-        witnesses = policy.witnesses
-          .filter(({ name }) => cosigners.includes(name))
-          .map(({ key_name }) => key_name);
+        named = policy.witnesses.filter(({ key }) => cosigners.includes(key)).map(({ key }) => key.name);
       }
+      claim(!wrong, "cosignature");
+      witnesses = named;
       if (!met && !demanded) throw new Unavailable("no_quorum");
       claim(met, "no_quorum");
     },
@@ -456,7 +482,9 @@ export async function checkVoucher(bytes, { vkey, policy = null, demanded = true
       if (insecure) throw new Unavailable("insecure_page");
       await checks[name]();
     } catch (error) {
-      if (!(error instanceof Failed || error instanceof Unavailable)) throw error;
+      // Of what others' modules cannot make, there is the signature alone.
+      const known = error instanceof Failed || error instanceof Unavailable || error instanceof CannotBeMade;
+      if (!known) throw error;
       step.state = error instanceof Failed ? "failed" : "unavailable";
       step.why = error.message;
     }

@@ -9,6 +9,7 @@
  *     quorum <name or none>                       exactly once: who must have cosigned
  */
 
+import { textOf } from "./canonical.js";
 import { same } from "./evidence.js";
 import {
   ed25519Holds,
@@ -26,10 +27,12 @@ import { attempt, Said, said, Wrong } from "./said.js";
 /** @typedef {{name: string, key: Key}} Witness under the name that the policy gives it; its key has a name of its own */
 /** @typedef {{name: string, threshold: number, members: string[]}} Group */
 /** @typedef {{logs: Key[], witnesses: Witness[], groups: Group[], quorum: string}} Policy */
+/** @typedef {[string, Uint8Array<ArrayBuffer>]} Line of a cosignature: the name of the key; its hash, a time, a signature */
 
 const NONE = "none";
 const MAX_OF_A_KIND = 64;
 const MAX_CHARACTERS = 65_536;
+const LINE_END = 0x0a;
 const TIME_BYTES = 8; // "u64 timestamp"
 const SIGNATURE_BYTES = 64; // RFC 8032 §5.1.6
 const LAST_TIME_S = 253_402_300_799; // the end of the year 9999
@@ -165,35 +168,45 @@ export function ofOtherLogs({ logs }, key) {
     : said("policy_other_logs", { vkey });
 }
 
-/** The lines of a file of cosignatures, without their line ends, and who each is of. @param {string | null} text null: not UTF-8 @returns {[string, Uint8Array][]} */
-export function splitCosignatures(text) {
-  if (text === "") return [];
-  if (text !== null && !text.endsWith("\n")) throw new Wrong("cosignatures_cut");
-  if (text === null) throw new Wrong("cosignature_utf");
-  return text
-    .slice(0, -1)
-    .split("\n")
-    .map((line) => {
-      const parsed = attempt(() => parseSignatureLine(line));
-      if (parsed instanceof Said) throw new Wrong("cosignature_line", { what: parsed });
-      return parsed;
-    });
+/** The lines of a file of cosignatures, without their line ends, and who each is of. @param {Uint8Array} data @returns {Line[]} */
+export function splitCosignatures(data) {
+  if (data.length === 0) return [];
+  if (data.at(-1) !== LINE_END) throw new Wrong("cosignatures_cut");
+  /** @type {Line[]} */
+  const lines = [];
+  for (let begin = 0; begin < data.length; ) {
+    const end = data.indexOf(LINE_END, begin);
+    const text = textOf(data.subarray(begin, end));
+    if (text === null) throw new Wrong("cosignature_utf");
+    const parsed = attempt(() => parseSignatureLine(text));
+    if (parsed instanceof Said) throw new Wrong("cosignature_line", { what: parsed });
+    lines.push(parsed);
+    begin = end + 1;
+  }
+  return lines;
 }
 
 /**
- * The witnesses of the policy that cosigned the note; raises Wrong for a line that only seems theirs.
- * @param {readonly [string, Uint8Array][]} lines
+ * The witnesses of the policy that cosigned the note. Of a line that only seems theirs `onWrong` is told; without it,
+ * such a line is raised.
+ * @param {readonly Line[]} lines
  * @param {string} note
  * @param {Policy} policy
+ * @param {(wrong: Wrong) => void} [onWrong]
  */
-export async function cosignersOf(lines, note, policy) {
+export async function cosignersOf(lines, note, policy, onWrong) {
   /** @type {Key[]} */
   const cosigners = [];
   for (const [name, signature] of lines) {
     for (const { key } of policy.witnesses) {
       if (name !== key.name || !same(signature.subarray(0, KEY_HASH_BYTES), key.key_hash)) continue;
-      await checkCosignature(name, signature.slice(KEY_HASH_BYTES), note, key);
-      cosigners.push(key);
+      try {
+        await checkCosignature(name, signature.slice(KEY_HASH_BYTES), note, key);
+        cosigners.push(key);
+      } catch (error) {
+        if (!(error instanceof Wrong) || !onWrong) throw error;
+        onWrong(error);
+      }
     }
   }
   return cosigners;

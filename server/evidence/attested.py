@@ -14,13 +14,13 @@ log's name for ever, whatever came after it, and counts for nothing here.
 """
 
 import itertools
-from base64 import b64decode
+from base64 import b64decode, b64encode
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from server.evidence.canonical import parse_canonical_object
+from server.evidence.canonical import JsonValue, parse_canonical_object
 from server.evidence.checkpoint import (
     MAX_NOTE_SIZE_BYTES,
     Checkpoint,
@@ -264,11 +264,18 @@ def _parse_consistency(data: bytes) -> tuple[int, int, list[bytes]]:
         or not 0 <= first <= second
     ):
         raise MalformedProof("a consistency proof has from, hashes and to")
+    return first, second, [_parse_hash(text) for text in texts]
+
+
+def _parse_hash(text: JsonValue) -> bytes:
+    """Strict: one value has one spelling."""
     try:
-        hashes = [b64decode(str(text), validate=True) for text in texts]
+        data = b64decode(text, validate=True) if isinstance(text, str) else None
     except ValueError:
-        raise MalformedProof("a hash of the consistency proof is not base64") from None
-    return first, second, hashes
+        data = None
+    if data is None or b64encode(data).decode() != text:
+        raise MalformedProof("a hash of the consistency proof is not base64")
+    return data
 
 
 def _cosigners(lines: Sequence[bytes], note: str, policy: Policy) -> list[WitnessKey]:

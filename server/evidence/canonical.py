@@ -53,13 +53,13 @@ def encode_canonical(value: object) -> bytes:
 def parse_canonical(data: bytes) -> JsonValue:
     """Read canonical bytes back; any other spelling of the same value is MalformedJson."""
     try:
+        text = data.decode()
+        _check_depth(text)
         value: JsonValue
-        value, _ = _DECODER.raw_decode(data.decode())  # anything around the value shows in the comparison
+        value, _ = _DECODER.raw_decode(text)  # anything around the value shows in the comparison
         canonical = _encode_plain(value)
     except MalformedJson:
         raise
-    except RecursionError:
-        raise MalformedJson("the JSON is nested too deep") from None
     except ValueError as error:
         raise MalformedJson(f"not JSON: {error}") from None
     if canonical != data:
@@ -73,6 +73,22 @@ def parse_canonical_object(data: bytes) -> JsonObject:
     if not isinstance(value, dict):
         raise MalformedJson("the JSON is not an object")
     return value
+
+
+def _check_depth(text: str) -> None:
+    """Raise MalformedJson for what is nested deeper than MAX_DEPTH, before any reader recurses into it: what
+    a reader's own stack would allow differs from one to the next.
+    """
+    if text.count("[") + text.count("{") <= MAX_DEPTH:
+        return
+    depth = 0
+    for token in _BRACKETS.finditer(text):
+        if token[0] in "[{":
+            depth += 1
+            if depth > MAX_DEPTH:
+                raise MalformedJson(f"the JSON is nested deeper than {MAX_DEPTH} levels")
+        elif token[0] in "]}":
+            depth -= 1
 
 
 def _encode_plain(value: JsonValue) -> bytes:
@@ -111,6 +127,8 @@ def _refuse_number(digits: str) -> NoReturn:
 _DECODER = json.JSONDecoder(
     parse_float=_refuse_number, parse_int=_parse_integer, parse_constant=_refuse_number
 )
+# Strings are passed over, with the brackets in them; one without an end, to the end of the text.
+_BRACKETS = re.compile(r'[\[\]{}]|"(?:[^"\\]++|\\.)*+"?', re.S)
 _BEYOND_FFFF = re.compile(rb"[\xf0-\xf4]")  # RFC 3629 section 3: what begins four bytes of UTF-8
 _ENCODER = json.JSONEncoder(  # what it is given is a tree: read from JSON, or copied by `plain_copy`
     ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":")

@@ -170,7 +170,7 @@ _ENTRY_FILE = re.compile(
 )
 _BLOB_FILE = re.compile(r"blobs/([0-9a-f]{64})")
 _ATTESTED_FILE = re.compile(
-    r"attested/([1-9][0-9]{0,15})/(checkpoint|consistency\.json|cosignatures|timestamp-[1-9][0-9]{0,3}\.der)"
+    r"attested/([1-9][0-9]{0,14})/(checkpoint|consistency\.json|cosignatures|timestamp-[1-9][0-9]{0,3}\.der)"
 )
 _CREDENTIALS_FILE = re.compile(r"credentials/([0-9a-f]{64})\.jpg")
 _PLAYBACK_FILE = re.compile(r"playback/[1-9][0-9]{0,8}-[A-Za-z0-9_-]{1,64}-[1-9][0-9]{0,8}\.(?:webm|mp4)")

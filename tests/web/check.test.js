@@ -68,6 +68,7 @@ test("what is no zip is damaged, and nothing is raised", async () => {
 test("canonical JSON is read back, and of any other spelling it is said what is wrong", () => {
   const encode = (/** @type {string} */ text) => new TextEncoder().encode(text);
   assert.deepEqual(parseCanonical(encode('{"10":1,"9":[],"é":"\u2028"}')), { 9: [], 10: 1, é: "\u2028" });
+  assert.deepEqual(parseCanonical(encode(`["${"[".repeat(40)}\\"${"{".repeat(40)}"]`)).length, 1);
   for (const [text, code] of /** @type {[string, string][]} */ ([
     ['{"a":1.0}', "json_no_integer"],
     ["9007199254740992", "json_large_integer"],
@@ -75,6 +76,9 @@ test("canonical JSON is read back, and of any other spelling it is said what is 
     ['{"a":1}x', "json_spelling"],
     ['"\\ud800"', "no_json"],
     ["[1,]", "no_json"],
+    [`${"[".repeat(33)}${"]".repeat(33)}`, "json_too_deep"],
+    ["[".repeat(100_000), "json_too_deep"],
+    [`"${"[".repeat(40)}`, "no_json"],
     ["", "no_json"],
   ])) {
     const why = (/** @type {any} */ error) => error instanceof Wrong && error.said.code === code;
@@ -200,6 +204,7 @@ test("both languages have the same words, and a sentence for every finding", asy
     "package_trust",
     "picture_credential",
     "timestamp_token",
+    "voucher_check",
     "witness_policy",
     "zip_container",
   ]) {
@@ -207,7 +212,11 @@ test("both languages have the same words, and a sentence for every finding", asy
     const made =
       /(?:said|Wrong|CannotBeMade|ended|found|wrong|finding)\(\s*(?:"[a-z.]+\.[a-z]+", )?"([a-z_0-9]+)"|\? (?:null|"([a-z_]+)") : "([a-z_]+)"\)/g;
     for (const match of source.matchAll(made)) {
-      for (const code of match.slice(1)) if (code && !NO_CODES.includes(code)) codes.add(code);
+      for (const code of match.slice(1)) {
+        // The page of vouchers has its own words for its steps: its sentences are of a file to compare with.
+        const other = module === "voucher_check" && !code?.startsWith("voucher_");
+        if (code && !other && !NO_CODES.includes(code)) codes.add(code);
+      }
     }
   }
   assert.ok(codes.size > 80, `${codes.size} codes`);

@@ -37,7 +37,7 @@ from tests.server.evidence.sample_case import (
 from tests.server.evidence.sample_credential import PICTURE, credential
 from tests.server.evidence.sample_voucher import sample_voucher
 from tests.server.evidence.test_credential import COPY, copy_of
-from tests.server.evidence.test_erased_bodies import erased_package
+from tests.server.evidence.test_erased_bodies import erased_package, journal_package
 from tests.server.evidence.test_hostile import SMALL, entry_files, flipped, members_of, pack, with_entry
 
 SEED = 7  # of every random choice here: a failure can be repeated
@@ -213,6 +213,7 @@ def misspelt() -> Iterator[Package]:
         "string": b'"a"',
         "too long": b'{"a":"' + b"x" * 65_530 + b'"}',
         "far too long": b'{"a":"' + b"x" * 70_000 + b'"}',
+        "deep, and then no JSON": b'{"a":' + b"[" * 40 + b"}",
     }
     for what, data in bodies.items():
         yield f"body: {what}", pack({**members, f"{folder}body.json": data}), VKEY
@@ -264,6 +265,11 @@ def sealed_wrong() -> Iterator[Package]:
         VKEY,
     )
     yield "no picture", make_log(sample_drafts()).package(blobs={}), VKEY
+    for levels in (31, 32, 33, 990, 1_000, 1_500, 2_000, 5_000):
+        yield f"{levels} levels of a body", nested_package(levels), VKEY
+    two_keys: JsonObject = {"media_type,sha256": {"blob": sample_drafts()[2].body["blob"]}, "size_bytes": 1}
+    wrapped = [opened, draft("text", CASE, two_keys), draft("exported", CASE, {"entries_before": 2})]
+    yield "a picture within two keys that read like three", make_log(wrapped).package(), VKEY
     case = journal_case()
     frame: dict[str, Any] = case.body("frame_sealed")
     journal, packets = frame["journal"], frame["packets"]
@@ -307,6 +313,14 @@ def sealed_wrong() -> Iterator[Package]:
     kept = draft("segment_lost", CASE, {**lost.body, **whole})
     assert kept.actor_id == SENDER
     yield "a lost segment", with_draft(case, kept).package(), VKEY
+
+
+def nested_package(levels: int) -> bytes:
+    """What no honest service seals: a body that is nested as deep, with more brackets in a string."""
+    drafts = [draft("text", CASE, {}), draft("exported", CASE, {"entries_before": 1})]
+    body = b'{"a":"[[\\"{{' + b"[" * 40 + b'","b":' + b"[" * (levels - 1) + b"]" * (levels - 1) + b"}"
+    members = members_of(make_log(drafts, bodies={0: body}).package(blobs={}))
+    return pack({**members, "entries/000001/body.json": body})
 
 
 def package_of(case: JournalCase) -> bytes:
@@ -395,12 +409,36 @@ def attested(folder: Path, chance: random.Random) -> Iterator[Package]:
         "no line": b"hello\n",
         "an empty line": lines + b"\n",
         "not UTF-8": b"\xff\n",
+        "cut and not UTF-8": lines + b"\xff",
+        "no line, and then not UTF-8": b"hello\n\xff\n",
+        "too long, and cut within a sign": lines + b"x" * (65_535 - len(lines)) + "—".encode() * 4,
         "a short one": f"— {WITNESSES[0].key.name} {'A' * 12}\n".encode(),
         "under another name": lines.replace(b"/w1", b"/w9"),
         "twice": lines + lines,
     }
     for what, data in cosignatures.items():
         yield f"cosignatures: {what}", pack({**members, "attested/5/cosignatures": data}), trusted
+    consistency = members["attested/3/consistency.json"]
+    for hash_in_json in (
+        b"[]",
+        b'["AAAA"]',
+        b'"AAAA===="',
+        b'"AAAA"',
+        b'"AAB="',
+        b"null",
+        b"1",
+        b'"A A="',
+        b'""',
+    ):
+        changed_proof = re.sub(rb'"hashes":\["[^"]*"', b'"hashes":[' + hash_in_json, consistency, count=1)
+        assert changed_proof != consistency
+        changed = {**members, "attested/3/consistency.json": changed_proof}
+        yield f"consistency: {hash_in_json!r}", pack(changed), trusted
+    keys_in_one = b'{"from,hashes":1,"to":5}'
+    yield "consistency: two keys", pack({**members, "attested/3/consistency.json": keys_in_one}), trusted
+    for size in ("999999999999999", "9007199254740993", "9999999999999999", "99999999999999999"):
+        folder_of_size = {f"attested/{size}/{name}": b"?\n" for name in ("checkpoint", "cosignatures")}
+        yield f"attested at {size}", pack({**members, **folder_of_size}), trusted
     names = [name for name in members if name.startswith("attested/")]
     for _ in range(25):
         name = chance.choice(names)
@@ -427,6 +465,18 @@ def erased() -> Iterator[Package]:
     ]
     for said, gone in cases:
         yield f"erased {said}, gone {gone}", erased_package(said, gone), VKEY
+    segments: list[tuple[dict[str, Any], set[int]]] = [
+        ({"numbers": [3]}, {3}),
+        ({"numbers": [4]}, {4}),
+        ({"numbers": [3, 4]}, {3, 4}),
+        ({"numbers": [3, 4, 5]}, {3, 4, 5}),
+        ({"numbers": "all", "kinds": ["segment_sealed"]}, {3, 4}),
+        ({"numbers": [2, 3]}, {2, 3, 4}),  # one more is missing than was erased
+        ({"numbers": [1, 2]}, {1, 2, 3}),
+    ]
+    for said, gone in segments:
+        yield f"journal erased {said}, gone {gone}", journal_package(gone, said), VKEY
+    yield "journal: a hole larger than what was erased", a_hole_of_two(), VKEY
     for tamper in (
         test_erased_bodies.take_one_of_the_pair,
         test_erased_bodies.take_the_word_for_it,
@@ -436,6 +486,15 @@ def erased() -> Iterator[Package]:
         members = members_of(erased_package({"numbers": [2]}, {2}))
         tamper(members)
         yield f"erased: {tamper.__name__}", pack(members), VKEY
+
+
+def a_hole_of_two() -> bytes:
+    """Segments 1 and 4 are there, and one entry of the three was erased."""
+    case = journal_case()
+    *rest, exported = case.drafts
+    place = [place for place, item in enumerate(rest) if item.kind == "segment_sealed"][2]
+    rest[place] = replace(rest[place], body={**rest[place].body, "segment": 4})
+    return journal_package({4}, {"numbers": [4]}, replace(case, drafts=(*rest, exported)))
 
 
 def derived() -> Iterator[Package]:
@@ -534,6 +593,7 @@ def compared() -> list[Compared]:
     changed = [*drafts[:3], draft("text", OTHER_CASE, {"text": "另"}), *drafts[4:]]
     forged = {size: make_log([*changed, *later[:size]]) for size in (0, 1, 6)}
     package = honest.package()
+    voucher = encode_voucher(sample_voucher())
     others = {
         "itself": package,
         "its own checkpoint": honest.checkpoint.encode(),
@@ -549,6 +609,20 @@ def compared() -> list[Compared]:
         "another log": make_log(drafts).checkpoint.replace("local/log", "other/log").encode(),
         "a voucher": encode_voucher(sample_voucher()),
         "no voucher": b"{}",
+        "a voucher of an unknown version": voucher.replace(b'"version":2', b'"version":9'),
+        "a voucher with a field too many": b'{"a":1,' + voucher[1:],
+        "a voucher with a field of another type": re.sub(rb'"waybill":"[^"]*"', b'"waybill":1', voucher),
+        "a voucher behind a space": b" " + voucher,
+        "a voucher in another spelling": voucher.replace(b'":', b'": ', 1),
+        "a voucher that is nested too deep": b'{"a":' * 40,
+        "a voucher that is cut": voucher[:-9],
+        "a voucher that is too long": voucher + b" " * (512 << 10),
+        "a voucher whose entry has a field too many": voucher.replace(b'"salt":', b'"pepper":1,"salt":', 1),
+        "a voucher of another root": encode_voucher(
+            replace(sample_voucher(), checkpoint=forged[0].checkpoint)
+        ),
+        "a list": b'["proofcall-voucher"]',
+        "no PDF of a voucher": b"%PDF-1.4 saved anew",
         "nothing": b"",
         "no text": b"\xff\xfe" * 40,
         "a broken package": package[:4000],

@@ -2,14 +2,22 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from server.evidence.canonical import JsonValue
 from server.evidence.checkpoint import CheckpointSigner, encode_key
-from server.evidence.entry import FIRST_PREVIOUS_HASH, Draft, Entry, encode_body, seal
+from server.evidence.entry import (
+    FIRST_PREVIOUS_HASH,
+    Draft,
+    Entry,
+    commit,
+    encode_body,
+    encode_envelope,
+    seal,
+)
 from server.evidence.merkle import Frontier, inclusion_hashes
 from server.evidence.package import build_package
 from server.evidence.proof import InclusionProof
@@ -48,9 +56,15 @@ def draft(kind: str, case_id: str, body: Mapping[str, JsonValue]) -> Draft:
 
 
 def make_log(
-    drafts: Sequence[Draft], *, signer: CheckpointSigner = SIGNER, began_at: datetime = BEGAN_AT
+    drafts: Sequence[Draft],
+    *,
+    signer: CheckpointSigner = SIGNER,
+    began_at: datetime = BEGAN_AT,
+    bodies: Mapping[int, bytes] | None = None,
 ) -> SampleLog:
-    """Seal drafts one after the other, as the store does."""
+    """Seal drafts one after the other, as the store does. `bodies`: by leaf, what an envelope commits to
+    instead, that no honest service would seal.
+    """
     entries: list[Entry] = []
     heads: dict[str, tuple[int, str]] = {}
     for leaf_index, item in enumerate(drafts):
@@ -64,6 +78,9 @@ def make_log(
             salt=hashlib.sha256(b"salt %d" % leaf_index).digest(),
             leaf_index=leaf_index,
         )
+        if bodies and leaf_index in bodies:
+            envelope = replace(entry.envelope, commitment=commit(entry.salt or b"", bodies[leaf_index]))
+            entry = replace(entry, envelope=envelope, envelope_bytes=encode_envelope(envelope))
         heads[item.case_id] = (number + 1, entry.hash)
         entries.append(entry)
     frontier, stored = Frontier().extend(entry.leaf_hash for entry in entries)

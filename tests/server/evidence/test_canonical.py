@@ -98,6 +98,21 @@ def test_values_without_a_canonical_form_are_refused(value: object) -> None:
         encode_canonical(value)
 
 
+@pytest.mark.parametrize("levels", [MAX_DEPTH + 1, 990, 1_000, 5_000])
+def test_what_is_nested_too_deep_is_refused_whatever_the_stack_of_the_reader(levels: int) -> None:
+    for data in (b"[" * levels + b"]" * levels, b'{"":' * levels + b"1" + b"}" * levels, b"[" * levels):
+        with pytest.raises(MalformedJson, match="deeper than 32 levels"):
+            parse_canonical(data)
+
+
+def test_brackets_in_strings_nest_nothing() -> None:
+    text = "[" * MAX_DEPTH + '\\"' + "{" * MAX_DEPTH
+    assert parse_canonical(encode_canonical([text])) == [text]
+    assert parse_canonical(encode_canonical([[]] * 3 * MAX_DEPTH)) == [[]] * 3 * MAX_DEPTH
+    with pytest.raises(MalformedJson, match="not JSON"):
+        parse_canonical(b'"' + b"[" * 2 * MAX_DEPTH)
+
+
 def test_the_largest_integer_and_the_deepest_nesting_pass() -> None:
     assert encode_canonical([MAX_INTEGER, -MAX_INTEGER]) == b"[9007199254740991,-9007199254740991]"
     assert encode_canonical(nested(MAX_DEPTH)) == b"[" * MAX_DEPTH + b"1" + b"]" * MAX_DEPTH

@@ -11,7 +11,7 @@ from server.evidence.frames import check_frames
 from server.evidence.package import blob_references
 from server.evidence.report import Outcome
 from server.evidence.verify import verify_package
-from tests.server.evidence.journal_case import journal_case
+from tests.server.evidence.journal_case import JournalCase, journal_case
 from tests.server.evidence.sample_case import CASE, draft, make_log, sample_drafts
 from tests.server.evidence.test_verify import BLOB, failed_steps, members_of, pack
 
@@ -113,16 +113,18 @@ def test_a_forger_cannot_hide_behind_an_erasure(
     assert step in failed_steps(verify_package(pack(members)))
 
 
-def journal_package(gone: int, said: Mapping[str, JsonValue]) -> bytes:
-    """A case with a journal of three segments, entries 3 to 5, one of which went; a picture is of 1 and 2."""
-    case = journal_case()
+def journal_package(gone: set[int], said: Mapping[str, JsonValue], case: JournalCase | None = None) -> bytes:
+    """A case with a journal of three segments, entries 3 to 5, with these bodies gone; a picture is of 1 and
+    2.
+    """
+    case = case or journal_case()
     body: dict[str, JsonValue] = {"reason": REASON, "by": "retention", "authenticated_by": None}
     drafts = [*case.drafts, draft("erased", CASE, body | {"kinds": None} | dict(said))]
     own = sum(item.case_id == CASE for item in drafts)
     log = make_log([*drafts, draft("exported", CASE, {"entries_before": own})])
     entries = [
         erased_entry(entry.envelope_bytes, entry.leaf_index)
-        if entry.envelope.case_id == CASE and entry.envelope.number == gone
+        if entry.envelope.case_id == CASE and entry.envelope.number in gone
         else entry
         for entry in log.entries
     ]
@@ -137,7 +139,7 @@ def journal_package(gone: int, said: Mapping[str, JsonValue]) -> bytes:
 
 
 def test_a_journal_whose_segments_were_erased_has_a_hole_and_no_contradiction() -> None:
-    report = verify_package(journal_package(3, {"numbers": [3]}))
+    report = verify_package(journal_package({3}, {"numbers": [3]}))
     assert report.passed and report.unshown_pictures == (2,)
     assert any("segment 1 is missing" in finding.message for finding in report.steps[8].unmade)
 
