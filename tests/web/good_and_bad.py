@@ -436,9 +436,9 @@ def attested(folder: Path, chance: random.Random) -> Iterator[Package]:
         yield f"consistency: {hash_in_json!r}", pack(changed), trusted
     keys_in_one = b'{"from,hashes":1,"to":5}'
     yield "consistency: two keys", pack({**members, "attested/3/consistency.json": keys_in_one}), trusted
-    for size in ("999999999999999", "9007199254740993", "9999999999999999", "99999999999999999"):
-        folder_of_size = {f"attested/{size}/{name}": b"?\n" for name in ("checkpoint", "cosignatures")}
-        yield f"attested at {size}", pack({**members, **folder_of_size}), trusted
+    for digits in ("999999999999999", "9007199254740993", "9999999999999999", "99999999999999999"):
+        folder_of_size = {f"attested/{digits}/{name}": b"?\n" for name in ("checkpoint", "cosignatures")}
+        yield f"attested at {digits}", pack({**members, **folder_of_size}), trusted
     names = [name for name in members if name.startswith("attested/")]
     for _ in range(25):
         name = chance.choice(names)
