@@ -23,6 +23,7 @@ from server.background import Background
 from server.cases import Case
 from server.derivations import Derivations
 from server.errors import ExpiredCertificate, UnknownThing
+from server.evidence.checkpoint import parse_key
 from server.evidence.credential import LABEL, Credential, encode_credential
 from server.evidence.entry import Entry
 from server.evidence.proof import InclusionProof
@@ -167,7 +168,9 @@ class Credentials:
         return await self._derived.put(case_id, self._name(sha256), io.BytesIO(copy))
 
     def _name(self, sha256: str) -> str:
-        return f"credentials-{COPY_VERSION}-{sha256}-{self._signer.fingerprint}.jpg"
+        # A copy names the log's key: it is made anew under each.
+        key = f"-{parse_key(self._log.vkey).key_hash.hex()}" if len(self._log.vkeys) > 1 else ""
+        return f"credentials-{COPY_VERSION}-{sha256}-{self._signer.fingerprint}{key}.jpg"
 
     async def _make(self, case: Case, stored: Stored) -> bytes:
         (entry,) = await self._log.entries(case.case_id, after=stored.number - 1, limit=1)

@@ -248,6 +248,10 @@ const en = {
     key_unread: () => "the package carries no key that can be read (step 3)",
     another_key: (/** @type {V} */ v) => `the package carries another key than ${v.due.join(" or ")}`,
     key_passed: () => "the package carries the key that you expect",
+    key_followed: () =>
+      "the log's key follows from the one that you expect: each was handed over to by the key before, as the last that it signed (keys.json)",
+    keys_other: (/** @type {V} */ v) =>
+      `${v.name} does not show how the key of the log follows from an earlier one`,
     no_other_checkpoint: () =>
       "no other checkpoint of this log was given: compare with one that somebody else holds (--against)",
     own_unread: () => "the package's own checkpoint or key cannot be read (step 3)",
@@ -645,6 +649,9 @@ const zh = {
     key_unread: () => "证据包中的公钥无法读取（第 3 步）",
     another_key: (v) => `证据包中的公钥不是 ${v.due.join(" 或 ")}`,
     key_passed: () => "证据包中的公钥与您提供的一致",
+    key_followed: () =>
+      "日志公钥由您提供的公钥接续而来：每一公钥最后签名的，正是交接给下一公钥的记录（keys.json）",
+    keys_other: (v) => `${v.name} 不能证明日志公钥由先前的公钥接续而来`,
     no_other_checkpoint: () => "未提供该日志的其他检查点：可在下方与他人持有的检查点、证据包或凭证比对",
     own_unread: () => "证据包自身的检查点或公钥无法读取（第 3 步）",
     other_of_no_log: (v) => `另一文件中没有本日志的检查点：${v.what}`,

@@ -201,6 +201,7 @@ test("both languages have the same words, and a sentence for every finding", asy
     "package_entry",
     "package_frames",
     "package_history",
+    "package_keys",
     "package_trust",
     "picture_credential",
     "timestamp_token",
