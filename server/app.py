@@ -132,6 +132,16 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         )
         parts.push_async_callback(uploads.close)
         uploads.start()
+        vouchers = Vouchers(
+            log=log,
+            attestations=attestations,
+            witnesses=witnesses,
+            derived=derived,
+            background=background,
+            tokens=tokens,
+            public_url=settings.public_url,
+            font=find_font(settings.pdf_font),
+        )
         erasing = Erasing(
             log=log,
             background=background,
@@ -139,7 +149,7 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
             search=search,
             uploads=uploads,
             webhooks=webhooks,
-            makers=(playbacks, credentials),
+            makers=(playbacks, credentials, vouchers),
         )
         await erasing.resume()
         retention = Retention(
@@ -153,16 +163,6 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         )
         retention.start()
         parts.push_async_callback(retention.close)
-        vouchers = Vouchers(
-            log=log,
-            attestations=attestations,
-            witnesses=witnesses,
-            derived=derived,
-            background=background,
-            tokens=tokens,
-            public_url=settings.public_url,
-            font=find_font(settings.pdf_font),
-        )
         principals = Principals(
             api_key=settings.api_key, tokens=tokens, cases=cases, new_id=new_id, utc_now=utc_now
         )

@@ -100,6 +100,8 @@ class Orders:
                 self._find(key)
             for key in [key for key in self._rows if key[0] == case.case_id]:
                 self._remove(key)
+        elif kind == "erased" and case.state.phase == "erased":
+            self._forget(case.case_id)
         elif kind == REPORTED:
             self._put(case, entry)
         elif kind.startswith("exception_"):
@@ -226,6 +228,12 @@ class Orders:
         if self._evicted and len(self._rows) < MAX_ORDERS and not self.ended:  # one finds room again
             case_id, _ = next(iter(self._evicted))
             self._background.start(self._read_case(case_id))
+
+    def _forget(self, case_id: str) -> None:
+        """Of a case that was erased nobody is told, who comes back, what its rows were."""
+        for place, change in enumerate(self._changes):
+            if change.key is not None and change.key[0] == case_id:
+                self._changes[place] = Change(key=change.key)
 
     def _evict(self) -> None:
         """Makes room at the cost of the case that has most, whose oldest goes. It stays open: no change."""

@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from server.retention_rules import QUIET, WANTED, Due, Rules, due_of, may_be_due, parse_rules
+from server.retention_rules import QUIET, WANTED, Due, Rules, due_of, may_be_due, parse_rules, trusted_now
 from server.settings import SETTINGS
-from server.store.aging import aged_cases
+from server.store.aging import aged_cases, newest_at
 from server.store.errors import IllegalOpen, StoreError
 from server.store.schema import DAMAGE, SCHEMA_VERSION, connect_reader, schema_version
 
@@ -69,7 +69,7 @@ def find_due(data_dir: Path, rules: Rules, now_at: datetime) -> Iterator[Due]:
         with contextlib.closing(connect_reader(path)) as connection:
             if (version := schema_version(connection)) != SCHEMA_VERSION:
                 raise IllegalOpen(f"the log in {data_dir} has schema {version}: start the service first")
-            yield from _find_due(connection, rules, now_at)
+            yield from _find_due(connection, rules, trusted_now(now_at, newest_at(connection)))
     except DAMAGE as error:
         raise IllegalOpen(f"{path} cannot be read: {error}") from None
 

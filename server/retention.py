@@ -5,18 +5,21 @@
 
 The first thing to do with new rules is to look at what they would take: the dry run is what the service does
 unless it is told to erase, and `proofcall retain` lists the cases. What is held is kept, and counted.
+
+The clock is trusted no further than some days beyond the newest entry of the log, as the log was a day ago or
+at the start: what is written by a wrong clock is no witness of it before somebody could have mended it.
 """
 
 import asyncio
 import logging
 import time
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable, Mapping
 from datetime import datetime
 
 from server.cases import Cases
 from server.erasing import Erasing
-from server.retention_rules import QUIET, WANTED, Due, Rules, due_of, may_be_due, reason_of
+from server.retention_rules import QUIET, WANTED, Due, Rules, due_of, may_be_due, reason_of, trusted_now
 from server.store.errors import StoreError
 from server.store.log import LogStore
 from signaling.commands import EndCase, Erase
@@ -25,6 +28,7 @@ from signaling.values import SYSTEM, Actor, SessionId
 
 FIRST_RUN_S = 60.0  # a service that has just started has better things to do
 RUN_EVERY_S = 3_600.0  # rules count days
+REMEMBERED_RUNS = 24  # a day: who sets a clock wrong, or a machine that has no time yet, is found out by then
 CASES_A_PAGE = 50  # looked at in some milliseconds, between those who wait for the log
 PAUSES = 3.0  # as many times as long as a page took: a quarter of one core
 
@@ -53,6 +57,7 @@ class Retention:
         self._utc_now = utc_now
         self._actor = Actor(role="system", actor_id=SYSTEM, session_id=SessionId(new_id("s_")))
         self._found: Counter[str] = Counter()
+        self._newest_at: deque[datetime] = deque(maxlen=REMEMBERED_RUNS)
         self._running: asyncio.Task[None] | None = None
 
     def start(self) -> None:
@@ -74,7 +79,7 @@ class Retention:
     async def run(self) -> None:
         """Looks at all cases that are old enough, once."""
         found: Counter[str] = Counter({"erased": 0, "due": 0, "held": 0, "failed": 0})
-        after_leaf, now_at = -1, self._utc_now()
+        after_leaf, now_at = -1, await self._trusted_now()
         while True:
             began = time.monotonic()
             page = await self._log.aged_cases(
@@ -92,6 +97,19 @@ class Retention:
             told = ", ".join(f"{count} {fate}" for fate, count in found.items() if count)
             more = "" if self._erases else "; a dry run: `proofcall retain` lists them"
             logger.info("retention: %s%s", told, more)
+
+    async def _trusted_now(self) -> datetime:
+        if (newest_at := await self._log.newest_at()) is not None:
+            self._newest_at.append(newest_at)
+        now_at = self._utc_now()
+        trusted_at = trusted_now(now_at, min(self._newest_at, default=None))
+        if trusted_at < now_at:
+            logger.warning(
+                "retention counts until %s and not until %s: as far ahead of the log a clock is rather wrong",
+                trusted_at.isoformat(timespec="seconds"),
+                now_at.isoformat(timespec="seconds"),
+            )
+        return trusted_at
 
     async def _run_for_ever(self) -> None:
         await asyncio.sleep(FIRST_RUN_S)

@@ -3,7 +3,8 @@
     recordings=90d, frames=1y, attachments=1y, all=3y
 
 `recordings`, `frames` and `attachments` are erased alone and the rest of the case stays; `all` is the case.
-The age of a case counts from its last entry that is no reading, receipt, link or the like.
+The age of a case counts from its last entry that is no reading, receipt, link or the like. A clock that is
+far ahead of the log is wrong rather than right: what it would erase does not come back.
 """
 
 import re
@@ -16,6 +17,7 @@ from signaling.entries import BOOKKEEPING, MEDIA
 
 ALL = "all"
 UNIT_DAYS: Mapping[str, int] = {"d": 1, "y": 365}
+MAX_AHEAD = timedelta(days=7)  # a house that opens no case for longer can wait for its next one
 # What says nothing of the parcel: who looked, who was let in to look, what is kept and what not.
 QUIET = BOOKKEEPING | {"erased", "hold_set", "hold_lifted", "link_issued", "link_revoked"}
 WANTED: frozenset[str] = frozenset().union(*MEDIA.values())
@@ -58,6 +60,11 @@ def parse_rules(text: str) -> Rules:
         if ALL in rules and span > rules[ALL]:
             raise ValueError(f"{name} cannot be kept for longer than all of the case")
     return rules
+
+
+def trusted_now(now_at: datetime, newest_at: datetime | None) -> datetime:
+    """What the clock says, as far as the newest entry of the log bears it out."""
+    return now_at if newest_at is None else min(now_at, newest_at + MAX_AHEAD)
 
 
 def due_of(rules: Rules, case: AgedCase, now_at: datetime) -> Due | None:

@@ -88,6 +88,10 @@ class Vouchers:
         self._rendering = asyncio.Lock()  # one at a time: the cores are the calls
         self._opened: Counter[Opened] = Counter({"json": 0, "pdf": 0, "qr": 0})
 
+    async def settle(self, case_id: str) -> None:
+        """Returns when no voucher of this case is being made that had been begun before."""
+        await self._derivations.settle(case_id)
+
     @property
     def opened(self) -> Mapping[Opened, int]:
         """How often vouchers were looked at by their address."""

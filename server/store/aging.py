@@ -46,6 +46,13 @@ def aged_cases(
     return [_aged(connection, *row, quiet=sorted(quiet), wanted=sorted(wanted)) for row in rows]
 
 
+def newest_at(connection: sqlite3.Connection) -> datetime | None:
+    """When the newest entry of the log was recorded; None if it has none. Raises CorruptLog."""
+    query = "SELECT case_id, envelope FROM entries ORDER BY leaf_index DESC LIMIT 1"
+    row = connection.execute(query).fetchone()
+    return None if row is None else _recorded_at(*row)
+
+
 def _aged(
     connection: sqlite3.Connection,
     case_id: str,

@@ -42,7 +42,7 @@ from server.evidence.merkle import consistency_hashes, inclusion_hashes
 from server.evidence.package import blob_references
 from server.evidence.proof import InclusionProof
 from server.evidence.tiles import TILE_WIDTH, Bundle, Tile, encode_bundle
-from server.store.aging import AgedCase, aged_cases
+from server.store.aging import AgedCase, aged_cases, newest_at
 from server.store.case_keys import CaseKeys
 from server.store.errors import (
     CorruptLog,
@@ -289,6 +289,10 @@ class LogStore:
         """As `aging.aged_cases` has them."""
         read = partial(aged_cases, after_leaf=after_leaf, limit=limit, quiet=quiet, wanted=wanted)
         return await self._read(read, self._connection)
+
+    async def newest_at(self) -> datetime | None:
+        """When the newest entry was recorded."""
+        return await self._read(newest_at, self._connection)
 
     async def find_command(self, case_id: str, actor_id: str, command_id: str) -> list[int] | None:
         """Numbers of the entries that a command made, or None if it made none."""

@@ -1,5 +1,5 @@
 """From schema 1, which kept bodies, salts and blobs as they are, to schema 3, which seals them and can erase;
-and from schema 2, which could not.
+and from schema 2, which could not: its database is written anew before.
 
 One transaction, and the order below: whatever step a kill falls upon, the next start takes up from there.
 
@@ -12,8 +12,10 @@ A blob that no entry names was never acknowledged to be part of anything, and is
 damaged is taken along as it is: its hash still tells.
 """
 
+import logging
 import shutil
 import sqlite3
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -22,7 +24,7 @@ from server.evidence.errors import EvidenceError
 from server.evidence.package import blob_references
 from server.store.blobs import blob_path, make_case_folder, prepare_folder, write_blob
 from server.store.case_keys import make_key
-from server.store.errors import CorruptLog
+from server.store.errors import CorruptLog, IllegalOpen
 from server.store.keys import KeyWrapper, sync_folder
 from server.store.schema import (
     DOOMED_BLOBS,
@@ -31,10 +33,13 @@ from server.store.schema import (
     INSERT_ENTRY,
     INSERT_KEY,
     SCHEMA_VERSION,
+    truncate_wal,
 )
 from server.store.sealing import NONCE_SIZE_BYTES, CaseSeal
 
 PLAIN_BLOBS = "blobs.plain"
+
+logger = logging.getLogger(__name__)
 
 
 def migrate(
@@ -62,12 +67,30 @@ def migrate(
 
 
 def add_erasures(connection: sqlite3.Connection) -> None:
-    """Make schema 3 of schema 2."""
+    """Make schema 3 of schema 2. Raises IllegalOpen where there is no room; then nothing has changed."""
+    rewrite(connection, "log.sqlite")
     connection.execute("BEGIN IMMEDIATE")
     connection.execute("ALTER TABLE case_keys ADD COLUMN erased_by INTEGER")
     _execute_each(connection, DOOMED_BLOBS)
     connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
     connection.execute("COMMIT")
+
+
+def rewrite(connection: sqlite3.Connection, name: str) -> None:
+    """Write a database anew that was written without `secure_delete`. Where its pages were split, copies of
+    rows lie in their free room, of which SQLite knows nothing more: no later deletion would find them.
+    """
+    began = time.monotonic()
+    logger.info("%s is written anew once, so that what is erased is gone from it", name)
+    try:
+        connection.execute("VACUUM")
+    except sqlite3.OperationalError as error:
+        raise IllegalOpen(
+            f"{name} could not be written anew, which takes as much free room as it has, in its folder and in"
+            f" that of temporary files: {error}"
+        ) from None
+    truncate_wal(connection)
+    logger.info("%s was written anew in %.1f s", name, time.monotonic() - began)
 
 
 def remove_plain_blobs(data_dir: Path) -> None:

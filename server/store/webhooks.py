@@ -18,10 +18,12 @@ from typing import Any, TypeVar
 
 from server.store.errors import CorruptWebhooks, FailedAppend, IllegalOpen, MalformedSeal
 from server.store.keys import OWNER_ONLY, KeyWrapper, check_mode
+from server.store.migration import rewrite
 from server.store.schema import BUSY_TIMEOUT_MS, DAMAGE, schema_version, truncate_wal
 from server.store.webhook_rows import Counts, Endpoint, Letter, Settled
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+UNERASED_SCHEMA_VERSION = 1  # the same tables, written without `secure_delete`
 SCHEMA = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE endpoints (
@@ -323,6 +325,9 @@ def _connect(path: Path) -> sqlite3.Connection:
         version = schema_version(connection)
         if version == 0:
             connection.executescript(SCHEMA)
+        elif version == UNERASED_SCHEMA_VERSION:
+            rewrite(connection, path.name)
+            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
         elif version != SCHEMA_VERSION:
             raise IllegalOpen(f"{path} has schema {version}: a newer Proofcall wrote it")
     except DAMAGE as error:

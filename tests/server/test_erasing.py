@@ -269,8 +269,9 @@ async def test_the_package_of_a_case_without_its_media_verifies(tmp_path: Path, 
         list(audit(tmp_path / "data"))
 
 
+@pytest.mark.parametrize("maker", ["credentials", "vouchers"])
 async def test_a_derived_file_that_is_being_made_meanwhile_does_not_outlive_the_erasure(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, maker: str
 ) -> None:
     async with calling(tmp_path) as caller:
         case = await told(caller, tmp_path)
@@ -281,7 +282,8 @@ async def test_a_derived_file_that_is_being_made_meanwhile_does_not_outlive_the_
             await may_end.wait()
             return b"made of what was erased"
 
-        kept = caller.service.credentials._derivations.kept(case.case_id, "credentials-1.jpg", make)
+        derivations = getattr(caller.service, maker)._derivations
+        kept = derivations.kept(case.case_id, "made-1.jpg", make)
         making = asyncio.create_task(kept)
         await begun.wait()
         erasing = asyncio.create_task(erase(caller, case.case_id, media=["recordings"]))

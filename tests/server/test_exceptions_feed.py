@@ -129,6 +129,22 @@ async def test_a_case_that_ends_takes_its_work_orders_off_the_list(caller: Calle
         assert (await feed.next())[1:] == ("gone", {"case_id": case_id, "number": number})
 
 
+async def test_a_feed_that_comes_back_is_told_nothing_of_a_case_that_was_erased_since(caller: Caller) -> None:
+    token, case_id = await desk(caller), await caller.open_case()
+    courier = await person(caller, case_id, "courier")
+    first = await report(courier, "r1")
+    async with following(caller, token) as feed:
+        last, _, _ = await feed.next()
+    second = await report(courier, "r2", "weather")
+    await caller.call("POST", f"/api/cases/{case_id}/end")
+    assert (await caller.call("POST", f"/api/cases/{case_id}/erase", json={"reason": "asked for"}))[0] == 200
+    async with following(caller, token, last_event_id=last) as feed:
+        told = [(await feed.next())[1:] for _ in range(3)]
+    gone = [("gone", {"case_id": case_id, "number": number}) for number in (second, first, second)]
+    assert sorted(map(str, told)) == sorted(map(str, gone))
+    assert all(change.row is None for change in caller.service.orders._changes)
+
+
 async def test_a_feed_that_comes_back_is_told_what_it_missed_and_nothing_twice(caller: Caller) -> None:
     courier = await person(caller, await caller.open_case(), "courier")
     token = await desk(caller)

@@ -8,8 +8,8 @@ import pytest
 
 from server import app, retain_command
 from server.main import run
-from server.retention import Retention
-from server.retention_rules import Rules, due_of, parse_rules
+from server.retention import REMEMBERED_RUNS, Retention
+from server.retention_rules import Rules, due_of, parse_rules, trusted_now
 from server.settings import read_settings
 from server.store.aging import AgedCase
 from server.store.audit import audit
@@ -153,6 +153,8 @@ async def test_a_dry_run_tells_and_a_run_erases_what_is_over(
         assert erasing.found["erased"] == 0, "once is enough"
 
         clock.ahead = timedelta(days=1095)
+        await caller.open_case()
+        erasing = retention(caller, parse_rules(RULES), erases=True)
         await erasing.run()
         assert erasing.found == {"erased": 2, "due": 0, "held": 1, "failed": 0}
         assert ("frame_sealed", False) in await kinds_and_bodies(caller, late)
@@ -181,11 +183,37 @@ async def test_a_case_in_a_call_is_left_alone(tmp_path: Path, clock: Clock) -> N
         for command in (Consent(statement="yes", language="en"), Join()):
             await case.handle(command, courier)
         clock.ahead = timedelta(days=400)
+        await caller.open_case()
         for rules in ("frames=90d", "all=1y"):
             erasing = retention(caller, parse_rules(rules), erases=True)
             await erasing.run()
             assert erasing.found["failed"] == 1
         assert case.state.phase == "open" and case.state.in_call
+
+
+@pytest.mark.parametrize(("days", "trusted"), [(0, 0), (6, 6), (7, 7), (8, 7), (40_000, 7), (-3, -3)])
+def test_a_clock_is_trusted_for_some_days_beyond_the_log(days: int, trusted: int) -> None:
+    ahead = timedelta(days=days)
+    assert trusted_now(NOW_AT + ahead, NOW_AT) == NOW_AT + timedelta(days=trusted)
+    assert trusted_now(NOW_AT + ahead, None) == NOW_AT + ahead
+
+
+async def test_a_wrong_clock_erases_nothing_and_what_it_wrote_is_no_witness_of_it(
+    tmp_path: Path, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with calling(tmp_path) as caller:
+        case_id = await case_with_a_frame(caller)
+        clock.ahead = timedelta(days=4_000)
+        erasing = retention(caller, parse_rules("frames=90d, all=1y"), erases=True)
+        await erasing.run()
+        await caller.open_case()
+        for _ in range(REMEMBERED_RUNS - 1):
+            await erasing.run()
+            assert erasing.found["erased"] == 0
+        assert ("frame_sealed", True) in await kinds_and_bodies(caller, case_id)
+        assert "a clock is rather wrong" in caplog.text
+        await erasing.run()
+        assert erasing.found["erased"] == 1, "nobody has mended it for a day"
 
 
 async def test_the_command_lists_what_would_go(
@@ -196,6 +224,10 @@ async def test_the_command_lists_what_would_go(
         first, held = await case_with_a_frame(caller), await case_with_a_frame(caller)
         await caller.call("POST", f"/api/cases/{held}/holds", json={"reason": "Claim 4711"})
         environment = {"PROOFCALL_DATA_DIR": str(tmp_path / "data"), "PROOFCALL_RETENTION": RULES}
+        assert retain_command.run(["--dry-run"], environment) == 0
+        assert capsys.readouterr().out.startswith("0 cases"), "the clock is far ahead of the log"
+        clock.ahead = timedelta()
+        await caller.open_case()
         assert retain_command.run(["--dry-run"], environment) == 0
         lines = capsys.readouterr().out.splitlines()
         assert [line.split("   ")[0] for line in lines[:-1]] == [first, held]

@@ -250,3 +250,20 @@ def test_a_log_of_another_name_or_none_at_all_is_refused(folder: Path, tmp_path:
     (folder / "log.sqlite").write_bytes(b"not a database" * 1000)
     with pytest.raises(StoreError):
         list(audit(folder))
+
+
+@pytest.mark.parametrize("removed", [True, False])
+async def test_what_is_erased_beside_an_audit_is_not_missing(folder: Path, removed: bool) -> None:
+    log = await open_log(folder)
+    steps = audit(folder)
+    assert next(step for step in steps if step.stage == "entries").blobs == 0
+    body: JsonObject = {"reason": "asked for", "numbers": "all", "kinds": None, "by": "request"}
+    erased = Draft(kind="erased", case_id=CASE, role="integrator", actor_id="i", session_id="", body=body)
+    await log.append([erased], expect_number=ENTRIES + 1)
+    if removed:
+        await log.finish_erasure(CASE)
+    else:  # between the two
+        os.truncate(folder / "blobs" / CASE / SHA256, 100)
+    assert list(steps)[-1].done == 2 * ENTRIES + 1
+    list(audit(folder))
+    await log.close()

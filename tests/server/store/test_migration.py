@@ -25,6 +25,8 @@ from server.store import migration, recovery
 from server.store.audit import audit
 from server.store.blobs import BlobStore
 from server.store.errors import CorruptBlob, CorruptLog, IllegalOpen, UnknownBlob
+from server.store.schema import ENTRIES as ENTRY_TABLES
+from server.store.schema import connect_writer, truncate_wal
 from tests.server.store.test_durability import ORIGIN, REPOSITORY, draft, open_log
 
 SCHEMA_1 = """
@@ -205,6 +207,39 @@ def test_a_folder_of_schema_2_can_erase_after_the_next_start(tmp_path: Path) -> 
         list(audit(tmp_path))
     asyncio.run(read())
     assert tables() == newest
+
+
+def test_of_what_schema_2_wrote_no_copy_outlives_an_erasure(tmp_path: Path) -> None:
+    path = tmp_path / "log.sqlite"
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA secure_delete = OFF")
+    connection.executescript(
+        ENTRY_TABLES.replace("wrapped BLOB NOT NULL,\n    erased_by INTEGER", "wrapped BLOB")
+    )
+    for number in range(400):  # tables whose root pages were split
+        wrapped = b"KEY%04d" % number + os.urandom(60)
+        connection.execute("INSERT INTO case_keys VALUES (?, 'k', ?)", (f"c_{number:020}", wrapped))
+    connection.execute("PRAGMA user_version = 2")
+    connection.commit()
+    connection.close()
+    connection = connect_writer(path)
+    migration.add_erasures(connection)
+    connection.execute("UPDATE case_keys SET wrapped = x'00'")
+    assert truncate_wal(connection)
+    connection.close()
+    assert re.findall(rb"KEY\d{4}", path.read_bytes()) == []
+
+
+def test_a_disk_without_room_to_write_the_log_anew_leaves_it_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connection = connect_writer(tmp_path / "log.sqlite")
+    connection.executescript(f"{ENTRY_TABLES} PRAGMA user_version = 2; BEGIN;")
+    with pytest.raises(IllegalOpen, match="free room"):  # nor can it be within a transaction
+        migration.add_erasures(connection)
+    connection.execute("ROLLBACK")
+    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    connection.close()
 
 
 async def test_a_damaged_log_is_not_migrated_and_stays_as_it_was(folder: Path) -> None:

@@ -131,7 +131,32 @@ async def test_a_file_that_is_none_of_ours_is_refused_and_left_alone(tmp_path: P
     path.unlink()
     await (await WebhookStore.open(tmp_path, WRAPPER)).close()
     with sqlite3.connect(path) as connection:
-        connection.execute("PRAGMA user_version = 2")
+        connection.execute("PRAGMA user_version = 3")
     connection.close()
     with pytest.raises(IllegalOpen, match="newer"):
         await WebhookStore.open(tmp_path, WRAPPER)
+
+
+async def test_a_file_of_before_is_written_anew_once_so_that_no_copy_of_a_letter_is_left(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "webhooks.db"
+    store = await WebhookStore.open(tmp_path, WRAPPER)
+    await store.close()
+    connection = sqlite3.connect(path)
+    connection.executescript("PRAGMA secure_delete = OFF; PRAGMA user_version = 1;")
+    connection.execute(
+        "INSERT INTO endpoints VALUES ('w_1', 'https://x', NULL, 0, 0, 0, NULL, NULL, NULL, NULL, 'k', x'00')"
+    )
+    connection.execute("INSERT INTO letters VALUES ('w_1', 7, 1, NULL, 'LETTER')")
+    connection.commit()
+    connection.execute("DELETE FROM letters")
+    connection.commit()
+    connection.close()
+    assert b"LETTER" in path.read_bytes()
+    store = await WebhookStore.open(tmp_path, WRAPPER)
+    await store.close()
+    assert b"LETTER" not in path.read_bytes()
+    connection = sqlite3.connect(path)
+    assert connection.execute("PRAGMA user_version").fetchone() == (2,)
+    connection.close()
