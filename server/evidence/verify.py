@@ -81,7 +81,9 @@ from server.evidence.voucher import is_voucher
 
 T = TypeVar("T")
 
-MAX_MANIFEST_SIZE_BYTES = 128 << 20  # twice what lists the most files that a package holds
+MANIFEST_BYTES = 1 << 20  # a manifest may have so many, so that it can name files that are missing,
+MANIFEST_BYTES_A_FILE = 300  # and for each file that is there so many more: no record is longer
+INDEX_BYTES_AN_ENTRY = 300  # likewise, of the index of playback: parsed, JSON takes thirty times its size
 MAX_CUSTODY_SIZE_BYTES = 64 << 20  # a hundred thousand looks at a case
 ZIP_SIGNATURE = b"PK"  # APPNOTE 4.3.7: whatever else begins a file, it is no package
 
@@ -101,7 +103,8 @@ def verify_package(
     Content Credentials, and another package or checkpoint of the same log as far as they are given.
 
     Raises MalformedKey if that key cannot be read; whatever is wrong with the package is in the report.
-    Memory is bounded by the entries: pictures and segments are read where they lie, one at a time.
+    Memory is bounded by the entries, of which a file of that size can hold as many as it likes: all else is
+    read where it lies, one piece at a time.
     """
     trusted = trust or Trust()
     expected_keys = trusted.vkeys if vkey is None else (parse_key(vkey.strip()),)
@@ -236,7 +239,7 @@ class _Package:
         self.container = container
         self.members = members
         self.version = manifest_version(members.get("manifest.json", b""))
-        self.note = bytes(members.get("checkpoint", b"")).decode(errors="replace")
+        self.note = bytes(members.get("checkpoint", b"")[:MAX_NOTE_SIZE_BYTES]).decode(errors="replace")
         self.checkpoint: Checkpoint | str = _parse(_parse_checkpoint_file, members.get("checkpoint"))
         self.key: VerifierKey | str = _parse(_parse_key_file, members.get("vkey"))
         files: dict[int, dict[str, Content]] = {}  # by entry and by name inside its folder
@@ -528,8 +531,9 @@ def _check_derived(package: _Package) -> list[Finding]:
         part.number: {reference.sha256 for reference in part.references} for part in package.parts.values()
     }
     index = package.members.get(PLAYBACK_INDEX)
+    limit = min(MAX_INDEX_BYTES, MANIFEST_BYTES + INDEX_BYTES_AN_ENTRY * len(package.parts))
     findings += check_playback(
-        package.members.keys(), None if index is None else bytes(index[:MAX_INDEX_BYTES]), segments
+        package.members.keys(), None if index is None else bytes(index[:limit]), segments
     )
     return findings
 
@@ -706,7 +710,9 @@ def _envelope_file(number: int) -> str:
 
 def _parse_manifest(members: Mapping[str, Content]) -> JsonObject | str:
     data = members.get("manifest.json")
-    return _parse(parse_canonical_object, None if data is None else bytes(data[:MAX_MANIFEST_SIZE_BYTES]))
+    if data is not None and len(data) > MANIFEST_BYTES + MANIFEST_BYTES_A_FILE * len(members):
+        return f"the file has {len(data)} bytes, far more than it may have"
+    return _parse(parse_canonical_object, None if data is None else bytes(data))
 
 
 def _parse(parse: Callable[[bytes], T], data: Content | None) -> T | str:

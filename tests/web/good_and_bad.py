@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from server.evidence.canonical import JsonObject, encode_canonical, parse_canonical_object
 from server.evidence.checkpoint import CheckpointSigner, encode_key
-from server.evidence.container import encode_container
+from server.evidence.container import MAX_NAME_BYTES, encode_container
 from server.evidence.cosignature import encode_witness_key
 from server.evidence.credential import encode_credential
 from server.evidence.package import blob_references, build_package
@@ -64,8 +64,22 @@ def packages(folder: Path) -> list[Package]:
         *attested(folder, chance),
         *erased(),
         *derived(),
+        *oversized(),
         *copies(chance),
     ]
+
+
+def oversized() -> Iterator[Package]:
+    """What would fill the memory of whoever checks it."""
+    members = members_of(SMALL)
+    many = b'{"files":[' + b",".join([b"{}"] * 500_000) + b"]}"
+    yield "a manifest of nothing", encode_container({**members, "manifest.json": many}), None
+    longest = encode_container({**members, "zz" * (MAX_NAME_BYTES // 2): b""})
+    yield "a long name", longest, None
+    size, longer = ((MAX_NAME_BYTES + more).to_bytes(2, "little") + bytes(2) for more in (0, 1))
+    yield "too long a name", longest.replace(size + b"zz", longer + b"zzz"), None
+    yield "a byte behind the end", SMALL + b"x", None
+    yield "a directory without its end", SMALL[:-22], None
 
 
 def good() -> Iterator[Package]:
