@@ -389,6 +389,10 @@ const en = {
       `the bodies of ${v.gone} entries were erased (${v.told.join("; ")}); their envelopes and proofs stand`,
     erasure_reason: (/** @type {V} */ v) => `entry ${v.entry}: "${v.reason}"`,
     erased_is_here: (/** @type {V} */ v) => `entry ${v.by} says that it was erased, but its body is here`,
+    told_uncompared: (/** @type {V} */ v) =>
+      `made from the entries, and not compared with them: ${[...v.reports, ...(v.films > 0 ? [v.films === 1 ? "1 file of playback/" : `${v.films} files of playback/`] : [])].join(", ")}. Believe the entries`,
+    programs_uncompared: (/** @type {V} */ v) =>
+      `programs, and not compared with any: ${v.programs.join(", ")}. Take them from a source that you trust`,
     custody_long: (/** @type {V} */ v) => `custody.json has ${v.size} bytes`,
     custody_other: () => "custody.json does not say what the entries say of who saw and exported what",
     playback_no_index: (/** @type {V} */ v) =>
@@ -760,6 +764,9 @@ const zh = {
     erasure_passed: (v) => `已删除 ${v.gone} 条记录的内容（${v.told.join("；")}）；其封面与证明仍然有效`,
     erasure_reason: (v) => `第 ${v.entry} 条记录：“${v.reason}”`,
     erased_is_here: (v) => `第 ${v.by} 条记录载明其内容已删除，但内容仍在`,
+    told_uncompared: (v) =>
+      `由记录生成、但未与记录核对：${[...v.reports, ...(v.films > 0 ? [`playback/ 中的 ${v.films} 个文件`] : [])].join("、")}。请以记录为准`,
+    programs_uncompared: (v) => `程序，未与任何来源核对：${v.programs.join("、")}。请从您信任的来源获取`,
     custody_long: (v) => `custody.json 有 ${v.size} 字节`,
     custody_other: () => "custody.json 所载的查看与导出情况与记录不符",
     playback_no_index: (v) => `缺少 ${v.index}：未说明回放文件的来源`,

@@ -23,6 +23,7 @@ import {
   PLAYBACK_FILE,
   PLAYBACK_INDEX,
   readErased,
+  uncompared,
 } from "./package_derived.js";
 import {
   checkCommitment,
@@ -626,7 +627,7 @@ function checkBodies(pack) {
   return { message: said("bodies_passed", { count: pack.parts.size - erased, erased }), findings };
 }
 
-/** @param {Package} pack @returns {Promise<Result>} */
+/** @param {Package} pack @returns {Promise<Checked>} */
 async function checkBlobs(pack) {
   /** @type {Finding[]} */
   const findings = [];
@@ -655,7 +656,8 @@ async function checkBlobs(pack) {
     }
   }
   findings.push(...(await checkDerived(pack)));
-  return { message: said("blobs_passed", { count: held.size }), findings };
+  const message = said("blobs_passed", { count: held.size });
+  return { message, findings, unmade: uncompared(pack.members.keys()), passed: true };
 }
 
 /** Files that were made from entries say what the entries say, and no more. @param {Package} pack */

@@ -466,6 +466,14 @@ def derived() -> Iterator[Package]:
         members = members_of(test_derived.PACKAGE)
         tamper(members)
         yield f"playback: {tamper.__name__}", pack(members), VKEY
+    yield (
+        "what people read, forged",
+        pack(test_derived.forge_what_people_read(members_of(test_derived.PACKAGE))),
+        VKEY,
+    )
+    reported = {**members_of(sample_package()), "report.zh.pdf": b"%PDF"}
+    yield "a report alone", pack(reported), VKEY
+    yield "a page alone", pack({**members_of(sample_package()), "check.html": b"<p>"}), VKEY
     looks = [draft("viewed", CASE, {"number": 2}), draft("exported", CASE, {"entries_before": 4})]
     members = members_of(make_log([*sample_drafts(), *looks]).package())
     yield "custody", pack(members), VKEY
