@@ -318,7 +318,8 @@ const en = {
       `witnesses signed (${v.names}), but none that you trust was named (--trust)${v.enough ? ". By the policy that the package carries itself they are enough: compare it" : ""}`,
     witnesses_passed: (/** @type {V} */ v) =>
       `${v.names} cosigned the log of ${v.size} leaves, with ${v.span}: this is the log that they saw`,
-    witnesses_later: (/** @type {V} */ v) => `${v.span} are later than what witnesses have signed`,
+    witnesses_later: (/** @type {V} */ v) =>
+      `${v.span} are later than what witnesses have signed${v.decision === null ? "" : `; the decision in entry ${v.decision} is among them`}`,
     span_none: () => "no entry of this case",
     span: (/** @type {V} */ v) =>
       v.first === v.last ? `entry ${v.first}` : `entries ${v.first} to ${v.last}`,
@@ -701,7 +702,8 @@ const zh = {
     witnesses_untrusted: (v) =>
       `见证方已签名（${v.names}），但您未指明信任哪一方（可在下方选择信任文件）${v.enough ? "。按证据包自带的规则，签名数已足够：请核对该规则" : ""}`,
     witnesses_passed: (v) => `${v.names}已对含 ${v.size} 条记录的日志签名，涵盖${v.span}：他们所见即此日志`,
-    witnesses_later: (v) => `${v.span}晚于见证方的签名`,
+    witnesses_later: (v) =>
+      `${v.span}晚于见证方的签名${v.decision === null ? "" : `；其中包括第 ${v.decision} 条记录的决定`}`,
     span_none: () => "本案的零条记录",
     span: (v) => (v.first === v.last ? `第 ${v.first} 条记录` : `第 ${v.first} 至 ${v.last} 条记录`),
     cosignatures_cut: () => "最后一条见证签名不完整：没有换行符",

@@ -738,7 +738,9 @@ function outsideOf(pack) {
     checkpoint: pack.checkpoint,
     key: pack.key instanceof Said ? null : pack.key,
     entries: [...pack.parts.values()].flatMap(({ number, place, envelope }) =>
-      place instanceof Said || envelope instanceof Said ? [] : [{ number, leaf_index: place }],
+      place instanceof Said || envelope instanceof Said
+        ? []
+        : [{ number, leaf_index: place, kind: envelope.kind }],
     ),
   };
 }

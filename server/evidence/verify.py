@@ -669,7 +669,12 @@ def _outside(package: _Package) -> Outside:
         checkpoint=package.checkpoint,
         key=None if isinstance(package.key, str) else package.key,
         entries=[
-            PlacedEntry(number=part.number, leaf_index=part.place, recorded_at=part.envelope.recorded_at)
+            PlacedEntry(
+                number=part.number,
+                leaf_index=part.place,
+                recorded_at=part.envelope.recorded_at,
+                kind=part.envelope.kind,
+            )
             for part in package.parts.values()
             if not isinstance(part.place, str) and not isinstance(part.envelope, str)
         ],

@@ -20,7 +20,7 @@ from server.evidence.package import blob_references, build_package
 from server.evidence.signer import Ed25519Signer
 from server.evidence.voucher import encode_voucher
 from tests.authority import make_authority
-from tests.server.evidence import test_attested, test_derived, test_erased_bodies
+from tests.server.evidence import test_attested, test_derived, test_erased_bodies, test_operator_attacks
 from tests.server.evidence.attested_case import make_attested_package
 from tests.server.evidence.journal_case import SENDER, JournalCase, journal_case
 from tests.server.evidence.local_witness import WITNESSES
@@ -380,6 +380,9 @@ def attested(folder: Path, chance: random.Random) -> Iterator[Package]:
             pack({**members_of(early), "policy.txt": policies["two of three"].encode()}),
             None,
         )
+    decided = make_log(test_operator_attacks.drafts(), began_at=test_operator_attacks.BEGAN_AT)
+    early = test_operator_attacks.package_said_before_the_decision(decided, authority)
+    yield "said before the decision", early, trusted
     nothing = test_attested.with_a_word_about_nothing(package, authority)
     yield "said of an empty log", nothing, trusted
     pictures = json.loads(trusted) | {"picture_roots": [authority.root.decode()]}
