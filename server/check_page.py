@@ -56,6 +56,7 @@ def check_page() -> bytes:
     return bare.replace("  </head>\n", f"{head}  </head>\n", 1).encode()
 
 
+@functools.cache
 def security_policy() -> str:
     """The Content-Security-Policy of the page, as a header: frames can be refused in a header alone."""
     match = re.search(r'Content-Security-Policy" content="([^"]*)"', check_page().decode())

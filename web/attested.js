@@ -23,7 +23,7 @@ import { cosignersOf, namesOf, ofOtherLogs, shortOfQuorum, splitCosignatures } f
 /** @typedef {import("./package_check.js").Finding} Finding */
 /** @typedef {import("./witness_policy.js").Policy} Policy */
 /** @typedef {import("./zip_container.js").Content} Content */
-/** @typedef {{number: number, leaf_index: number}} PlacedEntry an entry whose place in the log is proven */
+/** @typedef {{number: number, leaf_index: number, kind: string}} PlacedEntry an entry whose place in the log is proven */
 /** @typedef {{folders: Map<number, Map<string, Content>>, checkpoint: Checkpoint, key: Key | null,
  *   keys: Key[], entries: PlacedEntry[]}} Outside `folders`: by tree size, the files of each by name;
  *   `keys`: of the log, with earlier ones that it is shown to have had */
@@ -32,6 +32,7 @@ import { cosignersOf, namesOf, ofOtherLogs, shortOfQuorum, splitCosignatures } f
 /** @typedef {{size: number, name: string, note: Uint8Array<ArrayBuffer>, content: Content}} Word */
 
 const MAX_TOKEN_BYTES = 65_536;
+const DECISION = "exception_decided"; // what a case is about: words that all came before one leave it to the server
 const MAX_SHOWN = 3; // times named in a sentence
 const EMPTY_ROOT = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"; // RFC 9162 §2.1.1
 
@@ -115,15 +116,16 @@ export async function checkWitnesses(outside, policy, own_policy) {
   const { size, named } = best;
   const covered = outside.entries.filter(({ leaf_index }) => leaf_index < size);
   const later = outside.entries.filter(({ leaf_index }) => leaf_index >= size);
+  const decision = later.findLast(({ kind }) => kind === DECISION)?.number ?? null;
   checked.message = said("witnesses_passed", { names: named.join(", "), size, span: spanOf(covered) });
   if (later.length > 0) {
     checked.unmade.push({
-      said: said("witnesses_later", { span: spanOf(later) }),
+      said: said("witnesses_later", { span: spanOf(later), decision }),
       member: null,
       entry: null,
     });
   }
-  checked.passed = true;
+  checked.passed = decision === null;
   return checked;
 }
 

@@ -114,6 +114,7 @@ const en = {
     zip_one_more: () => "it is one file more than a package holds",
     zip_sum: () => "its content does not have the check sum (CRC-32) in its header",
     zip_name: () => "its name is not ASCII",
+    zip_name_long: () => "its name is too long",
     zip_record: () => "its record in the directory of the zip differs from what stands before its content",
     zip_end: () => "the end of the zip is not the one that a package has",
     container_passed: (/** @type {V} */ v) =>
@@ -330,7 +331,8 @@ const en = {
       `witnesses signed (${v.names}), but none that you trust was named (--trust)${v.enough ? ". By the policy that the package carries itself they are enough: compare it" : ""}`,
     witnesses_passed: (/** @type {V} */ v) =>
       `${v.names} cosigned the log of ${v.size} leaves, with ${v.span}: this is the log that they saw`,
-    witnesses_later: (/** @type {V} */ v) => `${v.span} are later than what witnesses have signed`,
+    witnesses_later: (/** @type {V} */ v) =>
+      `${v.span} are later than what witnesses have signed${v.decision === null ? "" : `; the decision in entry ${v.decision} is among them`}`,
     span_none: () => "no entry of this case",
     span: (/** @type {V} */ v) =>
       v.first === v.last ? `entry ${v.first}` : `entries ${v.first} to ${v.last}`,
@@ -401,6 +403,10 @@ const en = {
       `the bodies of ${v.gone} entries were erased (${v.told.join("; ")}); their envelopes and proofs stand`,
     erasure_reason: (/** @type {V} */ v) => `entry ${v.entry}: "${v.reason}"`,
     erased_is_here: (/** @type {V} */ v) => `entry ${v.by} says that it was erased, but its body is here`,
+    told_uncompared: (/** @type {V} */ v) =>
+      `made from the entries, and not compared with them: ${[...v.reports, ...(v.films > 0 ? [v.films === 1 ? "1 file of playback/" : `${v.films} files of playback/`] : [])].join(", ")}. Believe the entries`,
+    programs_uncompared: (/** @type {V} */ v) =>
+      `programs, and not compared with any: ${v.programs.join(", ")}. Take them from a source that you trust`,
     custody_long: (/** @type {V} */ v) => `custody.json has ${v.size} bytes`,
     custody_other: () => "custody.json does not say what the entries say of who saw and exported what",
     playback_no_index: (/** @type {V} */ v) =>
@@ -525,6 +531,7 @@ const zh = {
     zip_one_more: () => "文件数超出证据包上限",
     zip_sum: () => "内容与文件头中的校验和（CRC-32）不符",
     zip_name: () => "文件名含有非 ASCII 字符",
+    zip_name_long: () => "文件名过长",
     zip_record: () => "压缩包目录中的条目与文件头不一致",
     zip_end: () => "压缩包的结尾与证据包的格式不符",
     container_passed: (v) => `压缩包含 ${v.files} 个文件，没有一个多余的字节`,
@@ -720,7 +727,8 @@ const zh = {
     witnesses_untrusted: (v) =>
       `见证方已签名（${v.names}），但您未指明信任哪一方（可在下方选择信任文件）${v.enough ? "。按证据包自带的规则，签名数已足够：请核对该规则" : ""}`,
     witnesses_passed: (v) => `${v.names}已对含 ${v.size} 条记录的日志签名，涵盖${v.span}：他们所见即此日志`,
-    witnesses_later: (v) => `${v.span}晚于见证方的签名`,
+    witnesses_later: (v) =>
+      `${v.span}晚于见证方的签名${v.decision === null ? "" : `；其中包括第 ${v.decision} 条记录的决定`}`,
     span_none: () => "本案的零条记录",
     span: (v) => (v.first === v.last ? `第 ${v.first} 条记录` : `第 ${v.first} 至 ${v.last} 条记录`),
     cosignatures_cut: () => "最后一条见证签名不完整：没有换行符",
@@ -783,6 +791,9 @@ const zh = {
     erasure_passed: (v) => `已删除 ${v.gone} 条记录的内容（${v.told.join("；")}）；其封面与证明仍然有效`,
     erasure_reason: (v) => `第 ${v.entry} 条记录：“${v.reason}”`,
     erased_is_here: (v) => `第 ${v.by} 条记录载明其内容已删除，但内容仍在`,
+    told_uncompared: (v) =>
+      `由记录生成、但未与记录核对：${[...v.reports, ...(v.films > 0 ? [`playback/ 中的 ${v.films} 个文件`] : [])].join("、")}。请以记录为准`,
+    programs_uncompared: (v) => `程序，未与任何来源核对：${v.programs.join("、")}。请从您信任的来源获取`,
     custody_long: (v) => `custody.json 有 ${v.size} 字节`,
     custody_other: () => "custody.json 所载的查看与导出情况与记录不符",
     playback_no_index: (v) => `缺少 ${v.index}：未说明回放文件的来源`,

@@ -23,6 +23,7 @@ import {
   PLAYBACK_FILE,
   PLAYBACK_INDEX,
   readErased,
+  uncompared,
 } from "./package_derived.js";
 import {
   checkCommitment,
@@ -93,7 +94,9 @@ export const STEPS = /** @type {const} */ ([
 ]);
 export const INNER_STEPS = 8; // the steps after them need more than the package
 export const FRAMES_STEP = 9;
-const MAX_MANIFEST_BYTES = 128 << 20;
+const MANIFEST_BYTES = 1 << 20; // a manifest may have so many, so that it can name files that are missing,
+const MANIFEST_BYTES_A_FILE = 300; // and for each file that is there so many more: no record is longer
+const INDEX_BYTES_AN_ENTRY = 300; // likewise, of the index of playback
 const MAX_CUSTODY_BYTES = 64 << 20;
 const MAX_INDEX_BYTES = 16 << 20;
 const MAX_POLICY_BYTES = 65_536;
@@ -431,8 +434,10 @@ async function listedNames(members) {
 async function readManifest(members) {
   const content = members.get("manifest.json");
   if (!content) return said("file_missing");
-  const head = await content.head(MAX_MANIFEST_BYTES);
-  return attempt(() => parseCanonicalObject(head));
+  const { size } = content;
+  if (size > MANIFEST_BYTES + MANIFEST_BYTES_A_FILE * members.size) return said("file_too_long", { size });
+  const whole = await content.head(size);
+  return attempt(() => parseCanonicalObject(whole));
 }
 
 /** The files that a manifest lists, by name; what is malformed is left out. @param {Json} manifest */
@@ -481,7 +486,6 @@ async function checkContents(pack) {
   const { version } = pack;
   const required = requiredFiles(version);
   const manifest_content = members.get("manifest.json");
-  const manifest_head = manifest_content ? await manifest_content.head(MAX_MANIFEST_BYTES) : new Uint8Array();
   /** @type {[string, string, number][]} */
   const files = [];
   for (const name of [...members.keys()].sort()) {
@@ -489,7 +493,7 @@ async function checkContents(pack) {
   }
   const due = encodeManifest(files, pack.case_id, pack.tree_size, version);
   const as_it_should_be =
-    manifest_content?.size === due.length && same(manifest_head.subarray(0, due.length), due);
+    manifest_content?.size === due.length && same(await manifest_content.head(due.length), due);
   const text_is_ours = (await pack.hashOf("README.txt")) === README_SHA256[version];
   if (as_it_should_be && pack.foreign.size === 0 && text_is_ours) {
     const missing = required.filter((name) => !members.has(name)).sort();
@@ -653,7 +657,7 @@ function checkBodies(pack) {
   return { message: said("bodies_passed", { count: pack.parts.size - erased, erased }), findings };
 }
 
-/** @param {Package} pack @returns {Promise<Result>} */
+/** @param {Package} pack @returns {Promise<Checked>} */
 async function checkBlobs(pack) {
   /** @type {Finding[]} */
   const findings = [];
@@ -682,7 +686,8 @@ async function checkBlobs(pack) {
     }
   }
   findings.push(...(await checkDerived(pack)));
-  return { message: said("blobs_passed", { count: held.size }), findings };
+  const message = said("blobs_passed", { count: held.size });
+  return { message, findings, unmade: uncompared(pack.members.keys()), passed: true };
 }
 
 /** Files that were made from entries say what the entries say, and no more. @param {Package} pack */
@@ -704,7 +709,8 @@ async function checkDerived(pack) {
     ]),
   );
   const index = pack.members.get(PLAYBACK_INDEX);
-  const index_bytes = index ? await index.head(MAX_INDEX_BYTES) : null;
+  const limit = Math.min(MAX_INDEX_BYTES, MANIFEST_BYTES + INDEX_BYTES_AN_ENTRY * pack.parts.size);
+  const index_bytes = index ? await index.head(limit) : null;
   return [...findings, ...checkPlayback(pack.members.keys(), index_bytes, segments)];
 }
 
@@ -767,7 +773,9 @@ async function outsideOf(pack) {
     key: pack.key instanceof Said ? null : pack.key,
     keys: await keysOf(pack),
     entries: [...pack.parts.values()].flatMap(({ number, place, envelope }) =>
-      place instanceof Said || envelope instanceof Said ? [] : [{ number, leaf_index: place }],
+      place instanceof Said || envelope instanceof Said
+        ? []
+        : [{ number, leaf_index: place, kind: envelope.kind }],
     ),
   };
 }

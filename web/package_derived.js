@@ -21,6 +21,8 @@ export const CUSTODY_FILE = "custody.json";
 export const PLAYBACK_INDEX = "playback/index.json";
 export const CUSTODY_KINDS = ["exported", "played_back", "read", "refused", "viewed"];
 export const PLAYBACK_FILE = /^playback\/[1-9][0-9]{0,8}-[A-Za-z0-9_-]{1,64}-[1-9][0-9]{0,8}\.(?:webm|mp4)$/;
+const REPORTS = ["report.en.pdf", "report.zh.pdf"];
+const PROGRAMS = ["check.html", "verify.pyz"];
 const MAX_REASON_CHARACTERS = 120; // shown of a reason; the entry has it whole
 
 /** @param {Uint8Array} data @param {readonly Told[]} entries @returns {Finding[]} */
@@ -65,6 +67,18 @@ export function checkPlayback(members, index, segments) {
     if (wrong) findings.push(finding("playback_source", name, { entry: wrong[0] }));
   }
   return findings;
+}
+
+/** What people will read, look at and run, and nothing here can compare with the entries. @param {Iterable<string>} members @returns {Finding[]} */
+export function uncompared(members) {
+  const names = [...members];
+  const reports = REPORTS.filter((name) => names.includes(name));
+  const films = names.filter((name) => PLAYBACK_FILE.test(name)).length;
+  const programs = PROGRAMS.filter((name) => names.includes(name));
+  const found = [];
+  if (reports.length > 0 || films > 0) found.push(said("told_uncompared", { reports, films }));
+  if (programs.length > 0) found.push(said("programs_uncompared", { programs }));
+  return found.map((what) => ({ said: what, member: null, entry: null }));
 }
 
 /** @param {Uint8Array} data @returns {Map<string, [number, string][]>} */

@@ -21,6 +21,7 @@ const MAX_MEMBERS = 400_000;
 const MAX_SIZE_BYTES = 2 ** 40;
 const MAX_16 = 2 ** 16 - 1; // what a field of 16 bits holds at most, and
 const MAX_32 = 2 ** 32 - 1; // one of 32 bits: Zip64 has what is more
+const MAX_NAME_BYTES = 120; // the longest name in a package, of a file to be played, has 98
 const COPIED_BYTES = 65_536; // nothing that is parsed is longer
 const WINDOW_BYTES = 1 << 22; // read at once
 const WHOLE_BYTES = 1 << 26; // the longest file that the browser hashes, which wants it whole
@@ -238,6 +239,7 @@ async function walk(source) {
     const end = begin + size;
     if (packed_size !== size || extra_size > 0 || end > limit) return ended("zip_sizes");
     if (members.length === MAX_MEMBERS) return ended("zip_one_more");
+    if (name_size > MAX_NAME_BYTES) return ended("zip_name_long");
     const name = (source.peek(header_end, begin) ?? (await source.read(header_end, begin))).slice();
     const content = await contentAt(source, begin, end);
     if ((content.bytes ? crc(content.bytes) : await content.sum()) !== sum) return ended("zip_sum");
@@ -340,6 +342,7 @@ async function readByDirectory(source) {
     const name_size = fields.getUint16(28, true);
     let at = fields.getUint32(42, true);
     position += CENTRAL_BYTES;
+    if (name_size > MAX_NAME_BYTES) break;
     const name = ascii(await directory.read(position, position + name_size));
     position += name_size;
     if (at === MAX_32) {

@@ -10,7 +10,8 @@ Whose word counts is not for the package to say. Roots and witnesses come from a
 is there is still read, and compared with what the package says of itself; but that is no proof, and is named
 so.
 A word that was said before the case began is about none of its entries: it goes with every package of that
-log's name for ever, whatever came after it, and counts for nothing here.
+log's name for ever, whatever came after it, and counts for nothing here. Nor is it enough if the decision in
+the case came after all that was said.
 """
 
 import itertools
@@ -46,6 +47,7 @@ from server.evidence.tst_info import MAX_TOKEN_BYTES, check_imprint
 
 # An entry may say a later time than a token that covers it: clocks differ, and tokens round down.
 CLOCK_TOLERANCE = timedelta(seconds=60)
+DECISION = "exception_decided"  # what a case is about: words that all came before one leave it to the server
 MAX_SHOWN = 3  # authorities, or times, named in a sentence
 
 
@@ -56,6 +58,7 @@ class PlacedEntry:
     number: int
     leaf_index: int
     recorded_at: datetime
+    kind: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,13 +113,9 @@ def check_times(outside: Outside, roots: Sequence[bytes], own_roots: bytes | Non
             f"{_moment(max(timestamp.at for _, timestamp in held))}, cover {_span(covered)}, each "
             f"within {round(slowest.total_seconds())} s of its own time"
         )
-    later = [entry.number for entry in outside.entries if entry.number not in set(covered)]
+    later = [entry for entry in outside.entries if entry.leaf_index >= max(_sizes(held), default=0)]
     if held and later:
-        checked.unmade.append(
-            Finding(
-                message=f"{_span(later)} are later than all time stamps: their times are the server's word"
-            )
-        )
+        checked.unmade.append(_late(later, "all time stamps: their times are the server's word"))
     if not roots:
         words = "; ".join(f"{_moment(at)} for a log of {size} leaves" for size, at in claims[:MAX_SHOWN]) + (
             "; ..." if len(claims) > MAX_SHOWN else ""
@@ -127,7 +126,7 @@ def check_times(outside: Outside, roots: Sequence[bytes], own_roots: bytes | Non
         )
         if held:
             checked.message += ". They hold under the roots that the package carries itself: compare those"
-    checked.passed = bool(roots and covered)
+    checked.passed = bool(roots and covered) and not _decisions(later)
     return checked
 
 
@@ -187,11 +186,21 @@ def check_witnesses(outside: Outside, policy: Policy | None, own_policy: Policy 
         f"{', '.join(named)} cosigned the log of {size} leaves, with {_span(covered)}: this is the log that "
         f"they saw"
     )
-    later = [entry.number for entry in outside.entries if entry.leaf_index >= size]
+    later = [entry for entry in outside.entries if entry.leaf_index >= size]
     if later:
-        checked.unmade.append(Finding(message=f"{_span(later)} are later than what witnesses have signed"))
-    checked.passed = True
+        checked.unmade.append(_late(later, "what witnesses have signed"))
+    checked.passed = not _decisions(later)
     return checked
+
+
+def _decisions(entries: Sequence[PlacedEntry]) -> list[int]:
+    return [entry.number for entry in entries if entry.kind == DECISION]
+
+
+def _late(later: Sequence[PlacedEntry], than: str) -> Finding:
+    decisions = _decisions(later)
+    among = f"; the decision in entry {decisions[-1]} is among them" if decisions else ""
+    return Finding(message=f"{_span([entry.number for entry in later])} are later than {than}{among}")
 
 
 def _asks_for_nobody(policy: Policy) -> bool:

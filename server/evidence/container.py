@@ -13,8 +13,8 @@ version 4.5. The end is preceded by the Zip64 end record and its locator where t
 files, or where offset or size of the directory are more than 2^32 - 1; fields of the end that are too narrow
 then hold their largest value. A single file is smaller than 2^32 - 1 bytes, so local headers never differ.
 
-Writing keeps a piece of a file at a time, and reading copies small files alone: a package may be larger than
-memory.
+Writing keeps a piece of a file at a time, and reading copies the small files of entries alone: a package may
+be larger than memory, and a file of a stranger takes no more of it than it holds of entries.
 """
 
 import hashlib
@@ -32,7 +32,8 @@ from server.evidence.errors import MalformedPackage
 MAX_MEMBERS = 400_000  # a hundred thousand entries of four files each: no case comes near
 MAX_SIZE_BYTES = 2**40  # a thousand hours of calls at 2 Mbit/s
 MAX_FILE_BYTES = 2**32 - 2  # APPNOTE 4.4.8: a size of 2^32 - 1 says that Zip64 has it
-COPIED_BYTES = 65_536  # nothing that is parsed is longer; above it a file is read where it lies
+MAX_NAME_BYTES = 120  # the longest name in a package, of a file to be played, has 98
+COPIED_BYTES = 65_536  # nothing of an entry is longer; all other files are read where they lie
 
 MAX_16 = 2**16 - 1  # what a field of 16 bits holds at most, and
 MAX_32 = 2**32 - 1  # one of 32 bits
@@ -66,11 +67,15 @@ _END_SIGNATURE = 0x06054B50
 _END_ZIP64_SIGNATURE = 0x06064B50
 _LOCATOR_SIGNATURE = 0x07064B50
 
+_PARSED = "entries/", "checkpoint", "vkey"  # how names of files begin that are copied
+
 _NO_HEADER = b"", 0, 0, 0, 0, 0
 _WRONG_SUM = "its content does not have the check sum (CRC-32) in its header"
 
 File: TypeAlias = bytes | mmap  # whose slices are bytes
-Content: TypeAlias = bytes | memoryview  # a view where it is longer than COPIED_BYTES
+Content: TypeAlias = (
+    bytes | memoryview
+)  # bytes of what is parsed for each entry, if it is no longer than it may be
 Members: TypeAlias = Sequence[tuple[str, Content]]
 
 
@@ -112,6 +117,8 @@ class ContainerWriter:
             raise MalformedPackage(f"a package holds {MAX_MEMBERS} files, and this is one more")
         if size_bytes > MAX_FILE_BYTES:
             raise MalformedPackage(f"{name} has {size_bytes} bytes, a file of a package {MAX_FILE_BYTES}")
+        if len(name) > MAX_NAME_BYTES:
+            raise MalformedPackage(f"{name[:80]}... is a name of more than {MAX_NAME_BYTES} characters")
         sizes = _SIZES.pack(crc, size_bytes, size_bytes, len(name), 0)
         encoded = name.encode("ascii")
         header = _LOCAL_START + sizes + encoded
@@ -160,7 +167,7 @@ def encode_container(members: Mapping[str, Content]) -> bytes:
 def read_container(data: File) -> Reading:
     """Read a container and say where it is damaged. Never raises: of a ruin, what is left is read.
 
-    Long files are views of `data`, which must outlive them.
+    Files that are no entry's, and long ones, are views of `data`, which must outlive them.
     """
     members, records, offset, message = _walk(data)
     if message is None:
@@ -258,8 +265,9 @@ def _sum(data: File, content: Content, begin: int) -> int:
     return crc
 
 
-def _content(data: File, begin: int, end: int) -> Content:
-    return data[begin:end] if end - begin <= COPIED_BYTES else memoryview(data)[begin:end]
+def _content(data: File, name: str, begin: int, end: int) -> Content:
+    is_copied = end - begin <= COPIED_BYTES and name.startswith(_PARSED)
+    return data[begin:end] if is_copied else memoryview(data)[begin:end]
 
 
 def _walk(data: File) -> tuple[list[tuple[str, Content]], list[bytes], int, str | None]:
@@ -286,11 +294,13 @@ def _walk(data: File) -> tuple[list[tuple[str, Content]], list[bytes], int, str 
             return members, records, offset, "the sizes in its header are wrong"
         if len(members) == MAX_MEMBERS:
             return members, records, offset, "it is one file more than a package holds"
-        content = _content(data, begin, end)
-        if _sum(data, content, begin) != crc:
-            return members, records, offset, _WRONG_SUM
+        if name_size > MAX_NAME_BYTES:
+            return members, records, offset, "its name is too long"
         rest = data[offset + len(_LOCAL_START) : begin]
         name = rest[_SIZES.size :]
+        content = _content(data, name.decode("ascii", "replace"), begin, end)
+        if _sum(data, content, begin) != crc:
+            return members, records, offset, _WRONG_SUM
         if not name.isascii():
             return members, records, offset, "its name is not ASCII"
         members.append((name.decode("ascii"), content))
@@ -300,14 +310,16 @@ def _walk(data: File) -> tuple[list[tuple[str, Content]], list[bytes], int, str 
 
 def _compare_directory(data: File, offset: int, expected: Sequence[bytes]) -> tuple[str | None, int | None]:
     """What is wrong with the directory, and at which member; the directory begins at `offset`."""
-    records = list(_directory(expected, offset))
-    if data[offset:] == b"".join(records):
-        return None, None
-    for index, record in enumerate(records[:-1]):
-        if data[offset : offset + len(record)] != record:
+    begin = offset
+    for index, record in enumerate(expected):
+        if data[begin : begin + len(record)] != record:
             return "its record in the directory of the zip differs from what stands before its content", index
-        offset += len(record)
-    return "the end of the zip is not the one that a package has", None
+        begin += len(record)
+    ends = b"".join(_ends(len(expected), begin - offset, offset))
+    # One byte more would be read, and no more than one: a stranger's file may be of any size.
+    if data[begin : begin + len(ends) + 1] != ends:
+        return "the end of the zip is not the one that a package has", None
+    return None, None
 
 
 def _end_record(data: File) -> tuple[int, int]:
@@ -337,18 +349,20 @@ def _read_by_directory(data: File) -> Members:
         _, _, size, name_size, _ = _SIZES.unpack_from(data, start)
         *_, offset = _CENTRAL_REST.unpack_from(data, start + _SIZES.size)
         position += _CENTRAL_SIZE
-        name = data[position : position + name_size]
+        if name_size > MAX_NAME_BYTES:
+            break
+        name = data[position : position + name_size].decode("ascii", "replace")
         position += name_size
         if offset == MAX_32:
             extra = data[position : position + _EXTRA_OFFSET.size]
             offset = int.from_bytes(extra[len(_EXTRA_START) :], "little")
             position += _EXTRA_OFFSET.size
         begin = min(offset + _LOCAL_SIZE + name_size, len(data))
-        content = _content(data, begin, min(begin + size, len(data)))
+        content = _content(data, name, begin, min(begin + size, len(data)))
         left -= len(content)
         if left < 0:
             break
-        members.append((name.decode("ascii", "replace"), content))
+        members.append((name, content))
     return members
 
 

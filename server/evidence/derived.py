@@ -2,7 +2,8 @@
 Pure.
 
 `custody.json` is made again and compared. A file of `playback/` cannot be made again here; what it claims to
-come from (`playback/index.json`) must be segments of this case, and each such file must claim it.
+come from (`playback/index.json`) must be segments of this case, and each such file must claim it. Neither can
+the reports; and the programs that lie in a package are whoever's who packed it. All of them are named.
 """
 
 from collections.abc import Collection, Iterable, Mapping
@@ -19,6 +20,8 @@ from server.evidence.package import (
 )
 from server.evidence.report import Finding
 
+REPORTS = "report.en.pdf", "report.zh.pdf"
+PROGRAMS = "check.html", "verify.pyz"
 MAX_INDEX_BYTES = 16 << 20  # a hundred thousand segments
 
 
@@ -55,6 +58,31 @@ def check_playback(
                 message = f"{name} is said to come from a segment that entry {entry} does not name"
                 findings.append(Finding(message=message, member=name))
                 break
+    return findings
+
+
+def uncompared(members: Collection[str]) -> list[Finding]:
+    """What people will read, look at and run, and nothing here can compare with the entries."""
+    told = [name for name in REPORTS if name in members]
+    films = sum(map(is_playback_file, members))
+    if films:
+        told.append("1 file of playback/" if films == 1 else f"{films} files of playback/")
+    programs = [name for name in PROGRAMS if name in members]
+    findings = []
+    if told:
+        findings.append(
+            Finding(
+                message=f"made from the entries, and not compared with them: {', '.join(told)}. Believe the "
+                "entries"
+            )
+        )
+    if programs:
+        findings.append(
+            Finding(
+                message=f"programs, and not compared with any: {', '.join(programs)}. Take them from a "
+                "source that you trust"
+            )
+        )
     return findings
 
 

@@ -30,7 +30,7 @@ from server.evidence.checkpoint import (
 )
 from server.evidence.container import READ_BYTES, Content, File, Reading, hash_content, let_go, read_container
 from server.evidence.credentials import CredentialsReader, check_credentials
-from server.evidence.derived import MAX_INDEX_BYTES, check_custody, check_playback
+from server.evidence.derived import MAX_INDEX_BYTES, check_custody, check_playback, uncompared
 from server.evidence.entry import (
     FIRST_PREVIOUS_HASH,
     Envelope,
@@ -83,8 +83,10 @@ from server.evidence.voucher import is_voucher
 
 T = TypeVar("T")
 
-MAX_MANIFEST_SIZE_BYTES = 128 << 20  # twice what lists the most files that a package holds
 MAX_KEYS_SIZE_BYTES = 4 << 20  # more than the most handovers take
+MANIFEST_BYTES = 1 << 20  # a manifest may have so many, so that it can name files that are missing,
+MANIFEST_BYTES_A_FILE = 300  # and for each file that is there so many more: no record is longer
+INDEX_BYTES_AN_ENTRY = 300  # likewise, of the index of playback: parsed, JSON takes thirty times its size
 MAX_CUSTODY_SIZE_BYTES = 64 << 20  # a hundred thousand looks at a case
 ZIP_SIGNATURE = b"PK"  # APPNOTE 4.3.7: whatever else begins a file, it is no package
 
@@ -104,7 +106,8 @@ def verify_package(
     Content Credentials, and another package or checkpoint of the same log as far as they are given.
 
     Raises MalformedKey if that key cannot be read; whatever is wrong with the package is in the report.
-    Memory is bounded by the entries: pictures and segments are read where they lie, one at a time.
+    Memory is bounded by the entries, of which a file of that size can hold as many as it likes: all else is
+    read where it lies, one piece at a time.
     """
     trusted = trust or Trust()
     expected_keys = trusted.vkeys if vkey is None else (parse_key(vkey.strip()),)
@@ -117,7 +120,7 @@ def verify_package(
         _perform(4, "Entries", lambda: _check_entries(package)),
         _perform(5, "Place in the log", lambda: _check_inclusion(package)),
         _perform(6, "Bodies", lambda: _check_bodies(package)),
-        _perform(7, "Pictures and files", lambda: _check_blobs(package)),
+        _perform_partly(7, "Pictures and files", lambda: _check_blobs(package)),
         _perform(LAST_INNER_STEP, "Completeness", lambda: _check_completeness(package)),
         _frames_step(package, redecoder),
         _perform(10, "Key", lambda: _check_key(package, expected_keys)),
@@ -239,7 +242,7 @@ class _Package:
         self.container = container
         self.members = members
         self.version = manifest_version(members.get("manifest.json", b""))
-        self.note = bytes(members.get("checkpoint", b"")).decode(errors="replace")
+        self.note = bytes(members.get("checkpoint", b"")[:MAX_NOTE_SIZE_BYTES]).decode(errors="replace")
         self.checkpoint: Checkpoint | str = _parse(_parse_checkpoint_file, members.get("checkpoint"))
         self.key: VerifierKey | str = _parse(_parse_key_file, members.get("vkey"))
         files: dict[int, dict[str, Content]] = {}  # by entry and by name inside its folder
@@ -509,8 +512,8 @@ def _check_bodies(package: _Package) -> Result:
     )
 
 
-def _check_blobs(package: _Package) -> Result:
-    findings = []
+def _check_blobs(package: _Package) -> Checked:
+    findings: list[Finding] = []
     held = set()
     for part in package.parts.values():
         if isinstance(part.body, str) and not package.erased(part):
@@ -529,7 +532,12 @@ def _check_blobs(package: _Package) -> Result:
         if sha256 is not None and sha256 not in package.holders:
             findings.append(package.finding(name, f"{name} is named by no entry"))
     findings += _check_derived(package)
-    return f"files that the entries name: {len(held)}, each byte for byte the one that was sealed", findings
+    return Checked(
+        message=f"files that the entries name: {len(held)}, each byte for byte the one that was sealed",
+        findings=findings,
+        unmade=uncompared(package.members),
+        passed=True,
+    )
 
 
 def _check_derived(package: _Package) -> list[Finding]:
@@ -548,8 +556,9 @@ def _check_derived(package: _Package) -> list[Finding]:
         part.number: {reference.sha256 for reference in part.references} for part in package.parts.values()
     }
     index = package.members.get(PLAYBACK_INDEX)
+    limit = min(MAX_INDEX_BYTES, MANIFEST_BYTES + INDEX_BYTES_AN_ENTRY * len(package.parts))
     findings += check_playback(
-        package.members.keys(), None if index is None else bytes(index[:MAX_INDEX_BYTES]), segments
+        package.members.keys(), None if index is None else bytes(index[:limit]), segments
     )
     return findings
 
@@ -690,7 +699,12 @@ def _outside(package: _Package) -> Outside:
         key=None if isinstance(package.key, str) else package.key,
         keys=_keys(package),
         entries=[
-            PlacedEntry(number=part.number, leaf_index=part.place, recorded_at=part.envelope.recorded_at)
+            PlacedEntry(
+                number=part.number,
+                leaf_index=part.place,
+                recorded_at=part.envelope.recorded_at,
+                kind=part.envelope.kind,
+            )
             for part in package.parts.values()
             if not isinstance(part.place, str) and not isinstance(part.envelope, str)
         ],
@@ -745,7 +759,9 @@ def _envelope_file(number: int) -> str:
 
 def _parse_manifest(members: Mapping[str, Content]) -> JsonObject | str:
     data = members.get("manifest.json")
-    return _parse(parse_canonical_object, None if data is None else bytes(data[:MAX_MANIFEST_SIZE_BYTES]))
+    if data is not None and len(data) > MANIFEST_BYTES + MANIFEST_BYTES_A_FILE * len(members):
+        return f"the file has {len(data)} bytes, far more than it may have"
+    return _parse(parse_canonical_object, None if data is None else bytes(data))
 
 
 def _parse(parse: Callable[[bytes], T], data: Content | None) -> T | str:

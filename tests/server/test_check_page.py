@@ -10,6 +10,7 @@ import pytest
 
 from server import check_page as assembler
 from server.check_page import check_page, security_policy
+from server.http import pages
 from tests.conftest import Caller
 
 
@@ -60,6 +61,18 @@ def test_a_form_of_import_that_the_page_does_not_know_is_refused(
     monkeypatch.setattr(assembler, "_read", lambda _: source)
     with pytest.raises(AssertionError):
         assembler._as_function("one.js")
+
+
+async def test_the_page_is_put_together_before_anybody_asks(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> None:
+        raise AssertionError("the loop has calls to carry")
+
+    for name in ("check_page", "security_policy"):
+        monkeypatch.setattr(pages, name, fail)
+    async with caller.http.get(f"{caller.url}/check") as answer:
+        assert answer.status == 200
 
 
 async def test_the_service_gives_out_the_very_bytes_that_lie_in_packages(caller: Caller) -> None:

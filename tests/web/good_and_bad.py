@@ -13,14 +13,20 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from server.evidence.canonical import JsonObject, encode_canonical, parse_canonical_object
 from server.evidence.checkpoint import CheckpointSigner, encode_key
-from server.evidence.container import encode_container
+from server.evidence.container import MAX_NAME_BYTES, encode_container
 from server.evidence.cosignature import encode_witness_key
 from server.evidence.credential import encode_credential
 from server.evidence.package import blob_references, build_package
 from server.evidence.signer import Ed25519Signer
 from server.evidence.voucher import encode_voucher
 from tests.authority import make_authority
-from tests.server.evidence import rotated_case, test_attested, test_derived, test_erased_bodies
+from tests.server.evidence import (
+    rotated_case,
+    test_attested,
+    test_derived,
+    test_erased_bodies,
+    test_operator_attacks,
+)
 from tests.server.evidence.attested_case import make_attested_package
 from tests.server.evidence.journal_case import SENDER, JournalCase, journal_case
 from tests.server.evidence.local_witness import WITNESSES
@@ -66,9 +72,23 @@ def packages(folder: Path) -> list[Package]:
         *attested(folder, chance),
         *erased(),
         *derived(),
+        *oversized(),
         *copies(chance),
         *rotated(chance),
     ]
+
+
+def oversized() -> Iterator[Package]:
+    """What would fill the memory of whoever checks it."""
+    members = members_of(SMALL)
+    many = b'{"files":[' + b",".join([b"{}"] * 500_000) + b"]}"
+    yield "a manifest of nothing", encode_container({**members, "manifest.json": many}), None
+    longest = encode_container({**members, "zz" * (MAX_NAME_BYTES // 2): b""})
+    yield "a long name", longest, None
+    size, longer = ((MAX_NAME_BYTES + more).to_bytes(2, "little") + bytes(2) for more in (0, 1))
+    yield "too long a name", longest.replace(size + b"zz", longer + b"zzz"), None
+    yield "a byte behind the end", SMALL + b"x", None
+    yield "a directory without its end", SMALL[:-22], None
 
 
 def good() -> Iterator[Package]:
@@ -401,6 +421,9 @@ def attested(folder: Path, chance: random.Random) -> Iterator[Package]:
             pack({**members_of(early), "policy.txt": policies["two of three"].encode()}),
             None,
         )
+    decided = make_log(test_operator_attacks.drafts(), began_at=test_operator_attacks.BEGAN_AT)
+    early = test_operator_attacks.package_said_before_the_decision(decided, authority)
+    yield "said before the decision", early, trusted
     nothing = test_attested.with_a_word_about_nothing(package, authority)
     yield "said of an empty log", nothing, trusted
     pictures = json.loads(trusted) | {"picture_roots": [authority.root.decode()]}
@@ -532,6 +555,14 @@ def derived() -> Iterator[Package]:
         members = members_of(test_derived.PACKAGE)
         tamper(members)
         yield f"playback: {tamper.__name__}", pack(members), VKEY
+    yield (
+        "what people read, forged",
+        pack(test_derived.forge_what_people_read(members_of(test_derived.PACKAGE))),
+        VKEY,
+    )
+    reported = {**members_of(sample_package()), "report.zh.pdf": b"%PDF"}
+    yield "a report alone", pack(reported), VKEY
+    yield "a page alone", pack({**members_of(sample_package()), "check.html": b"<p>"}), VKEY
     looks = [draft("viewed", CASE, {"number": 2}), draft("exported", CASE, {"entries_before": 4})]
     members = members_of(make_log([*sample_drafts(), *looks]).package())
     yield "custody", pack(members), VKEY

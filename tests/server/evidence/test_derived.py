@@ -7,7 +7,7 @@ import pytest
 
 from server.evidence.canonical import encode_canonical
 from server.evidence.container import read_container
-from server.evidence.package import PlaybackFile, build_package
+from server.evidence.package import PlaybackFile, build_package, is_playback_file
 from server.evidence.report import Finding
 from server.evidence.verify import verify_package
 from tests.server.evidence.sample_case import (
@@ -78,6 +78,23 @@ def test_custody_that_leaves_a_look_out_is_found() -> None:
     assert finding.member == "custody.json"
     del members["custody.json"]
     assert failed_steps(verify_package(pack(members))) == [2]
+
+
+def test_what_cannot_be_compared_with_the_entries_is_named_and_never_passed_in_silence() -> None:
+    members = forge_what_people_read(members_of(PACKAGE))
+    report = verify_package(pack(members))
+    assert report.passed, "nobody signs a report"
+    told, programs = (finding.message for finding in report.steps[6].unmade)
+    assert "report.en.pdf, report.zh.pdf, 1 file of playback/" in told and "Believe the entries" in told
+    assert "check.html, verify.pyz" in programs
+    assert verify_package(sample_package()).steps[6].unmade == ()
+
+
+def forge_what_people_read(members: dict[str, bytes]) -> dict[str, bytes]:
+    """What a clerk opens, by another hand."""
+    (film,) = (name for name in members if is_playback_file(name))
+    reports = dict.fromkeys(("report.en.pdf", "report.zh.pdf"), b"%PDF forged: the courier is guilty")
+    return {**members, **reports, film: b"another film", "check.html": b"<p>all is well", "verify.pyz": b"ok"}
 
 
 def drop_the_index(members: dict[str, bytes]) -> None:

@@ -5,12 +5,16 @@ import io
 import itertools
 import multiprocessing
 import random
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Iterator
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
 
 import pytest
 
-from server.evidence.container import encode_container, read_container
+from server.evidence.container import MAX_NAME_BYTES, File, encode_container, read_container
+from server.evidence.errors import MalformedPackage
 from server.evidence.package import FORMAT_VERSION, encode_manifest
 from server.evidence.report import Outcome, Report
 from server.evidence.verify import verify_package
@@ -179,6 +183,60 @@ def with_entry(members: dict[str, bytes], number: int, files: dict[str, bytes]) 
     folder = f"entries/{number:06}/"
     kept = {name: data for name, data in members.items() if not name.startswith(folder)}
     return {**kept, **{f"{folder}{file}": data for file, data in files.items()}}
+
+
+def verified_in(limit_bytes: int, data: File) -> Report:
+    """The report on a stranger's file, which has taken no more memory than that."""
+    tracemalloc.start()
+    try:
+        report = verify_package(data)
+        assert tracemalloc.get_traced_memory()[1] < limit_bytes
+    finally:
+        tracemalloc.stop()
+    assert not report.passed
+    return report
+
+
+def test_a_file_with_gigabytes_of_nothing_behind_its_files_takes_no_memory(tmp_path: Path) -> None:
+    whole = encode_container({"README.txt": b"hello"})
+    path = tmp_path / "sparse.zip"
+    with path.open("wb") as file:
+        file.write(whole[: whole.index(b"PK\x01\x02") + 4])
+        file.truncate(4 << 30)
+    with path.open("rb") as opened, mmap(opened.fileno(), 0, access=ACCESS_READ) as data:
+        report = verified_in(8 << 20, data)
+    assert "directory of the zip" in report.steps[0].message
+
+
+def test_a_manifest_is_read_as_far_as_there_are_files_to_list(tmp_path: Path) -> None:
+    members = members_of(SMALL)
+    many = b'{"files":[' + b",".join([b"{}"] * (2 << 20)) + b"]}"
+    report = verified_in(32 << 20, encode_container({**members, "manifest.json": many}))
+    assert f"has {len(many)} bytes, far more than it may have" in report.steps[1].message
+
+
+def test_an_index_of_playback_is_read_as_far_as_there_are_entries_to_name() -> None:
+    many = b'{"files":[' + b",".join([b"{}"] * (2 << 20)) + b"]}"
+    report = verified_in(32 << 20, pack({**members_of(SMALL), "playback/index.json": many}))
+    assert "playback/index.json" in report.steps[6].message
+
+
+def test_a_name_that_no_file_of_a_package_has_is_not_read() -> None:
+    whole = encode_container({"README.txt": b"hello", "a" * MAX_NAME_BYTES: b"x"})
+    assert read_container(whole).damage is None
+    longer = whole.replace(b"a" * MAX_NAME_BYTES, b"a" * (MAX_NAME_BYTES + 1)).replace(
+        MAX_NAME_BYTES.to_bytes(2, "little") + bytes(2), (MAX_NAME_BYTES + 1).to_bytes(2, "little") + bytes(2)
+    )
+    damage = read_container(longer).damage
+    assert damage is not None and (damage.index, damage.message) == (1, "its name is too long")
+    with pytest.raises(MalformedPackage, match="a name of more than"):
+        encode_container({"a" * (MAX_NAME_BYTES + 1): b"x"})
+
+
+def test_files_that_are_no_entrys_are_left_where_they_lie() -> None:
+    views = {name for name, data in read_container(SMALL).in_order if not isinstance(data, bytes)}
+    assert {"README.txt", "custody.json", "manifest.json"} <= views
+    assert not any(name.startswith("entries/") or name in ("checkpoint", "vkey") for name in views)
 
 
 def test_entries_dropped_doubled_and_reordered_are_found() -> None:

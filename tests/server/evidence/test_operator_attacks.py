@@ -274,6 +274,22 @@ def test_the_words_said_of_the_true_log_do_not_pass_in_a_package_of_a_rebuilt_on
     assert [outcome(report, step) for step in (TIME, WITNESSED)] == [Outcome.FAILED] * 2
 
 
+def test_words_that_were_all_said_before_the_decision_do_not_count(
+    forged: SampleLog, authority: Authority, trust: Trust
+) -> None:
+    package = package_said_before_the_decision(forged, authority)
+    report = verify_package(package, trust=trust)
+    for number in (TIME, WITNESSED):
+        step = report.steps[number - 1]
+        assert step.outcome is Outcome.CANNOT_BE_MADE
+        assert "the decision in entry 2 is among them" in step.unmade[0].message
+
+
+def package_said_before_the_decision(log: SampleLog, authority: Authority) -> bytes:
+    before = make_log(drafts()[:2], began_at=BEGAN_AT)
+    return package_of(log, said_outside(before, log, authority))
+
+
 def test_nor_do_they_if_the_checkpoint_that_they_were_said_of_is_rebuilt_too(
     forged: SampleLog, earlier: SampleLog, authority: Authority, trust: Trust
 ) -> None:
