@@ -92,6 +92,8 @@ export const STEPS = /** @type {const} */ ([
 ]);
 export const INNER_STEPS = 8; // the steps after them need more than the package
 export const FRAMES_STEP = 9;
+/** @type {readonly StepName[]} */
+const COMPARED_STEPS = ["key", "history", "time", "witnesses"];
 const MAX_MANIFEST_BYTES = 128 << 20;
 const MAX_CUSTODY_BYTES = 64 << 20;
 const MAX_INDEX_BYTES = 16 << 20;
@@ -385,6 +387,24 @@ export function verdictOf(steps) {
   return steps.every(
     ({ outcome, number }) => outcome === "passed" || (number > INNER_STEPS && outcome === "cannot_be_made"),
   );
+}
+
+/** Whether nothing is wrong but with what somebody compares it with, or others said of the log. @param {readonly Step[]} steps */
+export function withinHolds(steps) {
+  return steps.every(
+    ({ name, number, outcome }) =>
+      outcome === "passed" ||
+      COMPARED_STEPS.includes(name) ||
+      (outcome === "cannot_be_made" && number > INNER_STEPS),
+  );
+}
+
+/** How many time stamps are there whose signatures this page cannot check. @param {Report} report */
+export function uncheckedTokens({ steps }) {
+  const unmade = steps.filter(({ name }) => name === "time").flatMap((step) => step.unmade);
+  return unmade.filter(({ said: { values } }) => {
+    return values.what instanceof Said && values.what.code === "token_unchecked";
+  }).length;
 }
 
 /** The entries whose pictures nobody has shown to come from the stream. @param {readonly Step[]} steps */
