@@ -135,11 +135,13 @@ async def running_service(settings: Settings) -> AsyncIterator[Service]:
         erasing = Erasing(
             log=log,
             background=background,
+            recordings=recordings,
             search=search,
             uploads=uploads,
             webhooks=webhooks,
             makers=(playbacks, credentials),
         )
+        await erasing.resume()
         retention = Retention(
             rules=settings.retention,
             erases=settings.retention_erases,

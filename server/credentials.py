@@ -13,7 +13,7 @@ import asyncio
 import io
 import itertools
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from media.credentials import CredentialsWorker
@@ -23,6 +23,7 @@ from server.background import Background
 from server.cases import Case
 from server.derivations import Derivations
 from server.errors import ExpiredCertificate, UnknownThing
+from server.evidence.checkpoint import parse_key
 from server.evidence.credential import LABEL, Credential, encode_credential
 from server.evidence.entry import Entry
 from server.evidence.proof import InclusionProof
@@ -91,6 +92,11 @@ class Credentials:
         return self._signer.certificates
 
     @property
+    def root(self) -> str:
+        """The last of them."""
+        return self._signer.root
+
+    @property
     def made(self) -> int:
         """How many copies were signed since the start."""
         return self._made
@@ -115,11 +121,23 @@ class Credentials:
     ) -> dict[str, SealedReader]:
         """Copies of the first `most` pictures that these entries show, by the hash of the picture: those that
         are not there are made, under one checkpoint. Whoever has the readers closes them. What cannot be made
-        is logged and left out.
+        is logged and left out. If who asked goes away, the picture in hand is the last.
         """
         pictures = dict(itertools.islice(shown_pictures(entries).items(), most))
         if now_at > self._signer.expires_at:
             return {}
+        is_unwanted = asyncio.Event()
+        copying = self._derivations.begin(case_id, self._copies(case_id, pictures, is_unwanted))
+        try:
+            return await asyncio.shield(copying)
+        except asyncio.CancelledError:
+            is_unwanted.set()
+            copying.add_done_callback(_close_readers)
+            raise
+
+    async def _copies(
+        self, case_id: str, pictures: Mapping[str, Entry], is_unwanted: asyncio.Event
+    ) -> dict[str, SealedReader]:
         readers: dict[str, SealedReader] = {}
         try:
             for sha256 in pictures:
@@ -128,11 +146,14 @@ class Credentials:
                     readers[sha256] = reader
             missing = [sha256 for sha256 in pictures if sha256 not in readers]
             proofs = await self._log.inclusion_proofs([pictures[sha256].leaf_index for sha256 in missing])
-            async with self._signing, CredentialsWorker() as worker:
+            async with CredentialsWorker() as worker:
                 for sha256, proof in zip(missing, proofs, strict=True):
+                    if is_unwanted.is_set():
+                        break
                     order = self._order(pictures[sha256], sha256, proof)
                     try:
-                        readers[sha256] = await self._keep(case_id, sha256, order, worker)
+                        async with self._signing:
+                            readers[sha256] = await self._keep(case_id, sha256, order, worker)
                     except (MediaError, StoreError, OSError) as error:
                         logger.warning("a picture of case %s gets no credentials: %s", case_id, error)
         except BaseException:
@@ -147,7 +168,9 @@ class Credentials:
         return await self._derived.put(case_id, self._name(sha256), io.BytesIO(copy))
 
     def _name(self, sha256: str) -> str:
-        return f"credentials-{COPY_VERSION}-{sha256}-{self._signer.fingerprint}.jpg"
+        # A copy names the log's key: it is made anew under each.
+        key = f"-{parse_key(self._log.vkey).key_hash.hex()}" if len(self._log.vkeys) > 1 else ""
+        return f"credentials-{COPY_VERSION}-{sha256}-{self._signer.fingerprint}{key}.jpg"
 
     async def _make(self, case: Case, stored: Stored) -> bytes:
         (entry,) = await self._log.entries(case.case_id, after=stored.number - 1, limit=1)
@@ -176,3 +199,9 @@ class Credentials:
             label=LABEL,
             assertion=encode_credential(credential).decode(),
         )
+
+
+def _close_readers(copying: asyncio.Task[dict[str, SealedReader]]) -> None:
+    if not copying.cancelled() and copying.exception() is None:
+        for reader in copying.result().values():
+            reader.close()

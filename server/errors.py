@@ -19,6 +19,7 @@ ServerError
 │   ├── DisabledWebhook      its receiver has said that it is gone
 │   ├── TooManyWebhooks      there are as many as there may be
 │   ├── UnfinishedRecording  it is still being recorded
+│   ├── ErasedMeanwhile      what was being sent held what is to be erased
 │   ├── IllegalAttachment    these bytes were never announced, or were refused
 │   ├── IllegalOffset        an upload goes on where it ended, nowhere else
 │   ├── IllegalTakenOver     a newer request has taken the upload over
@@ -176,6 +177,12 @@ class UnfinishedRecording(IllegalRequest):
     """What is recorded is not complete yet."""
 
     code = "unfinished_recording"
+
+
+class ErasedMeanwhile(IllegalRequest):
+    """Something of the case was erased while it was on its way to whoever asked."""
+
+    code = "erased_meanwhile"
 
 
 class IllegalAttachment(IllegalRequest):

@@ -1,4 +1,4 @@
-"""The command line: `proofcall serve`, `proofcall verify`, `proofcall check` and `proofcall retain`."""
+"""The command line: `proofcall serve`, and `verify`, `check`, `retain` and `rotate`."""
 
 import argparse
 import asyncio
@@ -17,7 +17,7 @@ import uvloop
 from aiohttp import web
 
 from media.errors import MediaError
-from server import check_command, retain_command
+from server import check_command, retain_command, rotate_command
 from server.app import running_service
 from server.errors import MalformedSetting
 from server.evidence import verify_command
@@ -59,6 +59,7 @@ def run(arguments: Sequence[str]) -> int:
     commands.add_parser("verify", help="verify an evidence package or a voucher", add_help=False)
     commands.add_parser("check", help="check all that a data folder holds", add_help=False)
     commands.add_parser("retain", help="list what the rules of retention would erase", add_help=False)
+    commands.add_parser("rotate", help="replace the key of the log, or the one that wraps", add_help=False)
     known, rest = parser.parse_known_args(arguments)
     if known.command == "verify":
         with PictureRedecoder() as redecoder, CredentialsRereader() as credentials:
@@ -67,6 +68,8 @@ def run(arguments: Sequence[str]) -> int:
         return check_command.run(rest)
     if known.command == "retain":
         return retain_command.run(rest)
+    if known.command == "rotate":
+        return rotate_command.run(rest)
     if rest:
         parser.error(f"unknown: {' '.join(rest)}")
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")

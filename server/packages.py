@@ -28,7 +28,8 @@ from server.evidence.checkpoint import parse_key
 from server.evidence.cosignature import is_of
 from server.evidence.entry import Entry
 from server.evidence.errors import IllegalQuorum
-from server.evidence.package import AttestedCheckpoint, PlaybackFile
+from server.evidence.handover import encode_handovers
+from server.evidence.package import KEYS_FILE, AttestedCheckpoint, PlaybackFile
 from server.evidence.policy import Policy, encode_policy
 from server.evidence.proof import InclusionProof
 from server.evidence.trust import Trust, encode_trust
@@ -79,11 +80,17 @@ class Packages:
 
     @property
     def trust(self) -> bytes:
-        """A trust file with the key of this log, and whom it is attested by."""
+        """A trust file with the keys of this log, and whom it is attested by."""
         return self._trust(self._witnesses.policy)
 
     def _trust(self, policy: Policy | None) -> bytes:
-        return encode_trust(Trust(vkeys=(parse_key(self._log.vkey),), roots=self._roots, policy=policy))
+        trust = Trust(
+            vkeys=tuple(parse_key(vkey) for vkey in reversed(self._log.vkeys)),
+            roots=self._roots,
+            picture_roots=(self._credentials.root.encode(),),
+            policy=policy,
+        )
+        return encode_trust(trust)
 
     async def export(self, case: Case, *, up_to: int) -> Export:
         """The package of a case up to entry `up_to`, which says that it was exported. Whoever has it closes
@@ -97,7 +104,7 @@ class Packages:
         try:
             extras = Extras(
                 attested=await self._attested(entries, proofs[0].tree_size),
-                files=self._small_files(),
+                files={**self._small_files(), **await self._keys_file(proofs[0].tree_size)},
                 credentials=await self._copies(case, entries, shelf),
                 playback=await self._playback(case, entries, shelf),
             )
@@ -149,6 +156,13 @@ class Packages:
         if self._witnesses.policy is not None:
             files["policy.txt"] = encode_policy(self._witnesses.policy).encode()
         return files
+
+    async def _keys_file(self, tree_size: int) -> dict[str, bytes]:
+        """How the key of the log followed from earlier ones, if there were any."""
+        handovers = await self._log.handovers(tree_size)
+        if not handovers:
+            return {}
+        return {KEYS_FILE: encode_handovers(handovers, tree_size=tree_size, vkey=self._log.vkey)}
 
     async def _copies(self, case: Case, entries: Sequence[Entry], shelf: Shelf) -> dict[str, int]:
         """Copies with content credentials of the pictures that everybody in the case may see."""

@@ -82,6 +82,7 @@ class Recordings:
         self._trouble: str | None = None
         self._woken = asyncio.Event()
         self._hurried = asyncio.Event()
+        self._forgot = asyncio.Event()
         self._emptied = asyncio.Event()
         self._emptied.set()
         self._writing = asyncio.get_running_loop().create_task(self._keep_writing(), name="journal writer")
@@ -120,6 +121,14 @@ class Recordings:
     def is_writing(self, case_id: str, call_number: int, actor_id: ActorId) -> bool:
         """Whether more segments of that person in that call are to come."""
         return (case_id, call_number, actor_id) in self._senders
+
+    async def settle(self, case_id: str) -> None:
+        """Returns when nothing more comes of the people who are being recorded in this case now: they have
+        left, and their last segment is in the log.
+        """
+        senders = [sender for key, sender in self._senders.items() if key[0] == case_id]
+        while any(sender.stays or sender.waiting for sender in senders):
+            await self._forgot.wait()
 
     # --- how it is ---
 
@@ -306,6 +315,8 @@ class Recordings:
     def _forget(self, case: Case, actor_id: ActorId, call_number: int, sender: Sender) -> None:
         if not sender.stays and not sender.waiting:
             self._senders.pop((case.case_id, call_number, actor_id), None)
+            forgot, self._forgot = self._forgot, asyncio.Event()
+            forgot.set()
 
     def _note_trouble(self, reason: str, error: Exception | None = None) -> None:
         """Told when it begins, not for each segment: a full disk would fill its own log."""

@@ -130,6 +130,8 @@ class Vouchers:
         # What covers it by now is in the name, and only grows: each better one is made once. Which witnesses
         # were there makes none better, as long as they were enough.
         sources = sorted({one.source if one.kind is TIMESTAMP else one.kind for one in covering})
+        if len(self._log.vkeys) > 1:  # made anew under each key
+            sources.append(self._log.vkey)
         name = f"voucher-{number}-{_hash(*sources)}.json" if sources else f"voucher-{number}.json"
         return await self._derivations.kept(
             case.case_id, name, lambda: self._make(case, confirmed, attestations)

@@ -33,6 +33,7 @@ def test_every_setting_stands_in_the_readme_with_its_default_and_meaning() -> No
     for setting in SETTINGS:
         default = f"`{setting.default}`" if setting.default else "–"
         assert f"| `{setting.name}` | {default} | {setting.meaning} |" in README
+        assert README.count(f"| `{setting.name}` |") == 1
     assert set(re.findall(r"PROOFCALL_[A-Z0-9_]+[A-Z]", README)) == {setting.name for setting in SETTINGS}
 
 

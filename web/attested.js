@@ -25,7 +25,8 @@ import { cosignersOf, namesOf, ofOtherLogs, shortOfQuorum, splitCosignatures } f
 /** @typedef {import("./zip_container.js").Content} Content */
 /** @typedef {{number: number, leaf_index: number}} PlacedEntry an entry whose place in the log is proven */
 /** @typedef {{folders: Map<number, Map<string, Content>>, checkpoint: Checkpoint, key: Key | null,
- *   entries: PlacedEntry[]}} Outside `folders`: by tree size, the files of each by name */
+ *   keys: Key[], entries: PlacedEntry[]}} Outside `folders`: by tree size, the files of each by name;
+ *   `keys`: of the log, with earlier ones that it is shown to have had */
 /** @typedef {{message: Said, findings: Finding[], unmade: Finding[], passed: boolean}} Checked
  *   `passed`: somebody who is trusted did say something */
 /** @typedef {{size: number, name: string, note: Uint8Array<ArrayBuffer>, content: Content}} Word */
@@ -73,7 +74,9 @@ export async function checkTimes(outside, { roots, own_roots }) {
 export async function checkWitnesses(outside, policy, own_policy) {
   const checked = nothingYet();
   const asked = policy ?? own_policy;
-  const others = policy && outside.key && ofOtherLogs(policy, outside.key);
+  const named_before =
+    policy && outside.keys.some((key) => policy.logs.length > 0 && !ofOtherLogs(policy, key));
+  const others = policy && outside.key && !named_before ? ofOtherLogs(policy, outside.key) : null;
   if (others) checked.findings.push(at("vkey", others));
   const names = new Set();
   /** @type {{size: number, named: string[]} | null} */
@@ -87,7 +90,9 @@ export async function checkWitnesses(outside, policy, own_policy) {
       if (asked === null) continue;
       const cosigners = await cosignersOf(lines, textOf(note) ?? "", asked);
       const lacking = shortOfQuorum(asked, cosigners);
+      const covers = outside.entries.some(({ leaf_index }) => leaf_index < size);
       if (lacking) short = said("of_log_size", { size, what: lacking });
+      else if (!covers) short = said("of_log_size_before", { size });
       else if (best === null || size > best.size) best = { size, named: namesOf(asked, cosigners) };
     } catch (error) {
       if (!(error instanceof Wrong)) throw error;
@@ -101,7 +106,9 @@ export async function checkWitnesses(outside, policy, own_policy) {
     checked.message = said("witnesses_untrusted", { names: [...names].join(", "), enough: best !== null });
     return checked;
   }
-  if (best === null) {
+  if (best === null || best.named.length === 0) {
+    if (shortOfQuorum(policy, []) === null)
+      return { ...checked, message: said("no_witness_asked"), passed: true };
     checked.findings.push({ said: short, member: null, entry: null });
     return checked;
   }

@@ -253,6 +253,10 @@ const en = {
     key_unread: () => "the package carries no key that can be read (step 3)",
     another_key: (/** @type {V} */ v) => `the package carries another key than ${v.due.join(" or ")}`,
     key_passed: () => "the package carries the key that you expect",
+    key_followed: () =>
+      "the log's key follows from the one that you expect: each was handed over to by the key before, as the last that it signed (keys.json)",
+    keys_other: (/** @type {V} */ v) =>
+      `${v.name} does not show how the key of the log follows from an earlier one`,
     no_other_checkpoint: () =>
       "no other checkpoint of this log was given: compare with one that somebody else holds (--against)",
     own_unread: () => "the package's own checkpoint or key cannot be read (step 3)",
@@ -324,10 +328,13 @@ const en = {
 
     no_witness_signed: () => "this package holds no witness's signature",
     of_log_size: (/** @type {V} */ v) => `of the log of ${v.size} leaves: ${v.what}`,
+    of_log_size_before: (/** @type {V} */ v) =>
+      `of the log of ${v.size} leaves, as it was before this case: none of its entries is in it`,
+    no_witness_asked: () => "your policy asks for no witness",
     witnesses_untrusted: (/** @type {V} */ v) =>
       `witnesses signed (${v.names}), but none that you trust was named (--trust)${v.enough ? ". By the policy that the package carries itself they are enough: compare it" : ""}`,
     witnesses_passed: (/** @type {V} */ v) =>
-      `${v.names || "nobody, as your policy allows,"} cosigned the log of ${v.size} leaves, with ${v.span}: this is the log that they saw`,
+      `${v.names} cosigned the log of ${v.size} leaves, with ${v.span}: this is the log that they saw`,
     witnesses_later: (/** @type {V} */ v) => `${v.span} are later than what witnesses have signed`,
     span_none: () => "no entry of this case",
     span: (/** @type {V} */ v) =>
@@ -414,9 +421,10 @@ const en = {
     trust_json: () => "a trust file is JSON, and this is not",
     trust_format: () => 'a trust file has "format":"proofcall-trust" and "version":1',
     trust_member: (/** @type {V} */ v) =>
-      `a trust file has no member ${v.name}; it may have vkeys, roots and policy`,
+      `a trust file has no member ${v.name}; it may have vkeys, roots, picture_roots and policy`,
     trust_policy: () => "policy: a text of C2SP tlog-policy is due",
-    trust_root: () => "roots: each is a certificate in PEM, from its BEGIN line to its END line",
+    trust_root: (/** @type {V} */ v) =>
+      `${v.name}: each is a certificate in PEM, from its BEGIN line to its END line`,
     trust_texts: (/** @type {V} */ v) => `${v.name}: a list of at most 256 texts is due`,
   },
 };
@@ -650,6 +658,9 @@ const zh = {
     key_unread: () => "证据包中的公钥无法读取（第 3 步）",
     another_key: (v) => `证据包中的公钥不是 ${v.due.join(" 或 ")}`,
     key_passed: () => "证据包中的公钥与您提供的一致",
+    key_followed: () =>
+      "日志公钥由您提供的公钥接续而来：每一公钥最后签名的，正是交接给下一公钥的记录（keys.json）",
+    keys_other: (v) => `${v.name} 不能证明日志公钥由先前的公钥接续而来`,
     no_other_checkpoint: () => "未提供该日志的其他检查点：可在下方与他人持有的检查点、证据包或凭证比对",
     own_unread: () => "证据包自身的检查点或公钥无法读取（第 3 步）",
     other_of_no_log: (v) => `另一文件中没有本日志的检查点：${v.what}`,
@@ -713,10 +724,11 @@ const zh = {
 
     no_witness_signed: () => "证据包中没有见证方的签名",
     of_log_size: (v) => `日志含 ${v.size} 条记录时：${v.what}`,
+    of_log_size_before: (v) => `日志含 ${v.size} 条记录时，本案件尚未开始：其中没有本案件的任何记录`,
+    no_witness_asked: () => "您的规则不要求任何见证方",
     witnesses_untrusted: (v) =>
       `见证方已签名（${v.names}），但您未指明信任哪一方（可在下方选择信任文件）${v.enough ? "。按证据包自带的规则，签名数已足够：请核对该规则" : ""}`,
-    witnesses_passed: (v) =>
-      `${v.names || "（按您的规则无需任何一方）"}已对含 ${v.size} 条记录的日志签名，涵盖${v.span}：他们所见即此日志`,
+    witnesses_passed: (v) => `${v.names}已对含 ${v.size} 条记录的日志签名，涵盖${v.span}：他们所见即此日志`,
     witnesses_later: (v) => `${v.span}晚于见证方的签名`,
     span_none: () => "本案的零条记录",
     span: (v) => (v.first === v.last ? `第 ${v.first} 条记录` : `第 ${v.first} 至 ${v.last} 条记录`),
@@ -792,9 +804,9 @@ const zh = {
 
     trust_json: () => "信任文件应为 JSON",
     trust_format: () => '信任文件应含 "format":"proofcall-trust" 与 "version":1',
-    trust_member: (v) => `信任文件没有 ${v.name} 这一项；可有 vkeys、roots 与 policy`,
+    trust_member: (v) => `信任文件没有 ${v.name} 这一项；可有 vkeys、roots、picture_roots 与 policy`,
     trust_policy: () => "policy 应为 C2SP tlog-policy 文本",
-    trust_root: () => "roots 中每一项应为完整的 PEM 证书，含 BEGIN 行与 END 行",
+    trust_root: (v) => `${v.name} 中每一项应为完整的 PEM 证书，含 BEGIN 行与 END 行`,
     trust_texts: (v) => `${v.name} 应为最多 256 段文本的列表`,
   },
 };

@@ -42,6 +42,7 @@ import {
 } from "./package_entry.js";
 import { blobReferences, checkFrames, entryFolder } from "./package_frames.js";
 import { compareHistories, KnownTree } from "./package_history.js";
+import { KEYS_FILE, keyAt, MAX_KEYS_BYTES, readHistory } from "./package_keys.js";
 import { checkCopy } from "./picture_credential.js";
 import { attempt, CannotBeMade, Said, said, Wrong } from "./said.js";
 import {
@@ -113,13 +114,14 @@ const ENTRY_FILE =
   /^entries\/(?!000000)([0-9]{6}|[1-9][0-9]{6,8})\/(envelope\.json|body\.json|salt|proof\.json)$/;
 const BLOB_FILE = /^blobs\/([0-9a-f]{64})$/;
 const ATTESTED_FILE =
-  /^attested\/(0|[1-9][0-9]{0,14})\/(checkpoint|consistency\.json|cosignatures|timestamp-[1-9][0-9]{0,3}\.der)$/;
+  /^attested\/([1-9][0-9]{0,14})\/(checkpoint|consistency\.json|cosignatures|timestamp-[1-9][0-9]{0,3}\.der)$/;
 const CREDENTIALS_FILE = /^credentials\/([0-9a-f]{64})\.jpg$/;
 const FIXED_FILES = ["README.txt", "checkpoint", "manifest.json", "vkey"];
 const OPTIONAL_FILES = [
   PLAYBACK_INDEX,
   "certificates.pem",
   "check.html",
+  KEYS_FILE,
   "policy.txt",
   "report.en.pdf",
   "report.zh.pdf",
@@ -252,6 +254,20 @@ export class Package {
     return this.erasures.some((erasure) => covers(erasure, envelope));
   }
 
+  /** The keys of the log as far as the package shows them; null if it shows that wrongly, or cannot be read. Raises CannotBeMade. @returns {Promise<import("./package_keys.js").KeyHistory | null>} */
+  async history() {
+    const { key, checkpoint } = this;
+    if (key instanceof Said || checkpoint instanceof Said) return null;
+    const content = this.foreign.has(KEYS_FILE) ? undefined : this.members.get(KEYS_FILE);
+    if (!content) return { ends: [], keys: [key] };
+    try {
+      return await readHistory(await content.head(MAX_KEYS_BYTES + 1), key, checkpoint);
+    } catch (error) {
+      if (error instanceof Wrong) return null;
+      throw error;
+    }
+  }
+
   get tree_size() {
     return this.checkpoint instanceof Said ? null : this.checkpoint.tree_size;
   }
@@ -333,8 +349,8 @@ export async function checkPackage(file, trust, onProgress) {
 function checksOfTrust(pack, trust) {
   return {
     key: async () => checkKey(pack, trust),
-    time: async () => checkTimes(outsideOf(pack), ownRoots(pack, trust)),
-    witnesses: async () => checkWitnesses(outsideOf(pack), trust.policy, await ownPolicy(pack)),
+    time: async () => checkTimes(await outsideOf(pack), ownRoots(pack, trust)),
+    witnesses: async () => checkWitnesses(await outsideOf(pack), trust.policy, await ownPolicy(pack)),
   };
 }
 
@@ -574,6 +590,9 @@ async function checkCheckpoint(pack) {
     if (!(error instanceof Wrong)) throw error;
     findings.push(pack.finding("checkpoint", error.said));
   }
+  if ((await pack.history()) === null) {
+    findings.push(pack.finding(KEYS_FILE, said("keys_other", { name: KEYS_FILE })));
+  }
   return { message: said("checkpoint_passed", { name: key.name, size: checkpoint.tree_size }), findings };
 }
 
@@ -737,18 +756,22 @@ function checkCompleteness(pack) {
   return { message, findings: [] };
 }
 
-/** @param {Package} pack @param {Trust} trust @returns {Result} */
-function checkKey(pack, { vkeys }) {
+/** @param {Package} pack @param {Trust} trust @returns {Promise<Result>} */
+async function checkKey(pack, { vkeys }) {
   if (vkeys.length === 0) throw new CannotBeMade("no_other_key");
   if (pack.key instanceof Said) throw new CannotBeMade("key_unread");
   const carried = encodeKey(pack.key);
   const due = vkeys.map(encodeKey);
   if (due.includes(carried)) return { message: said("key_passed"), findings: [] };
+  const history = await pack.history();
+  if (history?.keys.some((key) => due.includes(encodeKey(key)))) {
+    return { message: said("key_followed"), findings: [] };
+  }
   return { message: said("nothing"), findings: [pack.finding("vkey", said("another_key", { due }))] };
 }
 
 /** What others said of the log, with the entries whose place in it is shown. @param {Package} pack */
-function outsideOf(pack) {
+async function outsideOf(pack) {
   if (pack.checkpoint instanceof Said) throw new CannotBeMade("own_checkpoint_unread");
   /** @type {Map<number, Map<string, Content>>} */
   const folders = new Map();
@@ -762,10 +785,21 @@ function outsideOf(pack) {
     folders,
     checkpoint: pack.checkpoint,
     key: pack.key instanceof Said ? null : pack.key,
+    keys: await keysOf(pack),
     entries: [...pack.parts.values()].flatMap(({ number, place, envelope }) =>
       place instanceof Said || envelope instanceof Said ? [] : [{ number, leaf_index: place }],
     ),
   };
+}
+
+/** Those that the log is shown to have had. @param {Package} pack */
+async function keysOf(pack) {
+  try {
+    return (await pack.history())?.keys ?? [];
+  } catch (error) {
+    if (error instanceof CannotBeMade) return [];
+    throw error;
+  }
 }
 
 /** @param {Package} pack @param {Trust} trust */
@@ -834,13 +868,15 @@ async function checkHistory(pack, other) {
   const { key, checkpoint } = pack;
   if (key instanceof Said || checkpoint instanceof Said) throw new CannotBeMade("own_unread");
   const { note, tree } = await readOther(other);
+  const read = attempt(() => readCheckpoint(note));
+  const history = await pack.history();
   let theirs;
   try {
-    theirs = await openCheckpoint(note, key);
+    const then = read instanceof Said || history === null ? key : keyAt(history, read.tree_size);
+    theirs = await openCheckpoint(note, then);
   } catch (error) {
     if (!(error instanceof Wrong)) throw error;
     const what = error.said;
-    const read = attempt(() => readCheckpoint(note));
     if (read instanceof Said || read.origin !== key.name) throw new CannotBeMade("other_of_no_log", { what });
     return { message: said("nothing"), findings: [pack.finding("vkey", said("other_key", { what }))] };
   }

@@ -1,20 +1,20 @@
 // @ts-check
 /**
  * Whom a person trusts: the key of a log alone, or a trust file of `proofcall verify --trust`, with keys, roots of
- * time-stamping authorities and witnesses. Whatever is not named is not trusted. Pure.
+ * time-stamping authorities, other roots of who signs pictures, and witnesses. Whatever is not named is not trusted. Pure.
  */
 
 import { parseKey } from "./package_entry.js";
 import { Wrong } from "./said.js";
 import { parsePolicy } from "./witness_policy.js";
 
-/** @typedef {{vkeys: import("./package_entry.js").Key[], roots: string[],
+/** @typedef {{vkeys: import("./package_entry.js").Key[], roots: string[], picture_roots: string[],
  *   policy: import("./witness_policy.js").Policy | null}} Trust */
 
 /** @type {Trust} */
-export const NOBODY = Object.freeze({ vkeys: [], roots: [], policy: null });
+export const NOBODY = Object.freeze({ vkeys: [], roots: [], picture_roots: [], policy: null });
 const MAX_ITEMS = 256;
-const MEMBERS = ["format", "policy", "roots", "version", "vkeys"];
+const MEMBERS = ["format", "picture_roots", "policy", "roots", "version", "vkeys"];
 
 /** Raises Wrong. @param {string} text a key, or a trust file @returns {Trust} */
 export function parseTrust(text) {
@@ -30,13 +30,21 @@ export function parseTrust(text) {
   if (unknown !== undefined) throw new Wrong("trust_member", { name: unknown });
   const { policy = null } = document;
   if (policy !== null && typeof policy !== "string") throw new Wrong("trust_policy");
-  const roots = textsOf(document, "roots");
-  if (!roots.every((root) => root.includes("-----BEGIN CERTIFICATE-----"))) throw new Wrong("trust_root");
   return {
     vkeys: textsOf(document, "vkeys").map((vkey) => parseKey(vkey.trim())),
-    roots,
+    roots: rootsOf(document, "roots"),
+    picture_roots: rootsOf(document, "picture_roots"),
     policy: policy === null ? null : parsePolicy(policy),
   };
+}
+
+/** @param {{[name: string]: unknown}} document @param {string} name @returns {string[]} */
+function rootsOf(document, name) {
+  const roots = textsOf(document, name);
+  if (!roots.every((root) => root.includes("-----BEGIN CERTIFICATE-----"))) {
+    throw new Wrong("trust_root", { name });
+  }
+  return roots;
 }
 
 /** @param {{[name: string]: unknown}} document @param {string} name @returns {string[]} */

@@ -16,7 +16,8 @@ The way of an entry:
 were made of entries say the same, `erased_bodies` what was erased, and answers in the words of `report`. Whom
 it believes stands in a `trust` file. What outsiders say of a checkpoint is an `attestation`: `timestamp`
 checks a token (`tst_info` reads one without a library), `cosignature` a witness's line, `policy` says whose
-count. `canonical` gives every value its one spelling; `errors` draws the tree of what can be wrong.
+count. How one key of the log follows from another is a `handover`. `canonical` gives every value its one
+spelling; `errors` draws the tree of what can be wrong.
 
 All this needs Python's standard library alone, but for signatures (`ed25519`, `timestamp`), whose libraries
 are loaded when they are needed: the same modules are the verifier that lies in every package.

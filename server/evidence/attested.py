@@ -9,6 +9,8 @@ Pure.
 Whose word counts is not for the package to say. Roots and witnesses come from a trust file. Without them what
 is there is still read, and compared with what the package says of itself; but that is no proof, and is named
 so.
+A word that was said before the case began is about none of its entries: it goes with every package of that
+log's name for ever, whatever came after it, and counts for nothing here.
 """
 
 import itertools
@@ -63,6 +65,7 @@ class Outside:
     folders: Mapping[int, Mapping[str, Content]]
     checkpoint: Checkpoint  # the package's own
     key: VerifierKey | None
+    keys: Sequence[VerifierKey]  # of the log, with earlier ones that it is shown to have had
     entries: Sequence[PlacedEntry]
 
 
@@ -124,7 +127,7 @@ def check_times(outside: Outside, roots: Sequence[bytes], own_roots: bytes | Non
         )
         if held:
             checked.message += ". They hold under the roots that the package carries itself: compare those"
-    checked.passed = bool(roots and held)
+    checked.passed = bool(roots and covered)
     return checked
 
 
@@ -132,7 +135,8 @@ def check_witnesses(outside: Outside, policy: Policy | None, own_policy: Policy 
     """Step 13. `own_policy`: the one that the package carries itself."""
     checked = Checked()
     asked = policy or own_policy
-    if policy is not None and outside.key is not None:
+    named_before = policy is not None and any(log.key in outside.keys for log in policy.logs)
+    if policy is not None and outside.key is not None and not named_before:
         try:
             policy.check_log(outside.key)
         except IllegalQuorum as error:
@@ -148,7 +152,11 @@ def check_witnesses(outside: Outside, policy: Policy | None, own_policy: Policy 
                 continue
             cosigners = _cosigners(lines, note.decode(), asked)
             asked.check(cosigners)
-            if best is None or size > best[0]:
+            if not any(entry.leaf_index < size for entry in outside.entries):
+                short = (
+                    f"of the log of {size} leaves, as it was before this case: none of its entries is in it"
+                )
+            elif best is None or size > best[0]:
                 named = [item.name for item in asked.witnesses if item.key in cosigners]
                 best = size, named
         except IllegalQuorum as error:
@@ -167,20 +175,31 @@ def check_witnesses(outside: Outside, policy: Policy | None, own_policy: Policy 
         if best is not None:
             checked.message += ". By the policy that the package carries itself they are enough: compare it"
         return checked
-    if best is None:
-        checked.findings.append(Finding(message=short))
+    if best is None or not best[1]:
+        if _asks_for_nobody(policy):
+            checked.message, checked.passed = "your policy asks for no witness", True
+        else:
+            checked.findings.append(Finding(message=short))
         return checked
     size, named = best
     covered = [entry.number for entry in outside.entries if entry.leaf_index < size]
     checked.message = (
-        f"{', '.join(named) or 'nobody, as your policy allows,'} cosigned the log of {size} leaves, with "
-        f"{_span(covered)}: this is the log that they saw"
+        f"{', '.join(named)} cosigned the log of {size} leaves, with {_span(covered)}: this is the log that "
+        f"they saw"
     )
     later = [entry.number for entry in outside.entries if entry.leaf_index >= size]
     if later:
         checked.unmade.append(Finding(message=f"{_span(later)} are later than what witnesses have signed"))
     checked.passed = True
     return checked
+
+
+def _asks_for_nobody(policy: Policy) -> bool:
+    try:
+        policy.check(())
+    except IllegalQuorum:
+        return False
+    return True
 
 
 def _of_kind(outside: Outside, prefix: str, checked: Checked) -> Iterable[tuple[int, str, bytes, Content]]:

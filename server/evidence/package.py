@@ -15,6 +15,7 @@
     entries/000017/body.json        what the envelope commits to, and
     entries/000017/salt             the 32 bytes that open the commitment
     entries/000017/proof.json       the way from the leaf to the root
+    keys.json                       how the log's key follows from earlier ones (`handover`), if any
     manifest.json                   every other file with its size and SHA-256
     playback/1-<actor>-2.webm       part 2 of what is recorded of that person in call 1 (or .mp4)
     playback/index.json             from which segments each of these files was made
@@ -35,8 +36,9 @@ manifest.json and vkey must be there, in version 3 custody.json as well; any oth
     playback/index.json {"files":[{"file":"playback/1-l_a-2.webm","segments":[{"entry":12,"sha256":...},...]},
                         ...],"format":"proofcall-playback","version":1}: in the order of their names
 
-All three are canonical JSON. What was derived (check.html, credentials, custody.json, playback, reports,
-verify.pyz) proves nothing: custody.json is made again and compared, playback must name segments of the case.
+These are canonical JSON, and so is keys.json, whose form and meaning stand in `handover`. What was derived
+(check.html, credentials, custody.json, playback, reports, verify.pyz) proves nothing: custody.json is made
+again and compared, playback must name segments of the case.
 
 An entry whose body was erased has neither body.json nor salt: envelope and proof stand without them. An entry
 `erased` of the case says so; a body that is missing without one is a failure, and so is one half of the pair.
@@ -170,7 +172,7 @@ _ENTRY_FILE = re.compile(
 )
 _BLOB_FILE = re.compile(r"blobs/([0-9a-f]{64})")
 _ATTESTED_FILE = re.compile(
-    r"attested/(0|[1-9][0-9]{0,14})/(checkpoint|consistency\.json|cosignatures|timestamp-[1-9][0-9]{0,3}\.der)"
+    r"attested/([1-9][0-9]{0,14})/(checkpoint|consistency\.json|cosignatures|timestamp-[1-9][0-9]{0,3}\.der)"
 )
 _CREDENTIALS_FILE = re.compile(r"credentials/([0-9a-f]{64})\.jpg")
 _PLAYBACK_FILE = re.compile(r"playback/[1-9][0-9]{0,8}-[A-Za-z0-9_-]{1,64}-[1-9][0-9]{0,8}\.(?:webm|mp4)")
@@ -179,11 +181,13 @@ ENTRY_FILES = frozenset({"envelope.json", "body.json", "salt", "proof.json"})
 FIXED_FILES = frozenset({"README.txt", "checkpoint", "manifest.json", "vkey"})
 PLAYBACK_INDEX = "playback/index.json"
 CUSTODY_FILE = "custody.json"
+KEYS_FILE = "keys.json"
 OPTIONAL_FILES = frozenset(
     {
         PLAYBACK_INDEX,
         "certificates.pem",
         "check.html",
+        KEYS_FILE,
         "policy.txt",
         "report.en.pdf",
         "report.zh.pdf",

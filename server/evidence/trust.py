@@ -2,12 +2,16 @@
 
     {"format": "proofcall-trust", "version": 1,
      "vkeys": ["proofcall.local/log+3d1c...+AT..."],             any of them may have signed
-     "roots": ["-----BEGIN CERTIFICATE-----\\n..."],              PEM, each string one or more certificates
+     "roots": ["-----BEGIN CERTIFICATE-----\\n..."],              of time-stamping authorities: PEM, each
+                                                               string one or more certificates
+     "picture_roots": ["-----BEGIN CERTIFICATE-----\\n..."],      of who signs pictures (C2PA), likewise
      "policy": "witness w1 w1.example+...\\nquorum w1\\n"}         C2SP tlog-policy
 
-Each of the last three may be missing: then nothing is trusted in that respect, and the checks that need it
-are named as ones that cannot be made. It is JSON in any spelling, because people write it. Who takes it out
-of the package that it is to check trusts that package.
+Each of the last four may be missing: then nothing is trusted in that respect, and the checks that need it
+are named as ones that cannot be made. Whose root vouches for pictures vouches for no time, nor the other way
+round: an operator signs its own pictures, and must not be believed about the clock for that. It is JSON in
+any spelling, because people write it. Who takes it out of the package that it is to check trusts that
+package.
 """
 
 import json
@@ -19,9 +23,10 @@ from server.evidence.policy import Policy, encode_policy, parse_policy
 
 FORMAT = "proofcall-trust"
 VERSION = 1
+_BEGIN = b"-----BEGIN CERTIFICATE-----"
 MAX_SIZE_BYTES = 1 << 20  # hundreds of roots
 MAX_ITEMS = 256  # keys, and roots
-_MEMBERS = {"format", "version", "vkeys", "roots", "policy"}
+_MEMBERS = {"format", "version", "vkeys", "roots", "picture_roots", "policy"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +34,8 @@ class Trust:
     """Whom a verifier trusts; empty and None: nobody."""
 
     vkeys: tuple[VerifierKey, ...] = ()
-    roots: tuple[bytes, ...] = ()  # PEM
+    roots: tuple[bytes, ...] = ()  # of time-stamping authorities, PEM
+    picture_roots: tuple[bytes, ...] = ()  # of who signs pictures, PEM
     policy: Policy | None = None
 
 
@@ -47,7 +53,7 @@ def parse_trust(data: bytes) -> Trust:
         raise MalformedTrust(f'this version of trust file is not known: "version": {VERSION} is')
     if unknown := sorted(document.keys() - _MEMBERS):
         raise MalformedTrust(
-            f"a trust file has no member {unknown[0]!r}; it may have vkeys, roots and policy"
+            f"a trust file has no member {unknown[0]!r}; it may have vkeys, roots, picture_roots and policy"
         )
     try:
         vkeys = tuple(parse_key(text.strip()) for text in _texts(document, "vkeys"))
@@ -59,11 +65,8 @@ def parse_trust(data: bytes) -> Trust:
         raise
     except EvidenceError as error:
         raise MalformedTrust(str(error)) from None
-    roots = tuple(text.encode() for text in _texts(document, "roots"))
-    for root in roots:
-        if b"-----BEGIN CERTIFICATE-----" not in root:
-            raise MalformedTrust("roots: each is a certificate in PEM, from its BEGIN line to its END line")
-    return Trust(vkeys=vkeys, roots=roots, policy=policy)
+    roots, picture_roots = _roots(document, "roots"), _roots(document, "picture_roots")
+    return Trust(vkeys=vkeys, roots=roots, picture_roots=picture_roots, policy=policy)
 
 
 def encode_trust(trust: Trust) -> bytes:
@@ -74,9 +77,18 @@ def encode_trust(trust: Trust) -> bytes:
         "vkeys": [encode_key(key) for key in trust.vkeys],
         "roots": [root.decode("ascii", "replace") for root in trust.roots],
     }
+    if trust.picture_roots:
+        document["picture_roots"] = [root.decode("ascii", "replace") for root in trust.picture_roots]
     if trust.policy is not None:
         document["policy"] = encode_policy(trust.policy)
     return (json.dumps(document, indent=2, ensure_ascii=False) + "\n").encode()
+
+
+def _roots(document: dict[str, object], name: str) -> tuple[bytes, ...]:
+    roots = tuple(text.encode() for text in _texts(document, name))
+    if not all(_BEGIN in root for root in roots):
+        raise MalformedTrust(f"{name}: each is a certificate in PEM, from its BEGIN line to its END line")
+    return roots
 
 
 def _texts(document: dict[str, object], name: str) -> list[str]:

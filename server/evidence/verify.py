@@ -42,6 +42,7 @@ from server.evidence.entry import (
 from server.evidence.erased_bodies import ErasedBodies, check_erasure, read_erased
 from server.evidence.errors import EvidenceError, MalformedCheckpoint, MalformedKey
 from server.evidence.frames import Redecoder, check_frames
+from server.evidence.handover import KeyHistory, read_history
 from server.evidence.history import KnownTree, compare_histories, known_tree
 from server.evidence.merkle import hash_leaf
 from server.evidence.package import (
@@ -49,6 +50,7 @@ from server.evidence.package import (
     CUSTODY_KINDS,
     ENTRY_FILES,
     FORMAT,
+    KEYS_FILE,
     PLAYBACK_INDEX,
     README_SHA256,
     BlobReference,
@@ -82,6 +84,7 @@ from server.evidence.voucher import is_voucher
 T = TypeVar("T")
 
 MAX_MANIFEST_SIZE_BYTES = 128 << 20  # twice what lists the most files that a package holds
+MAX_KEYS_SIZE_BYTES = 4 << 20  # more than the most handovers take
 MAX_CUSTODY_SIZE_BYTES = 64 << 20  # a hundred thousand looks at a case
 ZIP_SIGNATURE = b"PK"  # APPNOTE 4.3.7: whatever else begins a file, it is no package
 
@@ -122,7 +125,7 @@ def verify_package(
         _perform_partly(12, "Time from outside", lambda: _check_time(package, trusted)),
         _perform_partly(13, "Witnesses", lambda: _check_witnesses(package, trusted)),
         _perform_partly(
-            14, "Content credentials", lambda: _check_credentials(package, credentials, trusted.roots)
+            14, "Content credentials", lambda: _check_credentials(package, credentials, trusted.picture_roots)
         ),
         _perform(15, "Erasure", lambda: _check_erasure(package)),
     )
@@ -283,6 +286,20 @@ class _Package:
             and any(erased.cover(envelope) for erased in self.erased_bodies)
         )
 
+    def history(self) -> KeyHistory | None:
+        """The keys of the log as far as the package shows them; None if it shows that wrongly, or cannot be
+        read. CannotBeMade without the library for signatures.
+        """
+        if isinstance(self.key, str) or isinstance(self.checkpoint, str):
+            return None
+        data = None if KEYS_FILE in self.foreign else self.members.get(KEYS_FILE)
+        if data is None:
+            return KeyHistory(successions=(), newest=self.key)
+        try:
+            return read_history(bytes(data[: MAX_KEYS_SIZE_BYTES + 1]), self.key, self.checkpoint)
+        except EvidenceError:
+            return None
+
     def hash_of(self, name: str) -> str:
         """SHA-256 of a file of the package: large ones are read once."""
         known = self.hashes.get(name)
@@ -404,6 +421,9 @@ def _check_checkpoint(package: _Package) -> Result:
         open_checkpoint(package.note, package.key)
     except EvidenceError as error:
         findings.append(package.finding("checkpoint", str(error)))
+    if package.history() is None:
+        message = f"{KEYS_FILE} does not show how the key of the log follows from an earlier one"
+        findings.append(package.finding(KEYS_FILE, message))
     size = package.checkpoint.tree_size
     return f"the log {package.key.name} signed its root over {size} leaves (Ed25519)", findings
 
@@ -570,10 +590,16 @@ def _check_key(package: _Package, expected: Sequence[VerifierKey]) -> Result:
         )
     if isinstance(package.key, str):
         raise CannotBeMade("the package carries no key that can be read (step 3)")
-    if package.key not in expected:
-        keys = " or ".join(map(encode_key, expected))
-        return "", [package.finding("vkey", f"the package carries another key than {keys}")]
-    return "the package carries the key that you expect", []
+    if package.key in expected:
+        return "the package carries the key that you expect", []
+    history = package.history()
+    if history is not None and set(history.keys) & set(expected):
+        return (
+            "the log's key follows from the one that you expect: each was handed over to by the key before, "
+            "as the last that it signed (keys.json)"
+        ), []
+    keys = " or ".join(map(encode_key, expected))
+    return "", [package.finding("vkey", f"the package carries another key than {keys}")]
 
 
 def _check_history(package: _Package, against: File | None) -> Result:
@@ -585,10 +611,12 @@ def _check_history(package: _Package, against: File | None) -> Result:
     if isinstance(package.key, str) or isinstance(package.checkpoint, str):
         raise CannotBeMade("the package's own checkpoint or key cannot be read (step 3)")
     other, tree = read_other(against)
+    parsed = _parse(_parse_checkpoint_file, other.encode())
+    history = package.history()
     try:
-        checkpoint = open_checkpoint(other, package.key)
+        key = package.key if isinstance(parsed, str) or history is None else history.at(parsed.tree_size)
+        checkpoint = open_checkpoint(other, key)
     except EvidenceError as error:
-        parsed = _parse(_parse_checkpoint_file, other.encode())
         if isinstance(parsed, str) or parsed.origin != package.key.name:
             raise CannotBeMade(f"the other file holds no checkpoint of this log: {error}") from None
         message = f"a checkpoint of the same name was not signed by this log's key: {error}"
@@ -637,6 +665,7 @@ def _check_time(package: _Package, trust: Trust) -> Checked:
 
 
 def _check_witnesses(package: _Package, trust: Trust) -> Checked:
+    """A policy may name the log by an earlier key of its own."""
     own: Policy | None = None
     text = package.members.get("policy.txt")
     if text is not None:
@@ -659,12 +688,22 @@ def _outside(package: _Package) -> Outside:
         folders=folders,
         checkpoint=package.checkpoint,
         key=None if isinstance(package.key, str) else package.key,
+        keys=_keys(package),
         entries=[
             PlacedEntry(number=part.number, leaf_index=part.place, recorded_at=part.envelope.recorded_at)
             for part in package.parts.values()
             if not isinstance(part.place, str) and not isinstance(part.envelope, str)
         ],
     )
+
+
+def _keys(package: _Package) -> Sequence[VerifierKey]:
+    """Those that the log is shown to have had."""
+    try:
+        history = package.history()
+    except CannotBeMade:
+        return ()
+    return () if history is None else history.keys
 
 
 def _check_credentials(

@@ -69,7 +69,8 @@ def run(
         "--trust",
         type=Path,
         metavar="FILE",
-        help="whom you trust, as JSON: keys of the log, roots of time-stamping authorities, witnesses",
+        help="whom you trust, as JSON: keys of the log, roots of time-stamping authorities and of who "
+        "signs pictures, witnesses",
     )
     parser.add_argument(
         "--against",
@@ -123,13 +124,14 @@ def run(
 def _read_trust(path: Path) -> Trust:
     """Raises OSError, and MalformedTrust, also for a root that is no certificate."""
     trust = parse_trust(path.read_bytes())
-    try:
-        for root in trust.roots:
-            parse_roots(root)
-    except MalformedKey as error:
-        raise MalformedTrust(f"roots: {error}") from None
-    except CannotBeMade:
-        return trust  # no library for certificates: no token will be checked, and its step says so
+    for name, roots in (("roots", trust.roots), ("picture_roots", trust.picture_roots)):
+        try:
+            for root in roots:
+                parse_roots(root)
+        except MalformedKey as error:
+            raise MalformedTrust(f"{name}: {error}") from None
+        except CannotBeMade:
+            return trust  # no library for certificates: no token will be checked, and its step says so
     return trust
 
 

@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from aiohttp import web
 
 from server.cases import Case, as_view
+from server.erasing import unless_erased
 from server.errors import ForbiddenAccess, MalformedRequest, UnknownThing
 from server.http.operations import INTEGRATOR, PEOPLE, Incoming, operation, query_number
 from server.models import (
@@ -173,6 +174,11 @@ async def prove_entry(incoming: Incoming) -> Proof:
 async def export_case(incoming: Incoming) -> web.StreamResponse:
     """The case as a package that proves itself; the export is its last entry. Sent as it is written."""
     case = await incoming.service.cases.get(incoming.case_id)
+    async with unless_erased(case):
+        return await _send_package(incoming, case)
+
+
+async def _send_package(incoming: Incoming, case: Case) -> web.StreamResponse:
     principal = incoming.principal
     decided = await case.handle(RecordExport(authenticated_by=principal.authenticated_by), principal.actor)
     assert decided.number is not None

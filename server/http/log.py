@@ -7,6 +7,7 @@ tile never changes, so whoever is in between may keep it for ever; the checkpoin
 from aiohttp import web
 
 from server.errors import UnknownThing
+from server.evidence.handover import encode_handovers
 from server.evidence.policy import encode_policy
 from server.evidence.tiles import parse_tile_path
 from server.http.operations import ANYONE, INTEGRATOR, Incoming, operation
@@ -68,9 +69,21 @@ async def show_vkey(incoming: Incoming) -> web.Response:
     return web.Response(text=incoming.service.log.vkey + "\n")
 
 
+async def show_vkeys(incoming: Incoming) -> web.Response:
+    """All verifier keys of this log as `keys.json`, and how each followed from the one before (rotations).
+
+    `vkey` is the newest; while there was no other, `handovers` is empty.
+    """
+    log = incoming.service.log
+    size = log.size
+    data = encode_handovers(await log.handovers(size), tree_size=size, vkey=log.vkey)
+    return web.Response(body=data, content_type="application/json", headers=NEW_EACH_TIME)
+
+
 async def show_trust(incoming: Incoming) -> web.Response:
-    """A trust file for `proofcall verify --trust`: the log's key, and who attests its checkpoints. Keep it:
-    one that is fetched when something is to be checked is the operator's word of that day.
+    """A trust file for `proofcall verify --trust`: the log's keys, with those of before, and who attests
+    its checkpoints. Keep it: one that is fetched when something is to be checked is the operator's word of
+    that day.
     """
     return web.Response(body=incoming.service.packages.trust, content_type="application/json")
 
@@ -93,6 +106,7 @@ OPERATIONS = (
     operation("GET", "/log/policy", show_policy, ANYONE, gives="text/plain"),
     operation("GET", "/api/witnesses", list_witnesses, INTEGRATOR, gives=WitnessList),
     operation("GET", "/log/vkey", show_vkey, ANYONE, gives="text/plain"),
+    operation("GET", "/log/vkeys", show_vkeys, ANYONE, gives="application/json"),
     operation("GET", "/log/trust", show_trust, ANYONE, gives="application/json"),
     operation("GET", "/log/tile/{tile:.+}", get_tile, ANYONE, gives=OCTETS),
 )

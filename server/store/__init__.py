@@ -12,12 +12,14 @@ The way out: `webhooks` keeps how far each endpoint was sent the log, and what c
 What outsiders say of the log's checkpoints comes back into `attestations`.
 
 Bodies, salts and files are sealed with the key of their case (`sealing`), which itself is wrapped by the
-operator's key (`keys`). At start the tail of the log is checked (`recovery`), at any time all (`audit`).
+operator's key (`keys`), which like the log's may be replaced (`rotation`). At start the tail of the log is
+checked (`recovery`), at any time all (`audit`).
 
     errors ◀── sealing, schema ◀── keys ◀── case_keys, sealed_file ◀── writer, walk, blobs
                                                                           ▲
                               derived, migration ─────────────────────────┘
-                              recovery ──▶ migration, walk        log, audit ──▶ recovery
+                              recovery ──▶ migration, rotation, walk        log, audit ──▶ recovery
+    keys, webhooks ◀── rotation
     errors, keys, schema ◀── webhooks ──▶ webhook_rows
                          ◀── side_database ◀── attestations ◀── attestation_audit
 """

@@ -10,6 +10,7 @@ from datetime import datetime
 
 from server.evidence.entry import parse_envelope
 from server.evidence.errors import EvidenceError
+from server.evidence.handover import HOUSE_CASE
 from server.store.errors import CorruptLog
 
 
@@ -38,8 +39,9 @@ def aged_cases(
     """
     rows = connection.execute(
         "SELECT case_id, leaf_index, envelope FROM entries JOIN case_keys USING (case_id)"
-        " WHERE number = 1 AND leaf_index > ? AND erased_by IS NULL ORDER BY leaf_index LIMIT ?",
-        (after_leaf, limit),
+        " WHERE number = 1 AND leaf_index > ? AND erased_by IS NULL AND case_id != ?"
+        " ORDER BY leaf_index LIMIT ?",
+        (after_leaf, HOUSE_CASE, limit),
     ).fetchall()
     return [_aged(connection, *row, quiet=sorted(quiet), wanted=sorted(wanted)) for row in rows]
 

@@ -11,21 +11,23 @@ blobs are durable before the entries that name them. The first thing that is wro
 import functools
 import hashlib
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-from server.evidence.checkpoint import VerifierKey, parse_checkpoint
+from server.evidence.checkpoint import VerifierKey, encode_key, parse_checkpoint
 from server.evidence.entry import parse_body
 from server.evidence.errors import EvidenceError
+from server.evidence.handover import Handover
 from server.evidence.package import BlobReference, blob_references
 from server.store.blobs import blob_path, read_blob, seal_name
 from server.store.case_keys import MAX_SEALS, read_seal
 from server.store.errors import CorruptBlob, CorruptLog, IllegalOpen
 from server.store.keys import AesKeyWrapper, check_mode, load_secret, load_signer
 from server.store.picture_keys import KEY_FILE as PICTURE_KEY_FILE
-from server.store.recovery import check_wrapper
+from server.store.recovery import check_wrapper, key_history
+from server.store.rotation import read_handovers
 from server.store.schema import DAMAGE, SCHEMA_VERSION, connect_reader, schema_version
 from server.store.sealed_file import SealedReader
 from server.store.sealing import CHUNK_SIZE_BYTES, CaseSeal
@@ -94,7 +96,9 @@ def _audit(
 
     key = VerifierKey(name=_newest_origin(connection, origin), public_key=public_key)
     total = int(connection.execute("SELECT coalesce(max(leaf_index), -1) + 1 FROM entries").fetchone()[0])
-    walk = Walk(connection, begin=0, seal_of=seal_of, key=key)
+    handovers = read_handovers(connection, seal_of)
+    _check_taken_up(handovers, key, data_dir / "log.next")
+    walk = Walk(connection, begin=0, seal_of=seal_of, keys=key_history(handovers, key))
     blobs = blob_bytes = 0
     yield Progress(stage="entries", done=0, total=total)
     for leaf in walk.leaves():
@@ -132,6 +136,18 @@ def _check_keys(connection: sqlite3.Connection, data_dir: Path) -> tuple[AesKeyW
     wrapper = AesKeyWrapper(load_secret(wrap_key), _refuse_randomness)
     check_wrapper(connection, wrapper, wrap_key)
     return wrapper, signer.public_key
+
+
+def _check_taken_up(handovers: Sequence[Handover], key: VerifierKey, next_key: Path) -> None:
+    """Raise IllegalOpen if the log was handed over to a key that has not taken the place of `log.key` yet."""
+    if (
+        handovers
+        and next_key.exists()
+        and str(parse_body(handovers[-1].body_bytes)["new"]) != encode_key(key)
+    ):
+        raise IllegalOpen(
+            f"a rotation of log.key was cut off, and {next_key} is to take its place: start the service"
+        )
 
 
 def _refuse_randomness(size: int) -> bytes:

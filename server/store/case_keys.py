@@ -52,6 +52,20 @@ class CaseKeys:
         """A new key for a case, and its row for `INSERT_KEY`: nobody knows of it before it is committed."""
         return make_key(case_id, self._wrapper, self._token_bytes)
 
+    def rewrap(self, connection: sqlite3.Connection, wrapper: KeyWrapper) -> None:
+        """Wrap the key of every case by another wrapper, in the transaction of this connection.
+
+        Raises MalformedSeal for a key that does not open. Once it is committed, these keys are to be closed.
+        """
+        rows = connection.execute("SELECT case_id, wrapped FROM case_keys").fetchall()
+        for case_id, wrapped in rows:
+            context = case_id.encode()
+            value = wrapper.wrap(self._wrapper.unwrap(wrapped, context), context)
+            connection.execute(
+                "UPDATE case_keys SET key_id = ?, wrapped = ? WHERE case_id = ?",
+                (wrapper.key_id, value, case_id),
+            )
+
     def _find(self, case_id: str) -> tuple[CaseSeal, bool]:
         with self._lock:
             if case_id in self._seals:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from server.evidence.canonical import JsonObject
-from server.evidence.checkpoint import encode_key, parse_checkpoint
+from server.evidence.checkpoint import VerifierKey, encode_key, parse_checkpoint
 from server.evidence.entry import (
     Draft,
     Entry,
@@ -29,6 +29,15 @@ from server.evidence.entry import (
 )
 from server.evidence.erasure import ERASED, Erasure, parse_erasure
 from server.evidence.errors import EvidenceError
+from server.evidence.handover import (
+    HOUSE_CASE,
+    KEY_ROTATED,
+    KEY_TAKEN_UP,
+    LOG_KEY,
+    WRAP_KEY,
+    Handover,
+    rotation_body,
+)
 from server.evidence.merkle import consistency_hashes, inclusion_hashes
 from server.evidence.package import blob_references
 from server.evidence.proof import InclusionProof
@@ -46,8 +55,10 @@ from server.store.errors import (
     UnknownLeaf,
     UnknownTile,
 )
-from server.store.forgetting import finish_erasure
+from server.store.forgetting import finish_erasure, unfinished_erasures
+from server.store.keys import KeyWrapper
 from server.store.recovery import Recovered, create_folder, recover
+from server.store.rotation import prepare_signer, prepare_wrapper, read_handovers
 from server.store.schema import CALL_KINDS, DAMAGE, connect_reader, fold_in
 from server.store.writer import Append, LogWriter, Outcome
 
@@ -80,7 +91,8 @@ class LogStore:
         self._checkpoint = recovered.checkpoint
         self._tree_size = recovered.frontier.tree_size
         self._signer = recovered.signer
-        self._vkey = encode_key(recovered.signer.key)
+        self._key_history = recovered.key_history
+        self._token_bytes = token_bytes
         self._growth = asyncio.Event()
         self._writer = LogWriter(
             recovered.path,
@@ -104,8 +116,9 @@ class LogStore:
     ) -> "LogStore":
         """Open the log of a folder, or create folder, key and log.
 
-        A log of schema 1 is migrated first. Raises IllegalOpen (another process has it, another origin, a key
-        or the log gone) and CorruptLog (what is stored is not what was signed), which names the place.
+        A log of schema 1 is migrated first, a rotation that was cut off is finished. Raises IllegalOpen
+        (another process has it, another origin, a key or the log gone) and CorruptLog (what is stored is
+        not what was signed), which names the place.
         """
         reader = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-reader")
         loop = asyncio.get_running_loop()
@@ -124,7 +137,7 @@ class LogStore:
             if isinstance(error, DAMAGE):
                 raise CorruptLog(f"the log in {data_dir} cannot be opened: {error}") from None
             raise
-        return cls(
+        log = cls(
             lock=lock,
             recovered=recovered,
             reader=reader,
@@ -132,6 +145,12 @@ class LogStore:
             utc_now=utc_now,
             token_bytes=token_bytes,
         )
+        try:
+            await log._take_up_key()
+        except BaseException:
+            await log.close()
+            raise
+        return log
 
     @property
     def checkpoint(self) -> str:
@@ -151,7 +170,12 @@ class LogStore:
     @property
     def vkey(self) -> str:
         """The verifier key of this log, as text."""
-        return self._vkey
+        return encode_key(self._key_history.newest)
+
+    @property
+    def vkeys(self) -> tuple[str, ...]:
+        """The verifier keys that this log has had, the oldest first and its own last."""
+        return tuple(encode_key(key) for key in self._key_history.keys)
 
     @property
     def keys(self) -> CaseKeys:
@@ -187,6 +211,29 @@ class LogStore:
         self._waiting[append] = future
         return await future
 
+    async def rotate_log_key(self) -> str:
+        """Hand the log over to a new key, whose verifier key is returned. The entry is the last that the old
+        key signs, and the last of all until the log is closed and opened again. Raises as `append` does.
+        """
+        folder = self._path.parent
+        signer = await self._read(prepare_signer, folder, self._token_bytes)
+        vkey = encode_key(VerifierKey(name=self._signer.key.name, public_key=signer.public_key))
+        await self._rotate(rotation_body(LOG_KEY, old=self.vkey, new=vkey), None)
+        return vkey
+
+    async def rotate_wrap_key(self) -> str:
+        """Wrap the key of every case by a new one, whose id is returned; else as `rotate_log_key`."""
+        wrapper = await self._read(prepare_wrapper, self._path.parent, self._token_bytes)
+        await self._rotate(
+            rotation_body(WRAP_KEY, old=self._keys.wrapper.key_id, new=wrapper.key_id), wrapper
+        )
+        return wrapper.key_id
+
+    async def handovers(self, tree_size: int) -> list[Handover]:
+        """How each key up to the one that signed the tree of so many leaves followed from the one before."""
+        read = partial(read_handovers, up_to=tree_size)
+        return await self._read(read, self._connection, self._keys.get)
+
     async def entries(self, case_id: str, *, after: int = 0, limit: int | None = None) -> list[Entry]:
         """The entries of a case whose number is greater than `after`, in order. Unknown cases have none."""
         return await self._read(self._read_entries, case_id, after, NO_LIMIT if limit is None else limit)
@@ -196,7 +243,9 @@ class LogStore:
         return await self._read(self._read_entry, leaf_index)
 
     async def leaves(self, first: int, end: int, kinds: Sequence[str] | None = None) -> list[int]:
-        """The signed leaves from `first` to before `end` that are of one of `kinds`, or all; opens none."""
+        """The signed leaves from `first` to before `end` that are of one of `kinds`, or all, but those
+        of the house; opens none.
+        """
         return await self._read(self._read_leaves, first, min(end, self._tree_size), kinds)
 
     async def grown_beyond(self, size: int) -> None:
@@ -205,7 +254,7 @@ class LogStore:
             await self._growth.wait()
 
     async def case_ids(self, *, limit: int, before: str | None = None) -> list[str]:
-        """Cases, the newest first; with `before`, those opened before that one."""
+        """Cases of parcels, the newest first; with `before`, those opened before that one."""
         return await self._read(self._read_case_ids, limit, before)
 
     async def cases_in_call(self) -> list[str]:
@@ -280,13 +329,19 @@ class LogStore:
             )
         return await self._read(self._read_tile, tile)
 
-    async def finish_erasure(self, case_id: str) -> bool:
-        """Remove from the disk what an `erased` of this case has left there. False: try it again later."""
+    async def finish_erasure(self, case_id: str, *, is_last: bool = False) -> bool:
+        """Remove from the disk what an `erased` of this case has left there. False: try it again later.
+        `is_last`: all else that was to be done is done, and the erasure is no more among the unfinished.
+        """
         try:
-            return await asyncio.to_thread(finish_erasure, self._path, case_id)
-        except (sqlite3.OperationalError, OSError):
+            return await asyncio.to_thread(finish_erasure, self._path, case_id, is_last=is_last)
+        except (sqlite3.Error, OSError):
             logger.exception("not everything that was erased of case %s could be removed", case_id)
             return False
+
+    async def unfinished_erasures(self) -> list[str]:
+        """Cases of which an erasure, of an earlier process, too, has not come to its end."""
+        return await self._read(unfinished_erasures, self._connection)
 
     async def close(self) -> None:
         """Write what is queued, then let go of the folder. A second call does nothing."""
@@ -299,6 +354,26 @@ class LogStore:
         await self._loop.run_in_executor(self._reader, fold_in, self._path)
         self._reader.shutdown()
         os.close(lock)
+
+    async def _rotate(self, body: JsonObject, rewrap: KeyWrapper | None) -> None:
+        future: asyncio.Future[list[Entry]] = self._loop.create_future()
+        append = Append(
+            drafts=(_house_draft(KEY_ROTATED, body),),
+            body_bytes=(encode_body(body),),
+            expect_number=await self._read(self._read_last_number, HOUSE_CASE),
+            is_last=True,
+            rewrap=rewrap,
+        )
+        self._writer.submit(append)
+        self._waiting[append] = future
+        await future
+
+    async def _take_up_key(self) -> None:
+        """The new key signs a checkpoint before anybody asks for one: nothing is proven under the old one."""
+        successions = self._key_history.successions
+        if successions and successions[-1].tree_size == self._tree_size:
+            number = await self._read(self._read_last_number, HOUSE_CASE)
+            await self.append([_house_draft(KEY_TAKEN_UP, {"vkey": self.vkey})], expect_number=number)
 
     def _on_durable(self, outcomes: list[Outcome], note: str | None) -> None:
         """Called in the writer's thread."""
@@ -340,6 +415,10 @@ class LogStore:
             entries.append(self._open_row(case_id, row))
         return entries
 
+    def _read_last_number(self, case_id: str) -> int:
+        query = "SELECT coalesce(max(number), 0) FROM entries WHERE case_id = ?"
+        return int(self._connection.execute(query, (case_id,)).fetchone()[0])
+
     def _read_entry(self, leaf_index: int) -> Entry:
         row = self._connection.execute(
             "SELECT case_id, leaf_index, number, envelope, sealed, ordinal, command_id FROM entries"
@@ -351,10 +430,12 @@ class LogStore:
         return self._open_row(row[0], row[1:])
 
     def _read_leaves(self, first: int, end: int, kinds: Sequence[str] | None) -> list[int]:
-        query = "SELECT leaf_index FROM entries WHERE leaf_index >= ? AND leaf_index < ?"
+        query = "SELECT leaf_index FROM entries WHERE leaf_index >= ? AND leaf_index < ? AND case_id != ?"
         if kinds is not None:
             query += f" AND kind IN ({','.join('?' * len(kinds))})"
-        rows = self._connection.execute(f"{query} ORDER BY leaf_index", (first, end, *(kinds or ())))
+        rows = self._connection.execute(
+            f"{query} ORDER BY leaf_index", (first, end, HOUSE_CASE, *(kinds or ()))
+        )
         return [row[0] for row in rows]
 
     def _open_row(self, case_id: str, row: tuple[int, int, bytes, bytes, int, str | None]) -> Entry:
@@ -443,15 +524,18 @@ class LogStore:
 
     def _read_case_ids(self, limit: int, before: str | None) -> list[str]:
         if before is None:
-            query = "SELECT case_id FROM entries WHERE number = 1 ORDER BY leaf_index DESC LIMIT ?"
-            rows = self._connection.execute(query, (limit,))
+            query = (
+                "SELECT case_id FROM entries WHERE number = 1 AND case_id != ?"
+                " ORDER BY leaf_index DESC LIMIT ?"
+            )
+            rows = self._connection.execute(query, (HOUSE_CASE, limit))
         else:
             query = (
-                "SELECT case_id FROM entries WHERE number = 1 AND leaf_index <"
+                "SELECT case_id FROM entries WHERE number = 1 AND case_id != ? AND leaf_index <"
                 " (SELECT leaf_index FROM entries WHERE case_id = ? AND number = 1)"
                 " ORDER BY leaf_index DESC LIMIT ?"
             )
-            rows = self._connection.execute(query, (before, limit))
+            rows = self._connection.execute(query, (HOUSE_CASE, before, limit))
         return [row[0] for row in rows]
 
     def _read_command(self, case_id: str, actor_id: str, command_id: str) -> list[int] | None:
@@ -514,6 +598,10 @@ class LogStore:
         if isinstance(tile, Bundle):
             return encode_bundle(row[0] for row in rows)
         return b"".join(row[0] for row in rows)
+
+
+def _house_draft(kind: str, body: JsonObject) -> Draft:
+    return Draft(kind=kind, case_id=HOUSE_CASE, role="system", actor_id="system", session_id="", body=body)
 
 
 def _lock(data_dir: Path) -> int:

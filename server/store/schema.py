@@ -5,7 +5,8 @@
   index.
 - `case_keys`: a key for each case, wrapped; made in the transaction of the case's first entry, and another in
   that of the entry `erased_by` which destroyed the whole case.
-- `doomed_blobs`: files that were erased with some entries of a case, until they are gone from the disk.
+- `doomed_blobs`: files that were erased with some entries of a case, until they are gone from the disk;
+  and with `entry/<number>` in place of a hash each erasure that may have left something.
 - `hashes`: complete subtrees of the Merkle tree in the order of `merkle.stored_index`.
 - `checkpoints`: every note that was ever signed; the primary key keeps one size from having two roots.
 """
@@ -122,6 +123,7 @@ def truncate_wal(connection: sqlite3.Connection) -> bool:
     """Copy the WAL into the database file and cut it to nothing: what was written over is nowhere any more.
     False while somebody reads an older state.
     """
+    connection.execute("PRAGMA wal_checkpoint(PASSIVE)")  # most of it, while others write
     busy: int = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]
     return not busy
 

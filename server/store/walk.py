@@ -4,7 +4,8 @@ The start walks through the tail (`recovery`), the audit through everything (`au
 computed from the stored envelopes, tree hashes and roots from those; numbers and chain of every case are
 followed, every body must open with the key of its case and fit its commitment, every checkpoint must be
 signed over the root that its size has. A body may be missing only where a later entry says that it was
-erased, and then it must be. What does not fit raises CorruptLog with leaf, case and number.
+erased, and then it must be. A key of the log signs up to its rotation, and not beyond. What does not fit
+raises CorruptLog with leaf, case and number.
 """
 
 import itertools
@@ -23,6 +24,7 @@ from server.evidence.entry import (
 )
 from server.evidence.erasure import ERASED, Erasure, parse_erasure
 from server.evidence.errors import EvidenceError
+from server.evidence.handover import KeyHistory
 from server.evidence.merkle import Frontier, frontier_indices, hash_leaf, stored_count
 from server.store.case_keys import SealOf
 from server.store.errors import CorruptLog, MalformedSeal, UnknownCaseKey
@@ -48,12 +50,12 @@ class Walk:
     """Goes through the leaves from `begin` on; for what lies before, the signed root vouches."""
 
     def __init__(
-        self, connection: sqlite3.Connection, *, begin: int, seal_of: SealOf, key: VerifierKey
+        self, connection: sqlite3.Connection, *, begin: int, seal_of: SealOf, keys: KeyHistory
     ) -> None:
         self._connection = connection
         self._begin = begin
         self._seal_of = seal_of
-        self._key = key
+        self._keys = keys
         self.heads: dict[str, tuple[int, str]] = {}
         """Number and hash of the last entry of each case that was come upon."""
         self._bare: dict[str, dict[int, Leaf]] = {}  # by case and number: without a body, and not yet excused
@@ -102,7 +104,7 @@ class Walk:
         """Check the next checkpoint if it is over the leaves so far; returns the one to come."""
         if due is None or due[0] != self.frontier.tree_size:
             return due
-        check_checkpoint(due[1], self._key, self.frontier)
+        check_checkpoint(due[1], self._keys.at(due[0]), self.frontier)
         next_due: tuple[int, str] | None = following.fetchone()
         return next_due
 

@@ -284,6 +284,31 @@ class WebhookStore:
         return Counts(waiting=waiting, dead=dead)
 
 
+def rewrap_secrets(data_dir: Path, old: KeyWrapper, new: KeyWrapper) -> None:
+    """Wrap the secrets that the key `old` wrapped by `new`, in a data folder that is locked by this process.
+
+    Raises CorruptWebhooks, and then nothing has changed.
+    """
+    path = data_dir / "webhooks.db"
+    if not path.exists():
+        return
+    connection = _connect(path)
+    try:
+        query = "SELECT endpoint_id, wrapped FROM endpoints WHERE key_id = ?"
+        with connection:
+            for endpoint_id, wrapped in connection.execute(query, (old.key_id,)).fetchall():
+                context = _context(endpoint_id)
+                connection.execute(
+                    "UPDATE endpoints SET key_id = ?, wrapped = ? WHERE endpoint_id = ?",
+                    (new.key_id, new.wrap(old.unwrap(wrapped, context), context), endpoint_id),
+                )
+        truncate_wal(connection)
+    except (*DAMAGE, MalformedSeal) as error:
+        raise CorruptWebhooks(f"{path} is damaged: {error}") from None
+    finally:
+        connection.close()
+
+
 def _connect(path: Path) -> sqlite3.Connection:
     if not path.exists():
         # SQLite gives its WAL the mode of the database.

@@ -5,9 +5,9 @@ While a transaction is being fsynced the next appends gather in the queue; the w
 entries, the keys of new cases, tree hashes, the checkpoint that covers them. Only when it is on the disk does
 anybody hear of it: `on_durable` is called with all outcomes and the note, in the writer's thread.
 
-A disk that is full is a passing state: the group fails, the log stays as it was. Any other error of the
-disk leaves open what the disk holds, so the writer refuses everything from then on; the next start
-recomputes the log and finds out.
+A disk that is full is a passing state, and so is a lock that somebody else (a backup) holds for too long: the
+group fails, the log stays as it was. Any other error of the disk leaves open what the disk holds, so the
+writer refuses everything from then on; the next start recomputes the log and finds out.
 """
 
 import sqlite3
@@ -25,6 +25,8 @@ from server.evidence.errors import EvidenceError
 from server.evidence.merkle import Frontier, stored_count
 from server.store.case_keys import CaseKeys
 from server.store.errors import FailedAppend, IllegalAppend, IllegalRepeat, OverloadedLog, StoreError
+from server.store.forgetting import NOTE
+from server.store.keys import KeyWrapper
 from server.store.schema import INSERT_ENTRY, INSERT_KEY, REPLACE_KEY, EntryRow, connect_writer
 from server.store.sealing import NONCE_SIZE_BYTES, CaseSeal
 
@@ -35,7 +37,9 @@ MAX_GROUP_APPENDS = 256  # bounds a transaction to about 20 ms, and so the wait 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Append:
     """One request: drafts of one case with their encoded bodies. With `erasure` it is one draft, which says
-    so, and `doomed` are the blobs that nothing names any more. Compared and hashed by identity.
+    so, and `doomed` are the blobs that nothing names any more. With `is_last` a key was rotated, and nothing
+    is written after it; with `rewrap` the keys of all cases are wrapped by that from then on. Compared and
+    hashed by identity.
     """
 
     drafts: Sequence[Draft]
@@ -43,6 +47,8 @@ class Append:
     expect_number: int
     erasure: Erasure | None = None
     doomed: Sequence[str] = ()
+    is_last: bool = False
+    rewrap: KeyWrapper | None = None
 
 
 Outcome = tuple[Append, list[Entry] | Exception]
@@ -134,9 +140,15 @@ class LogWriter:
             connection.execute("BEGIN IMMEDIATE")
             transaction = _Transaction(connection, self._keys, self._token_bytes, self._frontier.tree_size)
             outcomes: list[Outcome] = []
+            rotated: FailedAppend | None = None
             for append in group:
+                if rotated is not None:
+                    outcomes.append((append, rotated))
+                    continue
                 try:
                     outcomes.append((append, self._seal(transaction, append)))
+                    if append.is_last:
+                        rotated = FailedAppend("a key of the log was rotated: open it again")
                 except (StoreError, EvidenceError) as error:
                     outcomes.append((append, error))
             if not transaction.entries:
@@ -154,6 +166,7 @@ class LogWriter:
             self._give_up(connection, error, failure)
             return [(append, failure) for append in group], None
         self._frontier = frontier
+        self._failure = rotated
         return outcomes, note
 
     def _seal(self, transaction: "_Transaction", append: Append) -> list[Entry]:
@@ -186,12 +199,17 @@ class LogWriter:
 
     def _give_up(self, connection: sqlite3.Connection, error: Exception, failure: FailedAppend) -> None:
         """Roll back; remember the failure unless the log is certain to be as it was before."""
+        code = getattr(error, "sqlite_errorcode", 0)
+        # Of an extended code the low byte is the kind; with no transaction it was BEGIN that failed.
+        passes = code == sqlite3.SQLITE_FULL or (
+            code & 0xFF == sqlite3.SQLITE_BUSY and not connection.in_transaction
+        )
         try:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
         except sqlite3.Error:
             self._failure = failure
-        if getattr(error, "sqlite_errorcode", None) != sqlite3.SQLITE_FULL:
+        if not passes:
             self._failure = failure
 
 
@@ -212,6 +230,7 @@ class _Transaction:
         self._new_keys: list[tuple[str, str, bytes]] = []
         self._replaced_keys: list[tuple[str, bytes, int, str]] = []
         self._erasing: list[tuple[Append, int]] = []  # and the number of its entry
+        self._wrapper: KeyWrapper | None = None  # by which all keys of cases are wrapped at the end
         self._heads: dict[str, tuple[int, str]] = {}
         self._commands: set[tuple[str, str, str]] = set()
         self._rows: list[EntryRow] = []
@@ -242,6 +261,7 @@ class _Transaction:
         return self._connection.execute(query, key).fetchone() is not None
 
     def add(self, append: Append, entries: list[Entry]) -> None:
+        self._wrapper = append.rewrap or self._wrapper
         if append.erasure is not None:
             self._erasing.append((append, entries[-1].envelope.number))
             if append.erasure.is_whole:
@@ -287,6 +307,8 @@ class _Transaction:
         self._connection.executemany(REPLACE_KEY, self._replaced_keys)
         for append, number in self._erasing:
             self._erase(append, number)
+        if self._wrapper is not None:
+            self._keys.rewrap(self._connection, self._wrapper)
 
     def _erase(self, append: Append, number: int) -> None:
         """Bodies and salts of a case are written over, as far as they come before this entry."""
@@ -303,7 +325,7 @@ class _Transaction:
             self._connection.executemany(f"{query} AND number = ?", each)
         self._connection.executemany(
             "INSERT OR IGNORE INTO doomed_blobs VALUES (?, ?)",
-            [(case_id, sha256) for sha256 in append.doomed],
+            [(case_id, sha256) for sha256 in (*append.doomed, f"{NOTE}{number}")],
         )
 
     def _replace_key(self, case_id: str, number: int) -> None:

@@ -16,7 +16,7 @@ from server.errors import MalformedSetting
 from server.evidence.checkpoint import parse_key
 from server.evidence.credential import check_copy, open_copy
 from server.evidence.report import Outcome, Step
-from server.evidence.trust import Trust
+from server.evidence.trust import Trust, parse_trust
 from server.evidence.verify import verify_package
 from server.recredentials import CredentialsRereader
 from server.settings import read_settings
@@ -173,10 +173,10 @@ async def test_all_copies_of_a_case_are_made_at_once_by_one_worker_as_far_as_the
     assert len(started) == 1 and service.credentials.made == 3
     package = await export(courier.caller, courier.case_id)
     root = (await root_of(courier.caller)).encode()
-    (checked,) = [
-        step for step in await asyncio.to_thread(verified, package, Trust(roots=(root,))) if step.number == 14
-    ]
+    trust = Trust(picture_roots=(root,))
+    (checked,) = [step for step in await asyncio.to_thread(verified, package, trust) if step.number == 14]
     assert checked.outcome is Outcome.PASSED and checked.message.startswith("3 of 3 copies"), checked
+    assert parse_trust(service.packages.trust).picture_roots == (root,)
 
 
 async def test_a_worker_that_fails_or_a_certificate_that_has_ended_is_said_and_costs_no_picture(

@@ -4,18 +4,24 @@ import asyncio
 import contextlib
 import logging
 import sqlite3
+import threading
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
+from aiohttp import ClientPayloadError
 
+from media.credentials import CredentialsWorker
 from server.evidence.entry import FIRST_PREVIOUS_HASH, Entry, check_successor
 from server.evidence.report import Outcome, Report
 from server.evidence.verify import verify_package
+from server.export import Export
+from server.packages import Packages
 from server.store.audit import audit
 from server.store.case_keys import read_seal
-from server.store.errors import MalformedSeal
+from server.store.errors import FailedAppend, MalformedSeal
 from server.store.forgetting import FOLDERS
 from server.store.keys import AesKeyWrapper, load_secret
 from signaling.commands import Consent, EndCase, Join, Leave, SealSegment
@@ -286,6 +292,60 @@ async def test_a_derived_file_that_is_being_made_meanwhile_does_not_outlive_the_
         assert not (tmp_path / "data" / "derived" / case.case_id).exists()
 
 
+async def test_copies_for_an_export_that_are_being_made_meanwhile_do_not_outlive_the_erasure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, may_end = asyncio.Event(), asyncio.Event()
+
+    async def make(_worker: CredentialsWorker, picture: bytes, *_: object) -> bytes:
+        begun.set()
+        await may_end.wait()
+        return picture
+
+    monkeypatch.setattr(CredentialsWorker, "make", make)
+    async with calling(tmp_path) as caller:
+        case = await told(caller, tmp_path)
+        exporting = asyncio.create_task(caller.call("POST", f"/api/cases/{case.case_id}/export"))
+        await begun.wait()
+        erasing = asyncio.create_task(erase(caller, case.case_id, media=["attachments"]))
+        # The package that was begun is not made: it would hold what is to be gone.
+        status, answer = await asyncio.wait_for(exporting, 10)
+        assert (status, answer["error"]["code"]) == (409, "erased_meanwhile")
+        assert not erasing.done()
+        may_end.set()
+        assert (await erasing)[1]["complete"] is True
+        assert not (tmp_path / "data" / "derived" / case.case_id).exists()
+
+
+async def test_a_package_on_its_way_breaks_off_once_something_of_its_case_is_erased(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pieces = Export.pieces
+    begun = asyncio.Event()
+
+    async def slowly(export: Export) -> AsyncIterator[bytes]:
+        async for piece in pieces(export):
+            yield piece[:1_000]
+            begun.set()
+            await asyncio.Event().wait()
+
+    async def no_reports(*_: object) -> dict[str, bytes]:
+        return {}  # they are told from a small package, which is not the one on its way
+
+    async with calling(tmp_path) as caller:
+        case = await told(caller, tmp_path)
+        monkeypatch.setattr(Packages, "_reports", no_reports)
+        monkeypatch.setattr(Export, "pieces", slowly)
+        exporting = asyncio.create_task(caller.call("POST", f"/api/cases/{case.case_id}/export"))
+        await begun.wait()
+        assert (await erase(caller, case.case_id, media=["attachments"]))[1]["complete"] is True
+        with pytest.raises(ClientPayloadError):
+            await asyncio.wait_for(exporting, 10)
+        monkeypatch.undo()
+        status, package = await caller.call("POST", f"/api/cases/{case.case_id}/export")
+        assert status == 200 and verify_package(package).passed
+
+
 async def test_under_a_legal_hold_nothing_is_gone(tmp_path: Path) -> None:
     async with calling(tmp_path) as caller:
         case = await told(caller, tmp_path)
@@ -394,3 +454,96 @@ async def test_an_erasure_is_complete_once_an_audit_beside_it_is_done(
         await idle(caller)
         assert (await erase(caller, case.case_id))[1]["complete"] is True
         assert not any(part in disk(tmp_path) for part in case.lying)
+
+
+async def refuse(_: object) -> None:
+    raise FailedAppend("the disk is full")
+
+
+async def test_an_erasure_that_breaks_in_the_middle_goes_on_and_is_not_called_complete_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.erasing.RETRY_S", 0.05)
+    async with calling(tmp_path) as caller:
+        case = await told(caller, tmp_path)
+        with monkeypatch.context() as patch:
+            patch.setattr(caller.service.webhooks, "forget", refuse)
+            patch.setattr(caller.service.uploads, "forget", refuse)
+            status, answer = await erase(caller, case.case_id)
+            assert (status, answer) == (200, {"number": len(case.entries) + 1, "complete": False})
+            assert not any(part in disk(tmp_path) for part in case.lying), "what can go is gone"
+            assert await erase(caller, case.case_id) == (200, {"number": None, "complete": False})
+            assert caller.service.erasing.unfinished == 1
+        await idle(caller)
+        assert caller.service.erasing.unfinished == 0
+        assert await erase(caller, case.case_id) == (200, {"number": None, "complete": True})
+
+
+async def test_an_erasure_that_a_stop_cut_off_is_taken_up_by_the_next_process(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.app.DRAIN_S", 0.1)
+    hosts = {"PROOFCALL_WEBHOOK_INTERNAL_HOSTS": "127.0.0.1:9"}
+    async with calling(tmp_path, **hosts) as caller:
+        assert (await caller.call("POST", "/api/webhooks", json={"url": DEAD}))[0] == 201
+        case = await told(caller, tmp_path)
+        await all_attempted(caller)
+        with monkeypatch.context() as patch:
+            patch.setattr(caller.service.webhooks, "forget", refuse)
+            assert (await erase(caller, case.case_id))[1]["complete"] is False
+    leaves = {entry.leaf_index for entry in case.entries}
+    assert leaves <= letters(tmp_path)
+    async with calling(tmp_path, **hosts) as caller:
+        for _ in range(1_000):
+            if not caller.service.erasing.unfinished:
+                break
+            await asyncio.sleep(0.01)
+        assert leaves.isdisjoint(letters(tmp_path))
+        assert await erase(caller, case.case_id) == (200, {"number": None, "complete": True})
+
+
+@pytest.mark.parametrize("whole", [False, pytest.param(True, marks=pytest.mark.long)])
+async def test_what_is_still_being_recorded_when_somebody_erases_is_erased_with_the_rest(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    case_id = await caller.open_case()
+    socket, sender, _ = await in_call(caller, case_id, "courier")
+    put, free = caller.service.blobs.put_now, threading.Event()
+
+    def slow(*arguments: Any) -> str:
+        free.wait()
+        return put(*arguments)
+
+    monkeypatch.setattr(caller.service.blobs, "put_now", slow)
+    await sender.send(0.5)
+    await say(socket, "k9", kind="leave")
+    sender.peer.close()
+    if whole:
+        assert (await caller.call("POST", f"/api/cases/{case_id}/end"))[0] == 200
+    more = {} if whole else {"media": ["recordings"]}
+    erasing = asyncio.create_task(erase(caller, case_id, **more))
+    await asyncio.sleep(0.3)
+    free.set()
+    assert (await erasing)[1]["complete"] is True
+    await caller.service.recordings.drain()
+    entries = await caller.service.log.entries(case_id)
+    recorded = [entry for entry in entries if entry.envelope.kind == "segment_sealed"]
+    assert recorded and all(entry.is_erased for entry in recorded)
+    assert caller.service.recordings.trouble is None
+
+
+async def test_what_cannot_be_written_in_time_is_waited_for_by_who_erases(
+    caller: Caller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.erasing.RECORDINGS_S", 0.05)
+    case_id = await caller.open_case()
+    assert (await caller.call("POST", f"/api/cases/{case_id}/end"))[0] == 200
+
+    async def settle(_: str) -> None:
+        await asyncio.Event().wait()
+
+    monkeypatch.setattr(caller.service.recordings, "settle", settle)
+    status, answer = await erase(caller, case_id)
+    assert (status, answer["error"]["code"]) == (503, "log_overloaded")
+    monkeypatch.undo()
+    assert (await erase(caller, case_id))[1]["complete"] is True

@@ -56,7 +56,7 @@ def package(copies: Mapping[str, bytes], blobs: Mapping[str, bytes] | None = Non
 
 
 def step(data: bytes, reader: CredentialsRereader | None, *roots: str) -> Step:
-    trust = Trust(roots=tuple(root.encode() for root in roots))
+    trust = Trust(picture_roots=tuple(root.encode() for root in roots))
     (found,) = [
         step for step in verify_package(data, trust=trust, credentials=reader).steps if step.number == 14
     ]

@@ -134,7 +134,8 @@ async def test_after_a_kill_in_a_call_all_up_to_the_last_segment_is_there_verifi
         assert ended["body"]["reason"] == "aborted"
         sealed = [entry for entry in entries if entry["envelope"]["kind"] == "segment_sealed"]
         assert [entry["body"]["segment"] for entry in sealed] == [1]
-        assert sealed[0]["body"]["packets"] > 5 * (50 + 30) - 20, "five seconds of it"
+        # A first segment has between half and all of five seconds, so that not all calls are cut at once.
+        assert sealed[0]["body"]["packets"] > 2.5 * (50 + 30) - 20
         assert entries[-1]["leaf_index"] == size - 1, "the end was written before anybody asked"
         wish = {"actor_id": sealed[0]["envelope"]["actor_id"]}
         async with http.post(f"{case}/calls/1/playback", json=wish) as answer:

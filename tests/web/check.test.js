@@ -124,6 +124,7 @@ test("whom one trusts changes the steps of trust alone, and what names nobody is
     '{"format":"proofcall-trust","version":1,"keys":[]}',
     '{"format":"proofcall-trust","version":1,"vkeys":"x"}',
     '{"format":"proofcall-trust","version":1,"roots":["x"]}',
+    '{"format":"proofcall-trust","version":1,"picture_roots":["x"]}',
     '{"format":"proofcall-trust","version":1,"policy":"quorum w1"}',
   ]) {
     assert.throws(() => parseTrust(text), Wrong, text);
@@ -132,6 +133,7 @@ test("whom one trusts changes the steps of trust alone, and what names nobody is
   assert.deepEqual(trust, {
     vkeys: [],
     roots: [],
+    picture_roots: [],
     policy: { logs: [], witnesses: [], groups: [], quorum: "none" },
   });
 });
@@ -242,6 +244,7 @@ test("both languages have the same words, and a sentence for every finding", asy
     "package_entry",
     "package_frames",
     "package_history",
+    "package_keys",
     "package_trust",
     "picture_credential",
     "timestamp_token",

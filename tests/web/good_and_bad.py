@@ -20,14 +20,16 @@ from server.evidence.package import blob_references, build_package
 from server.evidence.signer import Ed25519Signer
 from server.evidence.voucher import encode_voucher
 from tests.authority import make_authority
-from tests.server.evidence import test_attested, test_derived, test_erased_bodies
+from tests.server.evidence import rotated_case, test_attested, test_derived, test_erased_bodies
 from tests.server.evidence.attested_case import make_attested_package
 from tests.server.evidence.journal_case import SENDER, JournalCase, journal_case
 from tests.server.evidence.local_witness import WITNESSES
+from tests.server.evidence.rotated_case import rotated_package
 from tests.server.evidence.sample_case import (
     CASE,
     ORIGIN,
     OTHER_CASE,
+    SIGNER,
     VKEY,
     draft,
     make_log,
@@ -65,6 +67,7 @@ def packages(folder: Path) -> list[Package]:
         *erased(),
         *derived(),
         *copies(chance),
+        *rotated(chance),
     ]
 
 
@@ -338,6 +341,24 @@ def with_draft(case: JournalCase, item: Any) -> JournalCase:
     return replace(case, drafts=(*rest, item, ended))
 
 
+def rotated(chance: random.Random) -> Iterator[Package]:
+    """A log whose key was handed over, or is said to have been."""
+    package = rotated_package(rotated_case.RIGHT)
+    for vkey in (rotated_case.OLDEST, rotated_case.MIDDLE, rotated_case.NEWEST, encode_key(OTHER.key), None):
+        yield f"handed over, with the key {vkey}", package, vkey
+        yield f"handed over in silence, with the key {vkey}", rotated_package(None), vkey
+    for what, handovers in rotated_case.FORGED.items():
+        keys = rotated_case.keys_file(handovers)
+        yield f"handed over: {what}", rotated_package(keys), rotated_case.OLDEST
+    for vkey in (rotated_case.OLDEST, encode_key(OTHER.key)):
+        policy = f"log {vkey}\nquorum none\n"
+        yield f"handed over, a policy about {vkey}", package, trust_file(vkeys=[vkey], policy=policy)
+    for _ in range(12):
+        place = chance.randrange(len(rotated_case.RIGHT))
+        keys = flipped(rotated_case.RIGHT, place, chance.randrange(1, 256))
+        yield f"keys.json changed at {place}", rotated_package(keys), rotated_case.OLDEST
+
+
 def trust_file(*, vkeys: list[str] | None = None, roots: list[str] | None = None, policy: str = "") -> str:
     document = {"format": "proofcall-trust", "version": 1, "vkeys": vkeys or [VKEY], "roots": roots or []}
     return json.dumps(document | ({"policy": policy} if policy else {}))
@@ -371,6 +392,19 @@ def attested(folder: Path, chance: random.Random) -> Iterator[Package]:
     yield "roots of the package", pack({**members, "certificates.pem": authority.root}), None
     yield "no time stamps", make_attested_package(None, WITNESSES[:1]), trusted
     yield "no witnesses", make_attested_package(authority, []), trusted
+    yield "nobody asked, nobody spoke", make_attested_package(None, []), trust_file(policy="quorum none\n")
+    for size in (1, 2):
+        early = make_attested_package(authority, WITNESSES[:2], sizes=[size], other_first=True)
+        yield f"said of {size} leaves", early, trusted
+        yield (
+            f"said of {size} leaves, policy of the package",
+            pack({**members_of(early), "policy.txt": policies["two of three"].encode()}),
+            None,
+        )
+    nothing = test_attested.with_a_word_about_nothing(package, authority)
+    yield "said of an empty log", nothing, trusted
+    pictures = json.loads(trusted) | {"picture_roots": [authority.root.decode()]}
+    yield "roots of pictures", package, json.dumps(pictures)
     yield "nobody spoke", make_attested_package(None, []), trusted
     tampers: list[Callable[[Members], None]] = [
         test_attested.other_token,
@@ -423,9 +457,9 @@ def attested(folder: Path, chance: random.Random) -> Iterator[Package]:
         yield f"consistency: {hash_in_json!r}", pack(changed), trusted
     keys_in_one = b'{"from,hashes":1,"to":5}'
     yield "consistency: two keys", pack({**members, "attested/3/consistency.json": keys_in_one}), trusted
-    for size in ("999999999999999", "9007199254740993", "9999999999999999", "99999999999999999"):
-        folder_of_size = {f"attested/{size}/{name}": b"?\n" for name in ("checkpoint", "cosignatures")}
-        yield f"attested at {size}", pack({**members, **folder_of_size}), trusted
+    for digits in ("999999999999999", "9007199254740993", "9999999999999999", "99999999999999999"):
+        folder_of_size = {f"attested/{digits}/{name}": b"?\n" for name in ("checkpoint", "cosignatures")}
+        yield f"attested at {digits}", pack({**members, **folder_of_size}), trusted
     names = [name for name in members if name.startswith("attested/")]
     for _ in range(25):
         name = chance.choice(names)
@@ -616,4 +650,8 @@ def compared() -> list[Compared]:
     }
     found = [(f"against {what}", package, VKEY, other) for what, other in others.items()]
     found += [(f"later, against {what}", longer.package(), VKEY, other) for what, other in others.items()]
-    return [*found, ("a ruin, against a package", SMALL[:900], VKEY, package)]
+    for size, signer in ((2, SIGNER), (3, SIGNER), (6, rotated_case.SECOND), (8, rotated_case.SECOND)):
+        note = make_log(rotated_case.DRAFTS[:size], signer=signer).checkpoint.encode()
+        package = rotated_package(rotated_case.RIGHT)
+        found.append((f"handed over, against {size} leaves", package, rotated_case.OLDEST, note))
+    return [*found, ("a ruin, against a package", SMALL[:900], VKEY, honest.package())]

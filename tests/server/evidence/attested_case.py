@@ -13,13 +13,22 @@ from tests.server.evidence.sample_case import CASE, PICTURE, SIGNER, VKEY, make_
 OLDER = 3  # leaves: entries 1 and 2 of the case are among them
 
 
-def make_attested_package(authority: Authority | None, witnesses: Sequence[LocalWitness]) -> bytes:
-    """A package whose log was stamped and cosigned at 3 leaves, and again at its own 5."""
-    log = make_log(sample_drafts())
+def make_attested_package(
+    authority: Authority | None,
+    witnesses: Sequence[LocalWitness],
+    *,
+    sizes: Sequence[int] = (OLDER, 5),
+    other_first: bool = False,
+) -> bytes:
+    """A package whose log was stamped and cosigned at 3 leaves and again at its own 5, or at those sizes.
+
+    The case begins with leaf 0, or with leaf 1 where the log began with another one.
+    """
+    first, second, *rest = sample_drafts()
+    log = make_log([second, first, *rest] if other_first else [first, second, *rest])
     leaves = [entry.leaf_hash for entry in log.entries]
     _, stored = Frontier().extend(leaves)
-    frontier, _ = Frontier().extend(leaves[:OLDER])
-    notes = {OLDER: SIGNER.sign(OLDER, frontier.root()), len(leaves): log.checkpoint}
+    notes = {size: SIGNER.sign(size, Frontier().extend(leaves[:size])[0].root()) for size in sizes}
     entries = [entry for entry in log.entries if entry.envelope.case_id == CASE]
     return build_package(
         entries=entries,

@@ -1,12 +1,15 @@
 """Steps 12 and 13: a word from outside counts if it is of this log and of somebody who is trusted."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from server.evidence import attested
+from server.evidence import attested, verify
+from server.evidence.attested import Checked
 from server.evidence.cosignature import encode_witness_key
+from server.evidence.merkle import EMPTY_ROOT
 from server.evidence.policy import parse_policy
 from server.evidence.report import Outcome, Report, Step
 from server.evidence.trust import Trust
@@ -178,6 +181,59 @@ def test_entries_after_the_last_token_are_named(package: bytes, authority: Autho
         step = report.steps[number - 1]
         assert step.outcome is Outcome.PASSED
         assert ["entry 3" in finding.message for finding in step.unmade] == [True]
+
+
+def test_a_word_that_was_said_before_the_case_began_counts_for_nothing(authority: Authority) -> None:
+    trust = Trust(roots=(authority.root,), policy=TWO_OF_THREE)
+    before = make_attested_package(authority, WITNESSES[:2], sizes=[1], other_first=True)
+    report = verify_package(before, trust=trust)
+    assert outcome(report, TIME) is Outcome.CANNOT_BE_MADE
+    assert "cover no entry of this case" in report.steps[TIME - 1].message
+    assert outcome(report, WITNESSED) is Outcome.FAILED and not report.passed
+    assert "1 leaves, as it was before this case" in report.steps[WITNESSED - 1].message
+    # The first entry of the case is enough: what came later is named.
+    barely = make_attested_package(authority, WITNESSES[:2], sizes=[2], other_first=True)
+    report = verify_package(barely, trust=trust)
+    assert report.passed and outcome(report, TIME) is outcome(report, WITNESSED) is Outcome.PASSED
+
+
+def test_no_word_about_an_empty_log_has_a_place_in_a_package(authority: Authority) -> None:
+    report = verify_package(with_a_word_about_nothing(make_attested_package(None, []), authority))
+    assert [step.number for step in report.steps if step.outcome is Outcome.FAILED] == [2]
+    assert "attested/0/checkpoint" in report.steps[1].message
+
+
+def with_a_word_about_nothing(package: bytes, authority: Authority) -> bytes:
+    """Anybody can have a log of 0 leaves stamped and cosigned: it is the beginning of all of its name."""
+    note = SIGNER.sign(0, EMPTY_ROOT)
+    members = members_of(package) | {
+        "attested/0/checkpoint": note.encode(),
+        "attested/0/consistency.json": b'{"from":0,"hashes":[],"to":5}',
+        "attested/0/cosignatures": b"".join(witness.cosign(note) for witness in WITNESSES[:2]),
+        "attested/0/timestamp-1.der": authority.token(note.encode()),
+    }
+    return pack(members)
+
+
+def test_whose_root_is_trusted_for_pictures_vouches_for_no_time_nor_the_other_way_round(
+    package: bytes, authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    step = step_of(package, TIME, Trust(picture_roots=(authority.root,)))
+    assert step.outcome is Outcome.CANNOT_BE_MADE and "no root of an authority" in step.message
+    given: list[Sequence[bytes]] = []
+
+    def keep(*arguments: Any) -> Checked:
+        given.append(arguments[-1])
+        return Checked()
+
+    monkeypatch.setattr(verify, "check_credentials", keep)
+    verify_package(package, trust=Trust(roots=(authority.root,), picture_roots=(b"of pictures",)))
+    assert given == [(b"of pictures",)]
+
+
+def test_a_policy_that_asks_for_nobody_is_met_by_nobody() -> None:
+    step = step_of(make_attested_package(None, []), WITNESSED, Trust(policy=parse_policy("quorum none\n")))
+    assert step.outcome is Outcome.PASSED and step.message == "your policy asks for no witness"
 
 
 def test_an_entry_that_says_a_later_time_than_its_token_is_found(

@@ -114,6 +114,7 @@ def test_any_bytes_are_a_token_or_malformed(data: bytes) -> None:
         check_timestamp(data, NOTE, [b"never looked at"])
 
 
+@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
 @given(st.data())
 def test_a_damaged_token_is_refused_with_its_own_error_or_says_the_same(
     authority: Authority, token: bytes, data: st.DataObject

@@ -15,19 +15,26 @@ from tests.server.evidence.local_witness import WITNESSES
 from tests.server.evidence.sample_case import SIGNER
 
 ROOT = "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n"
+OTHER_ROOT = ROOT.replace("MIIB", "MIIC")
 POLICY = f"witness w1 {encode_witness_key(WITNESSES[0].key)}\nquorum w1\n"
 WHOLE = {
     "format": "proofcall-trust",
     "version": 1,
     "vkeys": [encode_key(SIGNER.key)],
     "roots": [ROOT],
+    "picture_roots": [OTHER_ROOT],
     "policy": POLICY,
 }
 
 
 def test_it_is_read_as_it_is_written() -> None:
     trust = parse_trust(json.dumps(WHOLE).encode())
-    assert trust == Trust(vkeys=(SIGNER.key,), roots=(ROOT.encode(),), policy=parse_policy(POLICY))
+    assert trust == Trust(
+        vkeys=(SIGNER.key,),
+        roots=(ROOT.encode(),),
+        picture_roots=(OTHER_ROOT.encode(),),
+        policy=parse_policy(POLICY),
+    )
     assert parse_trust(encode_trust(trust)) == trust
 
 
@@ -45,7 +52,8 @@ def test_each_part_may_be_missing() -> None:
         ({"vkeys": "x"}, "vkeys"),
         ({"vkeys": [1]}, "vkeys"),
         ({"vkeys": ["nonsense"]}, "verifier key"),
-        ({"roots": ["nonsense"]}, "PEM"),
+        ({"roots": ["nonsense"]}, "^roots: .* PEM"),
+        ({"picture_roots": ["nonsense"]}, "picture_roots: .* PEM"),
         ({"roots": ["\ud800"]}, "UTF-8"),
         ({"policy": 1}, "policy"),
         ({"policy": "quorum w9\n"}, "w9"),

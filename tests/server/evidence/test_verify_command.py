@@ -173,6 +173,7 @@ def test_a_trust_file_pins_the_key_and_what_is_wrong_with_one_is_said(
         ("{", "JSON"),
         (json.dumps(whole | {"vkeys": ["x"]}), "verifier key"),
         (json.dumps(whole | {"roots": [bad_root]}), "no certificate"),
+        (json.dumps(whole | {"picture_roots": [bad_root]}), "picture_roots"),
     ):
         trust.write_text(bad)
         assert run(["--trust", str(trust), str(package)]) == 2

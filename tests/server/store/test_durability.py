@@ -207,3 +207,19 @@ async def test_after_a_failing_disk_nothing_is_acknowledged_until_the_next_start
     log = await open_log(tmp_path)
     await log.append([draft("after")], expect_number=1)
     await log.close()
+
+
+async def test_a_lock_that_somebody_holds_for_long_refuses_one_group_and_not_the_next(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("server.store.schema.BUSY_TIMEOUT_MS", 50)
+    log = await open_log(tmp_path)
+    holding = sqlite3.connect(tmp_path / "log.sqlite", isolation_level=None)
+    holding.execute("BEGIN IMMEDIATE")
+    with pytest.raises(FailedAppend, match="locked"):
+        await log.append([draft("refused")], expect_number=0)
+    holding.execute("ROLLBACK")
+    holding.close()
+    assert not log.failed
+    await log.append([draft("heard")], expect_number=0)
+    await log.close()

@@ -20,6 +20,7 @@ from server.store.audit import audit
 from server.store.blobs import BlobStore
 from server.store.derived import DerivedStore
 from server.store.errors import CorruptLog, ErasedCase, IllegalAppend, UnknownBlob
+from server.store.schema import connect_writer
 from server.store.uploads import UploadKey, UploadStore
 from tests.server.store.test_durability import draft, open_log
 
@@ -263,3 +264,53 @@ async def test_what_was_erased_may_not_be_back(folder: Path) -> None:
 def test_an_erasure_that_says_not_what_is_malformed(body: JsonObject) -> None:
     with pytest.raises(MalformedEntry):
         parse_erasure(body)
+
+
+def doom(folder: Path, count: int) -> None:
+    """Many blobs of an erasure, gone already but for their rows."""
+    connection = connect_writer(folder / "log.sqlite")
+    connection.execute("BEGIN")
+    connection.executemany(
+        "INSERT INTO doomed_blobs VALUES (?, ?)", [(CASE, f"{number:064}") for number in range(count)]
+    )
+    connection.execute("COMMIT")
+    connection.close()
+
+
+async def test_the_blobs_of_an_erasure_are_forgotten_in_one_transaction(folder: Path) -> None:
+    doom(folder, 100)
+    statements: list[str] = []
+    connection = connect_writer(folder / "log.sqlite")
+    connection.set_trace_callback(statements.append)
+    forgetting.remove_doomed(connection, folder, CASE)
+    assert connection.execute("SELECT count(*) FROM doomed_blobs").fetchone() == (0,)
+    connection.close()
+    deletions = [at for at, statement in enumerate(statements) if statement.startswith("DELETE")]
+    assert len(deletions) == 100
+    assert statements[deletions[0] - 1] == "BEGIN IMMEDIATE" and statements[deletions[-1] + 1] == "COMMIT"
+
+
+@pytest.mark.parametrize("kinds", [None, ["frame_sealed"]])
+async def test_an_erasure_is_noted_until_all_has_been_done(folder: Path, kinds: JsonValue) -> None:
+    log = await open_log(folder)
+    assert await log.unfinished_erasures() == []
+    await log.append([erased(kinds=kinds)], expect_number=MANY + 2)
+    assert await log.finish_erasure(CASE)
+    await log.close()
+    log = await open_log(folder)
+    assert await log.unfinished_erasures() == [CASE], "somebody may have died between two steps"
+    assert await log.finish_erasure(CASE, is_last=True)
+    assert await log.unfinished_erasures() == []
+    await log.close()
+
+
+async def test_what_was_made_of_erased_pictures_is_gone_after_a_crash_if_no_blob_went_with_them(
+    folder: Path,
+) -> None:
+    log = await open_log(folder)
+    await log.append([blob_draft("frame_sealed", PICTURE)], expect_number=MANY + 2)
+    await log.append([erased(numbers=[MANY + 1])], expect_number=MANY + 3)
+    await log.close()
+    assert (folder / "derived" / CASE).exists()
+    await (await open_log(folder)).close()
+    assert not (folder / "derived" / CASE).exists() and (folder / "derived" / OTHER).exists()
