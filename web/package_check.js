@@ -93,8 +93,6 @@ export const STEPS = /** @type {const} */ ([
 ]);
 export const INNER_STEPS = 8; // the steps after them need more than the package
 export const FRAMES_STEP = 9;
-/** @type {readonly StepName[]} */
-const COMPARED_STEPS = ["key", "history", "time", "witnesses"];
 const MAX_MANIFEST_BYTES = 128 << 20;
 const MAX_CUSTODY_BYTES = 64 << 20;
 const MAX_INDEX_BYTES = 16 << 20;
@@ -404,6 +402,9 @@ export function verdictOf(steps) {
     ({ outcome, number }) => outcome === "passed" || (number > INNER_STEPS && outcome === "cannot_be_made"),
   );
 }
+
+/** @type {readonly StepName[]} */
+const COMPARED_STEPS = ["key", "history", "time", "witnesses"];
 
 /** Whether nothing is wrong but with what somebody compares it with, or others said of the log. @param {readonly Step[]} steps */
 export function withinHolds(steps) {
