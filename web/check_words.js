@@ -418,6 +418,7 @@ const en = {
     index_other: () => "it is not an index of playback files of version 1",
     index_segment: () => "a segment of a playback file has entry and sha256",
 
+    trust_long: (/** @type {V} */ v) => `a trust file has at most ${v.limit} bytes`,
     trust_json: () => "a trust file is JSON, and this is not",
     trust_format: () => 'a trust file has "format":"proofcall-trust" and "version":1',
     trust_member: (/** @type {V} */ v) =>
@@ -802,6 +803,7 @@ const zh = {
     index_other: () => "它不是版本 1 的回放索引",
     index_segment: () => "回放文件的分段应含 entry 与 sha256",
 
+    trust_long: (v) => `信任文件最多 ${v.limit} 字节`,
     trust_json: () => "信任文件应为 JSON",
     trust_format: () => '信任文件应含 "format":"proofcall-trust" 与 "version":1',
     trust_member: (v) => `信任文件没有 ${v.name} 这一项；可有 vkeys、roots、picture_roots 与 policy`,

@@ -123,6 +123,8 @@ test("whom one trusts changes the steps of trust alone, and what names nobody is
     '{"format":"proofcall-trust","version":2}',
     '{"format":"proofcall-trust","version":1,"keys":[]}',
     '{"format":"proofcall-trust","version":1,"vkeys":"x"}',
+    '{"format":"proofcall-trust","version":1,"vkeys":null}',
+    `{"format":"proofcall-trust","version":1}${" ".repeat(1 << 20)}`,
     '{"format":"proofcall-trust","version":1,"roots":["x"]}',
     '{"format":"proofcall-trust","version":1,"picture_roots":["x"]}',
     '{"format":"proofcall-trust","version":1,"policy":"quorum w1"}',
