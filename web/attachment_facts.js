@@ -1,6 +1,7 @@
 // @ts-check
 /** The photos and voice notes of the chosen entry: shown and played, and the original as sealed to take along. */
 
+import { CopyButton } from "./copy_button.js";
 import { credentialsSentences, saveFile } from "./credentials.js";
 import { h, keyed, set, show, text } from "./dom.js";
 import { ORDERS_WORDS } from "./orders_words.js";
@@ -52,8 +53,8 @@ export class AttachmentFacts {
   #redraw;
   /** What has come, by the hash of what is shown. @type {Map<string, {address: string} | "loading" | "failed">} */
   #loaded = new Map();
-  /** Of what no copy could be had, by the same hash. @type {Set<string>} */
-  #copy_failed = new Set();
+  /** By the element of each. @type {WeakMap<HTMLElement, CopyButton>} */
+  #copies = new WeakMap();
 
   /**
    * @param {{
@@ -106,15 +107,18 @@ export class AttachmentFacts {
       });
       return h("div", { class: "facts-row", "data-part": name }, h("dt"), h("dd", {}, value));
     };
-    return h(
+    const copy = new CopyButton((sha256) => this.#pictures.copy(sha256), "attachment-credentials");
+    const item = h(
       "figure",
       { class: "attachment", "data-medium": attachment.medium },
       media,
       h("figcaption", { class: "quiet" }),
       h("dl", { class: "facts-list" }, hash("claimed"), hash("original"), hash("shown")),
       h("button", { class: "button", type: "button", testid: "attachment-save" }),
-      h("button", { class: "button", type: "button", testid: "attachment-credentials" }),
+      copy.element,
     );
+    this.#copies.set(item, copy);
+    return item;
   }
 
   /** @param {HTMLElement} item @param {Announced} announced @param {State} state */
@@ -122,8 +126,8 @@ export class AttachmentFacts {
     const { language, words: all } = this.#page;
     const words = ORDERS_WORDS[language];
     const settled = attachmentState(state.talk, entry.envelope.number, attachment.sha256);
-    const [media, note, list, save, copy] = /** @type {HTMLElement[]} */ (Array.from(item.children));
-    if (!media || !note || !list || !save || !copy) return;
+    const [media, note, list, save] = /** @type {HTMLElement[]} */ (Array.from(item.children));
+    if (!media || !note || !list || !save) return;
     const stored = settled.stored;
     const loaded = stored ? this.#load(stored.shown) : undefined;
     set(item, "data-state", settled.state);
@@ -165,11 +169,9 @@ export class AttachmentFacts {
     show(save, stored !== null);
     text(save, words.original);
     save.onclick = () => stored && this.#save(stored, state);
-    show(copy, stored !== null && attachment.medium === "photo");
-    const failed = stored !== null && this.#copy_failed.has(stored.shown.sha256);
-    text(copy, failed ? all.credentials.save_failed : all.credentials.save);
-    set(copy, "title", all.credentials.save_hint);
-    copy.onclick = () => stored && this.#saveCopy(stored, state);
+    const name = `${state.case?.waybill ?? "case"}-${stored?.number}-c2pa.jpg`;
+    const kept = stored && attachment.medium === "photo" ? { sha256: stored.shown.sha256, name } : null;
+    this.#copies.get(item)?.offer(kept, all.credentials);
   }
 
   /** @param {import("./protocol.js").BlobReference} blob */
@@ -193,18 +195,6 @@ export class AttachmentFacts {
       saveFile(bytes, original.media_type, `${name}.${endingOf(original.media_type)}`);
     } catch {
       this.#loaded.set(original.sha256, "failed");
-      this.#redraw();
-    }
-  }
-
-  /** @param {import("./talk.js").Stored} stored @param {State} state */
-  async #saveCopy({ number, shown }, state) {
-    this.#copy_failed.delete(shown.sha256);
-    try {
-      const bytes = await this.#pictures.copy(shown.sha256);
-      saveFile(bytes, shown.media_type, `${state.case?.waybill ?? "case"}-${number}-c2pa.jpg`);
-    } catch {
-      this.#copy_failed.add(shown.sha256);
       this.#redraw();
     }
   }

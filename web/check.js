@@ -8,7 +8,14 @@ import { STORY_FILTERS, storyOf } from "./check_story.js";
 import { CHECK_WORDS } from "./check_words.js";
 import { h, icon, set, show, text } from "./dom.js";
 import { PageLanguage } from "./language.js";
-import { checkPackage, INNER_STEPS, withOther, withTrust } from "./package_check.js";
+import {
+  checkPackage,
+  INNER_STEPS,
+  uncheckedTokens,
+  withinHolds,
+  withOther,
+  withTrust,
+} from "./package_check.js";
 import { NOBODY, parseTrust } from "./package_trust.js";
 import { tell, Wrong } from "./said.js";
 
@@ -36,7 +43,7 @@ let file = null;
 let report = null;
 /** Whom the person trusts, for this package and the next. @type {import("./package_trust.js").Trust} */
 let trust = NOBODY;
-/** What was given for a key or a trust file, and is none. @type {import("./said.js").Said | null} */
+/** Why what was given to compare with cannot be used. @type {((words: CheckWords) => string) | null} */
 let key_problem = null;
 let read_bytes = 0;
 let shown_lines = SHOWN_LINES;
@@ -56,6 +63,7 @@ const mark = h("span", { class: "verdict-mark" });
 const verdict = h("h1", { testid: "verdict", tabindex: "-1" });
 const verdictText = h("p", { class: "verdict-text", testid: "verdict-text" });
 const unshown = h("p", { class: "verdict-text", testid: "unshown" });
+const untimed = h("p", { class: "verdict-text", testid: "untimed" });
 const toStory = h("a", { class: "check-file", href: "#story" });
 const progress = h("progress", { class: "check-progress", max: 1, value: 0 });
 const progressText = h("p", { class: "quiet", testid: "progress" });
@@ -66,6 +74,7 @@ const head = h(
   verdict,
   verdictText,
   unshown,
+  untimed,
   toStory,
 );
 const working = h("section", { class: "check-working" }, progress, progressText);
@@ -114,8 +123,14 @@ const otherChooser = h("input", {
       otherChooser.value = "";
       if (!chosen || !report) return;
       const asked = newest;
-      const found = await withOther(report, chosen);
-      if (asked === newest) report = found;
+      key_problem = null;
+      try {
+        const found = await withOther(report, chosen);
+        if (asked === newest) report = found;
+      } catch (error) {
+        console.error(error);
+        if (asked === newest) key_problem = (words) => words.unreadable.title;
+      }
       draw();
     },
   },
@@ -246,8 +261,8 @@ async function open(chosen) {
     report = found;
     change("checked");
   } catch (error) {
-    // A file that vanished or changed while it was read.
-    if (!(error instanceof DOMException)) throw error;
+    // A file that vanished or changed while it was read, or more than this device has memory for.
+    console.error(error);
     if (asked === newest) change("unreadable");
   }
 }
@@ -263,7 +278,7 @@ async function believe(text) {
     if (asked === newest) report = found;
   } catch (error) {
     if (!(error instanceof Wrong)) throw error;
-    key_problem = error.said;
+    key_problem = (words) => words.key_bad(tell(error.said, words.sentences));
   }
   draw();
 }
@@ -298,6 +313,9 @@ function draw() {
   const pictures = report?.passed ? report.unshown_pictures : [];
   show(unshown, pictures.length > 0);
   text(unshown, words.unshown(pictures.map(words.entry_number).join(words.comma)));
+  const tokens = report?.passed && trust.roots.length > 0 ? uncheckedTokens(report) : 0;
+  show(untimed, tokens > 0);
+  text(untimed, words.untimed(tokens));
   show(toStory, report?.passed === true);
   text(toStory, words.to_story);
   show(working, view === "checking");
@@ -316,13 +334,20 @@ function noticeOf(words) {
   if (report) {
     const state = verdictOf(report);
     const title = words.verdict[state];
-    if (state === "holds") return { title, told: words.verdict_text.holds };
+    if (state === "holds") {
+      const compared = report.steps.some(({ name, outcome }) => name === "key" && outcome === "passed");
+      return { title, told: words.verdict_text.holds(compared) };
+    }
     const outcome = state === "wrong" ? "failed" : "cannot_be_made";
     const concerned = report.steps.filter(
       (step) => step.outcome === outcome && (outcome === "failed" || step.number <= INNER_STEPS),
     );
     const numbers = concerned.map(({ number }) => words.step_number(number)).join(words.comma);
     if (state === "unknown") return { title, told: words.verdict_text.unknown(numbers) };
+    if (withinHolds(report.steps)) {
+      const used = trust === NOBODY ? "" : usedTrust(words);
+      return { title, told: words.verdict_text.wrong_outside(numbers, used) };
+    }
     return { title, told: words.verdict_text.wrong(numbers, whereOf(concerned, words)) };
   }
   switch (view) {
@@ -334,6 +359,11 @@ function noticeOf(words) {
     default:
       return { title: words.title, told: words.choose_text };
   }
+}
+
+/** Whom the person trusts, in words. @param {CheckWords} words */
+function usedTrust(words) {
+  return words.trust_used(trust.vkeys.length, trust.roots.length, trust.policy !== null);
 }
 
 /** Entries, or else files, or else all of it. @param {readonly Step[]} failed @param {CheckWords} words */
@@ -394,7 +424,8 @@ function drawSteps(words) {
   steps.replaceChildren();
   outside.replaceChildren();
   for (const step of report?.steps ?? []) {
-    (step.number <= INNER_STEPS ? steps : outside).append(stepLine(step, words));
+    const needs_nothing_else = step.number <= INNER_STEPS || step.name === "erasure";
+    (needs_nothing_else ? steps : outside).append(stepLine(step, words));
   }
 }
 
@@ -447,10 +478,10 @@ function drawKey(words) {
   const used = trust !== NOBODY;
   show(trustUsed, used);
   show(forget, used);
-  text(trustUsed, words.trust_used(trust.vkeys.length, trust.roots.length, trust.policy !== null));
+  text(trustUsed, usedTrust(words));
   text(forget, words.trust_forget);
   show(keyProblem, key_problem !== null);
-  text(keyProblem, key_problem ? words.key_bad(tell(key_problem, words.sentences)) : "");
+  text(keyProblem, key_problem?.(words) ?? "");
   set(keyField, "aria-invalid", key_problem ? "true" : null);
 }
 

@@ -36,9 +36,12 @@ const en = {
     unknown: "The package could not be checked to the end",
   },
   verdict_text: {
-    holds: "Nothing in it was changed since its log was signed. Your own browser has just computed that.",
+    holds: (/** @type {boolean} */ compared) =>
+      `Nothing in it was changed since its log was signed. Your own browser has just computed that.${compared ? "" : " Whose log it is, this alone does not show: compare the key below."}`,
     wrong: (/** @type {string} */ steps, /** @type {string} */ where) =>
       `Do not rely on it as a whole. Failed: ${steps}. Concerned: ${where}.`,
+    wrong_outside: (/** @type {string} */ steps, /** @type {string} */ used) =>
+      `Its contents are whole: nothing in it was changed since its log was signed. But compared with what came from elsewhere, it fails: ${steps}.${used ? ` ${used}` : ""}`,
     unknown: (/** @type {string} */ steps) =>
       `Nothing speaks against it, but this browser cannot make every check: ${steps}. Use another browser, or proofcall verify.`,
   },
@@ -48,6 +51,8 @@ const en = {
   comma: ", ",
   unshown: (/** @type {string} */ entries) =>
     `Not shown to come from the stream that was received (step 9): the pictures of ${entries}. The command proofcall verify decodes them again.`,
+  untimed: (/** @type {number} */ count) =>
+    `${count === 1 ? "The signature of 1 time stamp was" : `The signatures of ${count} time stamps were`} not checked here (step 12): proofcall verify does that.`,
   case_id: "Case",
   entries: "Entries",
   leaves: "Entries in the log",
@@ -346,11 +351,11 @@ const en = {
       `what ${v.name} is said to have cosigned is no checkpoint: ${v.what}`,
     cosignature_other: (/** @type {V} */ v) => `the cosignature of ${v.name} does not fit the checkpoint`,
     quorum_short: (/** @type {V} */ v) => `the policy asks for ${v.asked}; ${v.counted}`,
-    quorum_group: (/** @type {V} */ v) => `${v.threshold} of ${v.members}`,
+    quorum_group: (/** @type {V} */ v) => `${v.threshold} of ${v.members.join(", ")}`,
     quorum_witness: (/** @type {V} */ v) => `the witness ${v.name}`,
     quorum_nobody: () => "none of its witnesses has cosigned",
     quorum_some: (/** @type {V} */ v) =>
-      `${v.names} ${v.count === 1 ? "has" : "have"} cosigned, and nobody else of it`,
+      `${v.names.join(", ")} ${v.count === 1 ? "has" : "have"} cosigned, and nobody else of it`,
     policy_other_logs: (/** @type {V} */ v) => `the policy is about other logs than ${v.vkey}`,
     policy_long: (/** @type {V} */ v) => `a policy has ${v.limit} characters at most`,
     policy_line: (/** @type {V} */ v) => `line ${v.line} of the policy: ${v.what}`,
@@ -419,6 +424,7 @@ const en = {
     index_other: () => "it is not an index of playback files of version 1",
     index_segment: () => "a segment of a playback file has entry and sha256",
 
+    trust_long: (/** @type {V} */ v) => `a trust file has at most ${v.limit} bytes`,
     trust_json: () => "a trust file is JSON, and this is not",
     trust_format: () => 'a trust file has "format":"proofcall-trust" and "version":1',
     trust_member: (/** @type {V} */ v) =>
@@ -450,12 +456,15 @@ const zh = {
   },
   verdict: {
     holds: "证据包完好",
-    wrong: "证据包不可信",
+    wrong: "证据包未通过校验",
     unknown: "证据包未能完成全部校验",
   },
   verdict_text: {
-    holds: "自日志签名之后，其中内容没有任何改动。以上结论由您的浏览器刚刚计算得出。",
+    holds: (compared) =>
+      `自日志签名之后，其中内容没有任何改动。以上结论由您的浏览器刚刚计算得出。${compared ? "" : "但日志属于谁，仅凭证据包无法得知：请在下方核对公钥。"}`,
     wrong: (steps, where) => `请勿将其作为整体采信。未通过：${steps}。涉及：${where}。`,
+    wrong_outside: (steps, used) =>
+      `内容完好，自日志签名之后没有任何改动；但未通过与外部来源的核对：${steps}。${used}`,
     unknown: (steps) =>
       `未发现问题，但当前浏览器无法完成：${steps}。请换用其他浏览器，或使用 proofcall verify。`,
   },
@@ -465,6 +474,7 @@ const zh = {
   comma: "、",
   unshown: (entries) =>
     `尚未证明下列截图出自所收到的视频流（第 9 步）：${entries}。命令 proofcall verify 会重新解码并比对。`,
+  untimed: (count) => `有 ${count} 个时间戳的签名未在此校验（第 12 步），可使用命令 proofcall verify 校验。`,
   case_id: "案件",
   entries: "记录数",
   leaves: "日志中的记录数",
@@ -475,7 +485,7 @@ const zh = {
   steps_outside: "仅凭证据包无法证明的内容",
   state: { passed: "通过", failed: "未通过", cannot_be_made: "无法校验" },
   more: (count) => `另有 ${count} 项`,
-  key_title: "与您所信任的核对",
+  key_title: "与您信任的来源核对",
   key_text:
     "证据包自带日志公钥。请粘贴来自其他来源的公钥，例如早先的证据包、签收凭证或运营方公开页面；也可选择信任文件，其中写明公钥、时间戳机构与见证方。",
   key_label: "其他来源的公钥",
@@ -484,7 +494,7 @@ const zh = {
   other_choose: "与另一证据包、凭证或检查点比对",
   trust_used: (keys, roots, policy) =>
     `已与下列各项核对：${keys} 个公钥${roots > 0 ? `、${roots} 份时间戳机构根证书` : ""}${policy ? "、见证规则" : ""}。下一个证据包也将与之核对。`,
-  trust_forget: "不再信任",
+  trust_forget: "清除信任设置",
   key_bad: (why) => `无法使用：${why}。`,
   story: "案件内容",
   to_story: "查看案件内容",
@@ -511,9 +521,9 @@ const zh = {
     bodies: "记录内容",
     blobs: "图片与文件",
     completeness: "完整性",
-    frames: "截图与通话记录",
+    frames: "截图与通话录制",
     key: "公钥",
-    history: "日志唯一",
+    history: "同一份日志",
     time: "外部时间",
     witnesses: "见证方",
     credentials: "内容凭证",
@@ -534,7 +544,7 @@ const zh = {
     zip_name_long: () => "文件名过长",
     zip_record: () => "压缩包目录中的条目与文件头不一致",
     zip_end: () => "压缩包的结尾与证据包的格式不符",
-    container_passed: (v) => `压缩包含 ${v.files} 个文件，没有一个多余的字节`,
+    container_passed: (v) => `压缩包共有 ${v.files} 个文件，没有一个多余的字节`,
 
     no_json: () => "不是 JSON",
     json_no_object: () => "JSON 不是对象",
@@ -581,23 +591,23 @@ const zh = {
     key_of_log: () => "这是日志的公钥，而不是见证方的公钥",
     key_hash: () => "公钥的哈希与其名称和内容不符",
 
-    no_envelope: () => "没有可读取的记录封面",
+    no_envelope: () => "没有可读取的信封",
     entries_missing: (v) =>
       v.first === v.last ? `案件缺少第 ${v.first} 条记录` : `案件缺少第 ${v.first} 至 ${v.last} 条记录`,
     entries_passed: (v) => `共 ${v.count} 条记录，从 1 起连续编号，每条都含前一条的哈希`,
-    envelope_malformed: (v) => `记录封面格式有误：${v.what}`,
-    envelope_lacks: (v) => `记录封面缺少 ${v.name}`,
-    envelope_field: (v) => `记录封面的 ${v.name} 格式有误：${v.value}`,
-    envelope_foreign: (v) => `记录封面含有不属于它的字段：${v.names}`,
-    envelope_moment: (v) => `记录封面的 recorded_at 不是有效时间：${v.at}`,
-    another_case: (v) => `记录封面属于案件 ${v.is}，而不是 ${v.case_id}`,
-    another_number: (v) => `记录封面的编号是 ${v.is}，应为 ${v.number}`,
-    no_successor: (v) => `记录封面未接续第 ${v.before} 条记录：previous_hash 不符`,
+    envelope_malformed: (v) => `信封格式有误：${v.what}`,
+    envelope_lacks: (v) => `信封缺少 ${v.name}`,
+    envelope_field: (v) => `信封的 ${v.name} 格式有误：${v.value}`,
+    envelope_foreign: (v) => `信封含有不属于它的字段：${v.names}`,
+    envelope_moment: (v) => `信封的 recorded_at 不是有效时间：${v.at}`,
+    another_case: (v) => `信封属于案件 ${v.is}，而不是 ${v.case_id}`,
+    another_number: (v) => `信封的编号是 ${v.is}，应为 ${v.number}`,
+    no_successor: (v) => `信封未接续第 ${v.before} 条记录：previous_hash 不符`,
 
     no_entry: () => "证据包中没有记录",
     checkpoint_unread: () => "检查点无法读取（第 3 步）",
-    envelope_missing: () => "缺少记录封面",
-    envelope_long: (v) => `记录封面有 ${v.size} 字节`,
+    envelope_missing: () => "缺少信封",
+    envelope_long: (v) => `信封有 ${v.size} 字节`,
     proof_form: () => "位置证明应为由 hashes、leaf_index、tree_size 组成的规范 JSON",
     proof_many: (v) => `位置证明最多含 ${v.limit} 个哈希`,
     proof_hex: () => "位置证明中有哈希不是十六进制",
@@ -616,9 +626,9 @@ const zh = {
     body_too_long: (v) => `内容有 ${v.size} 字节，最多允许 ${v.limit}`,
     body_malformed: (v) => `内容格式有误：${v.what}`,
     salt_size: (v) => `盐值有 ${v.size} 字节，应为 ${v.due}`,
-    commitment: () => "内容或盐值与记录封面的承诺值不符",
+    commitment: () => "内容或盐值与信封的承诺值不符",
     bodies_passed: (v) =>
-      `${v.count} 份内容与盐值均与记录封面的承诺值相符${v.erased > 0 ? `；${v.erased} 份已删除（第 15 步）` : ""}`,
+      `${v.count} 份内容与盐值均与信封的承诺值相符${v.erased > 0 ? `；${v.erased} 份已删除（第 15 步）` : ""}`,
 
     names_unread: () => "其所引用的文件无法读取（第 6 步）",
     blob_other: (v) => `${v.name} 不是封存时的文件`,
@@ -630,20 +640,20 @@ const zh = {
     last_no_export: () => "最后一条不是导出记录：结尾缺失",
     last_count: () => "导出记录载明的条数不同",
 
-    frames_none: () => "案件既无视频截图，也无通话记录",
+    frames_none: () => "案件既无视频截图，也无通话录制",
     frames_passed: (v) =>
-      `通话记录共 ${v.segments} 段；${v.pictures} 张截图中有 0 张已重新解码，0 张逐字节相同`,
+      `通话录制共 ${v.segments} 段；${v.pictures} 张截图中有 0 张已重新解码，0 张逐字节相同`,
     picture_unmade: (v) => `截图无法校验：${v.what}`,
-    no_journal: () => "记录未注明所出自的通话分段",
+    no_journal: () => "记录未注明出自录制的哪些分段",
     no_decoder: () => "此处没有解码器",
-    segments_unread: (v) => `${v.count} 个通话分段无法读取：此处没有解码器`,
+    segments_unread: (v) => `${v.count} 个录制分段无法读取：此处没有解码器`,
     segment_again: (v) => `分段 ${v.segment} 重复出现，第 ${v.entry} 条记录已有`,
     segments_missing: (v) =>
       v.first === v.last
         ? `分段 ${v.before} 之前缺少分段 ${v.first}`
         : `分段 ${v.before} 之前缺少分段 ${v.first} 至 ${v.last}`,
-    segment_type: (v) => `通话分段的类型不应为 ${v.type}`,
-    segment_number: () => "通话分段应从 1 起编号",
+    segment_type: (v) => `录制分段的类型不应为 ${v.type}`,
+    segment_number: () => "录制分段应从 1 起编号",
     frame_segments: () => "所注明的分段不存在",
     body_kind: () => "内容与记录类型不符",
     body_field: (v) => `内容缺少该类型记录应有的 ${v.name}`,
@@ -739,10 +749,10 @@ const zh = {
     cosignature_note: (v) => `${v.name} 所签的不是检查点：${v.what}`,
     cosignature_other: (v) => `${v.name} 的见证签名与检查点不符`,
     quorum_short: (v) => `规则要求${v.asked}；${v.counted}`,
-    quorum_group: (v) => ` ${v.members} 中的 ${v.threshold} 个签名`,
+    quorum_group: (v) => `见证方 ${v.members.join("、")} 中至少 ${v.threshold} 个签名`,
     quorum_witness: (v) => `见证方 ${v.name} 签名`,
     quorum_nobody: () => "其中没有任何一方签名",
-    quorum_some: (v) => `其中仅 ${v.names} 已签名`,
+    quorum_some: (v) => `其中仅 ${v.names.join("、")} 已签名`,
     policy_other_logs: (v) => `该规则所针对的日志不是 ${v.vkey}`,
     policy_long: (v) => `规则最多 ${v.limit} 个字符`,
     policy_line: (v) => `规则第 ${v.line} 行：${v.what}`,
@@ -788,7 +798,7 @@ const zh = {
     boxes_description: () => "内容凭证中有数据盒描述过短",
 
     erasure_none: () => "本案没有删除任何内容",
-    erasure_passed: (v) => `已删除 ${v.gone} 条记录的内容（${v.told.join("；")}）；其封面与证明仍然有效`,
+    erasure_passed: (v) => `已删除 ${v.gone} 条记录的内容（${v.told.join("；")}）；其信封与证明仍然有效`,
     erasure_reason: (v) => `第 ${v.entry} 条记录：“${v.reason}”`,
     erased_is_here: (v) => `第 ${v.by} 条记录载明其内容已删除，但内容仍在`,
     told_uncompared: (v) =>
@@ -804,6 +814,7 @@ const zh = {
     index_other: () => "它不是版本 1 的回放索引",
     index_segment: () => "回放文件的分段应含 entry 与 sha256",
 
+    trust_long: (v) => `信任文件最多 ${v.limit} 字节`,
     trust_json: () => "信任文件应为 JSON",
     trust_format: () => '信任文件应含 "format":"proofcall-trust" 与 "version":1',
     trust_member: (v) => `信任文件没有 ${v.name} 这一项；可有 vkeys、roots、picture_roots 与 policy`,

@@ -1,8 +1,8 @@
 // @ts-check
 /** One sealed picture over the whole page, with its number, time and hash, and a copy of it to keep. */
 
-import { saveFile } from "./credentials.js";
-import { h, icon, set, show, text } from "./dom.js";
+import { CopyButton } from "./copy_button.js";
+import { h, icon, set, text } from "./dom.js";
 import { blobOf } from "./evidence.js";
 import { nameOf } from "./sentences.js";
 import { clockTime, shortHash } from "./words.js";
@@ -10,10 +10,6 @@ import { clockTime, shortHash } from "./words.js";
 export class Lightbox {
   /** @type {number | null} */
   #number = null;
-  /** What a copy can be had of, and what its file is called. @type {{sha256: string, name: string} | null} */
-  #kept = null;
-  /** @type {import("./words.js").Words | null} */
-  #words = null;
   #pictures;
 
   /** @param {import("./pictures.js").Pictures} pictures */
@@ -26,12 +22,7 @@ export class Lightbox {
       const whole = this.hash.dataset.whole ?? "";
       text(this.hash, this.hash.textContent === whole ? shortHash(whole) : whole);
     });
-    this.save = h("button", {
-      class: "button",
-      type: "button",
-      testid: "credentials-save",
-      on: { click: () => this.#save() },
-    });
+    this.save = new CopyButton((sha256) => pictures.copy(sha256), "credentials-save");
     this.close = h(
       "button",
       { class: "icon-button", type: "button", testid: "lightbox-close" },
@@ -42,12 +33,11 @@ export class Lightbox {
       { class: "lightbox", testid: "lightbox" },
       h("header", { class: "lightbox-head" }, this.title, this.close),
       this.image,
-      h("footer", { class: "lightbox-foot" }, this.hash, this.save),
+      h("footer", { class: "lightbox-foot" }, this.hash, this.save.element),
     );
     this.close.addEventListener("click", () => this.element.close());
     this.element.addEventListener("close", () => {
       this.#number = null;
-      this.#kept = null;
     });
   }
 
@@ -58,7 +48,8 @@ export class Lightbox {
    */
   openPhoto({ address, alt, note, sha256, stored }, words) {
     this.#number = null;
-    this.#offer(stored ? { sha256, name: `proofcall-${sha256.slice(0, 8)}.jpg` } : null, words);
+    const name = `proofcall-${sha256.slice(0, 8)}.jpg`;
+    this.save.offer(stored ? { sha256, name } : null, words.credentials);
     set(this.close, "aria-label", words.close);
     text(this.title, [alt, note].filter(Boolean).join(" · "));
     this.hash.dataset.whole = sha256;
@@ -79,7 +70,7 @@ export class Lightbox {
     if (!blob) return;
     const { number, recorded_at } = entry.envelope;
     this.#number = number;
-    this.#offer({ sha256: blob.sha256, name: `proofcall-${number}.jpg` }, words);
+    this.save.offer({ sha256: blob.sha256, name: `proofcall-${number}.jpg` }, words.credentials);
     set(this.close, "aria-label", words.close);
     text(this.title, words.sealed(clockTime(recorded_at, state.case?.time_zone), number));
     this.hash.dataset.whole = blob.sha256;
@@ -94,32 +85,5 @@ export class Lightbox {
     } catch {
       if (this.#number === number) text(this.title, words.desk.picture_failed);
     }
-  }
-
-  /** @param {{sha256: string, name: string} | null} kept @param {import("./words.js").Words} words */
-  #offer(kept, words) {
-    this.#kept = kept;
-    this.#words = words;
-    show(this.save, kept !== null);
-    this.save.disabled = false;
-    text(this.save, words.credentials.save);
-    set(this.save, "title", words.credentials.save_hint);
-  }
-
-  async #save() {
-    const kept = this.#kept;
-    const words = this.#words?.credentials;
-    if (!kept || !words) return;
-    this.save.disabled = true;
-    text(this.save, words.saving);
-    let said = words.save;
-    try {
-      saveFile(await this.#pictures.copy(kept.sha256), "image/jpeg", kept.name);
-    } catch {
-      said = words.save_failed;
-    }
-    if (this.#kept !== kept) return; // another picture is shown by now
-    this.save.disabled = false;
-    text(this.save, said);
   }
 }

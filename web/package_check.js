@@ -406,6 +406,27 @@ export function verdictOf(steps) {
   );
 }
 
+/** @type {readonly StepName[]} */
+const COMPARED_STEPS = ["key", "history", "time", "witnesses"];
+
+/** Whether nothing is wrong but with what somebody compares it with, or others said of the log. @param {readonly Step[]} steps */
+export function withinHolds(steps) {
+  return steps.every(
+    ({ name, number, outcome }) =>
+      outcome === "passed" ||
+      COMPARED_STEPS.includes(name) ||
+      (outcome === "cannot_be_made" && number > INNER_STEPS),
+  );
+}
+
+/** How many time stamps are there whose signatures this page cannot check. @param {Report} report */
+export function uncheckedTokens({ steps }) {
+  const unmade = steps.filter(({ name }) => name === "time").flatMap((step) => step.unmade);
+  return unmade.filter(({ said: { values } }) => {
+    return values.what instanceof Said && values.what.code === "token_unchecked";
+  }).length;
+}
+
 /** The entries whose pictures nobody has shown to come from the stream. @param {readonly Step[]} steps */
 function unshownPictures(steps) {
   const entries = steps

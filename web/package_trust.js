@@ -13,12 +13,16 @@ import { parsePolicy } from "./witness_policy.js";
 
 /** @type {Trust} */
 export const NOBODY = Object.freeze({ vkeys: [], roots: [], picture_roots: [], policy: null });
+const MAX_SIZE_BYTES = 1 << 20; // as the command: hundreds of roots
 const MAX_ITEMS = 256;
 const MEMBERS = ["format", "picture_roots", "policy", "roots", "version", "vkeys"];
 
 /** Raises Wrong. @param {string} text a key, or a trust file @returns {Trust} */
 export function parseTrust(text) {
   if (!text.trim().startsWith("{")) return { ...NOBODY, vkeys: [parseKey(text.trim())] };
+  if (new TextEncoder().encode(text).length > MAX_SIZE_BYTES) {
+    throw new Wrong("trust_long", { limit: MAX_SIZE_BYTES });
+  }
   let document;
   try {
     document = JSON.parse(text);
@@ -49,7 +53,7 @@ function rootsOf(document, name) {
 
 /** @param {{[name: string]: unknown}} document @param {string} name @returns {string[]} */
 function textsOf(document, name) {
-  const texts = document[name] ?? [];
+  const texts = Object.hasOwn(document, name) ? document[name] : [];
   const right = Array.isArray(texts) && texts.length <= MAX_ITEMS;
   if (!right || !texts.every((text) => typeof text === "string")) throw new Wrong("trust_texts", { name });
   return texts;

@@ -146,12 +146,12 @@ export function shortOfQuorum(policy, cosigners) {
   if (reached.has(policy.quorum)) return null;
   const group = policy.groups.find(({ name }) => name === policy.quorum);
   const asked = group
-    ? said("quorum_group", { threshold: group.threshold, members: group.members.join(", ") })
+    ? said("quorum_group", { threshold: group.threshold, members: group.members })
     : said("quorum_witness", { name: policy.quorum });
   const counted =
     signed.length === 0
       ? said("quorum_nobody")
-      : said("quorum_some", { names: signed.join(", "), count: signed.length });
+      : said("quorum_some", { names: signed, count: signed.length });
   return said("quorum_short", { asked, counted });
 }
 

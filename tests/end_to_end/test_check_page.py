@@ -22,7 +22,9 @@ AXE = (Path(__file__).parents[2] / "web/node_modules/axe-core/axe.min.js").read_
 SHOWN_FINDINGS = 10  # of a step
 CHECKED = ("genuine", "wrong", "unknown")
 HOLDS = {"zh-CN": "证据包完好", "en-GB": "The package holds"}
-WRONG = {"zh-CN": "证据包不可信", "en-GB": "The package does not hold"}
+WHOSE = {"zh-CN": "日志属于谁", "en-GB": "Whose log it is"}  # this alone does not show
+WHOLE = {"zh-CN": "内容完好", "en-GB": "Its contents are whole"}
+WRONG = {"zh-CN": "证据包未通过校验", "en-GB": "The package does not hold"}
 SIZES = [("zh-CN", PHONE), pytest.param("en-GB", DESK, marks=pytest.mark.long)]
 
 # What stands on the page, as the command's report has it.
@@ -31,7 +33,7 @@ STEPS = """() => [...document.querySelectorAll('[data-testid=step]')].map(step =
   outcome: step.dataset.state,
   told: [...step.querySelectorAll('[data-testid=finding], [data-testid=unmade], [data-testid=message]')]
     .map(line => line.textContent),
-}))"""
+})).sort((one, other) => one.number - other.number)"""
 
 
 @pytest.fixture
@@ -88,6 +90,7 @@ async def test_a_package_that_holds_is_said_to_and_shows_what_it_says(
     assert not await complaints_of_axe(person)
     await choose(person, journal_case(texts=3).package())
     assert await person.by("verdict").inner_text() == HOLDS[language]
+    assert WHOSE[language] in await person.by("verdict-text").inner_text()
     assert await person.by("line").count() == 6
     await person.by("story-filter").select_option("everything")
     assert await person.by("line").count() == 9
@@ -101,8 +104,22 @@ async def test_a_package_that_holds_is_said_to_and_shows_what_it_says(
     )
     assert wide <= size["width"] - 20, "nothing stands out to the side"
     assert not await complaints_of_axe(person)
+    await compare_with(person, VKEY, "passed")
+    assert WHOSE[language] not in await person.by("verdict-text").inner_text()
+    await compare_with(person, encode_key(OTHER.key), "failed")
+    assert await person.by("verdict").inner_text() == WRONG[language]
+    assert WHOLE[language] in await person.by("verdict-text").inner_text()
     assert [url for url in asked if not url.startswith("blob:")] == []
     assert person.complaints == []
+    await person.page.evaluate("void (Blob.prototype.slice = () => { throw new RangeError('no memory') })")
+    await person.by("check-file").set_input_files({"name": "a.zip", "mimeType": "", "buffer": SMALL})
+    await person.page.wait_for_selector("[data-testid=verdict-box][data-state=unreadable]")
+
+
+async def compare_with(person: Somebody, key: str, state: str) -> None:
+    await person.by("key-field").fill(key)
+    await person.tap("key-check")
+    await person.page.wait_for_selector(f"[data-name=key][data-state={state}]")
 
 
 @pytest.mark.long

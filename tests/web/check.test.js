@@ -9,7 +9,15 @@ import { parseCanonical } from "../../web/canonical.js";
 import { STORY_FILTERS, storyOf } from "../../web/check_story.js";
 import { CHECK_WORDS } from "../../web/check_words.js";
 import { crc, hashNow, Sha256 } from "../../web/hashing.js";
-import { checkPackage, INNER_STEPS, STEPS, verdictOf, withTrust } from "../../web/package_check.js";
+import {
+  checkPackage,
+  INNER_STEPS,
+  STEPS,
+  uncheckedTokens,
+  verdictOf,
+  withinHolds,
+  withTrust,
+} from "../../web/package_check.js";
 import { ed25519Holds, quoted } from "../../web/package_entry.js";
 import { NOBODY, parseTrust } from "../../web/package_trust.js";
 import { CannotBeMade, said, Wrong } from "../../web/said.js";
@@ -18,6 +26,16 @@ import { readContainer, Source } from "../../web/zip_container.js";
 
 const NO_CODES = ["checkpoint", "vkey", "number", "string"]; // files of a package, and types
 
+/** @typedef {import("../../web/package_check.js").Outcome} Outcome */
+/** @param {number} number @param {(typeof STEPS)[number]} name @param {Outcome} outcome */
+const step = (number, name, outcome) => ({
+  number,
+  name,
+  outcome,
+  message: said("nothing"),
+  findings: [],
+  unmade: [],
+});
 /** @param {number} size */
 const bytes = (size) => Uint8Array.from({ length: size }, (_, index) => (index * 31 + (index >> 8)) & 255);
 /** @param {Uint8Array} data */
@@ -105,6 +123,8 @@ test("whom one trusts changes the steps of trust alone, and what names nobody is
     '{"format":"proofcall-trust","version":2}',
     '{"format":"proofcall-trust","version":1,"keys":[]}',
     '{"format":"proofcall-trust","version":1,"vkeys":"x"}',
+    '{"format":"proofcall-trust","version":1,"vkeys":null}',
+    `{"format":"proofcall-trust","version":1}${" ".repeat(1 << 20)}`,
     '{"format":"proofcall-trust","version":1,"roots":["x"]}',
     '{"format":"proofcall-trust","version":1,"picture_roots":["x"]}',
     '{"format":"proofcall-trust","version":1,"policy":"quorum w1"}',
@@ -118,6 +138,31 @@ test("whom one trusts changes the steps of trust alone, and what names nobody is
     picture_roots: [],
     policy: { logs: [], witnesses: [], groups: [], quorum: "none" },
   });
+});
+
+test("what is compared may fail while the contents are whole; what lies in the package may not", () => {
+  const passed = STEPS.map((name, index) => step(index + 1, name, "passed"));
+  /** @param {string} failing @param {Outcome} outcome */
+  const having = (failing, outcome) =>
+    withinHolds(passed.map((one) => (one.name === failing ? { ...one, outcome } : one)));
+  for (const name of STEPS) {
+    const is_compared = ["key", "history", "time", "witnesses"].includes(name);
+    assert.equal(having(name, "failed"), is_compared, name);
+  }
+  assert.equal(having("bodies", "cannot_be_made"), false);
+  assert.equal(having("frames", "cannot_be_made"), true);
+});
+
+test("time stamps whose signatures were not checked here are counted", () => {
+  const token = said("at_file", { name: "timestamp-1.der", what: said("token_unchecked", { why: "" }) });
+  const note = said("at_file", { name: "checkpoint", what: said("no_ed25519") });
+  const unmade = [token, token, note].map((one) => ({ said: one, member: null, entry: null }));
+  const steps = [
+    { ...step(12, "time", "cannot_be_made"), unmade },
+    { ...step(9, "frames", "passed"), unmade },
+  ];
+  assert.equal(uncheckedTokens(/** @type {any} */ ({ steps })), 2);
+  assert.match(CHECK_WORDS.en.untimed(2), /signatures of 2 time stamps/);
 });
 
 test("only eight passed steps and none that failed make a package hold", () => {

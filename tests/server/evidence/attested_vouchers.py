@@ -3,8 +3,9 @@
 The log has seven leaves; hand-over and confirmation are the leaves 2 and 5.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from server.evidence.canonical import encode_canonical, parse_canonical_object
 from server.evidence.checkpoint import CheckpointSigner, encode_key
@@ -79,6 +80,27 @@ def _with_attested(value: object) -> bytes:
     document = {**parse_canonical_object(GOOD), "attested": value}
     document["seal"] = SIGNER.sign_statement(seal_text_of(document))
     return encode_canonical(document)
+
+
+def _broken(change: Callable[[dict[str, Any]], None]) -> bytes:
+    """The voucher with one attested checkpoint, changed and sealed anew."""
+    document: dict[str, Any] = parse_canonical_object(voucher_with(attested(SIZE)))
+    change(document)
+    document["seal"] = SIGNER.sign_statement(seal_text_of(document))
+    return encode_canonical(document)
+
+
+def _no_place_and_a_bad_line(document: dict[str, Any]) -> None:
+    proof = document["handed_over"]["proof"]
+    proof["hashes"] = proof["hashes"][::-1]
+    document["attested"][0]["cosignatures"] += THIRD.cosign(OLDER.checkpoint).decode()
+
+
+def _under_origin(origin: str) -> Callable[[dict[str, Any]], None]:
+    def change(document: dict[str, Any]) -> None:
+        document["checkpoint"] = document["checkpoint"].replace(f"{ORIGIN}\n", f"{origin}\n", 1)
+
+    return change
 
 
 _WHOLE_ITEM = attested(SIZE)
@@ -226,4 +248,21 @@ ROWS = (
         )
     ),
     Row(name="a token beside", data=_document(timestamps=["AA=="]), policy=TWO, witnesses="passed"),
+    Row(
+        name="the line of another checkpoint, and an entry that is in no log",
+        data=_broken(_no_place_and_a_bad_line),
+        policy=TWO,
+        witnesses="cannot_be_made",
+        failed=(5,),
+    ),
+    *[
+        Row(
+            name=f"a checkpoint of {origin!r}",
+            data=_broken(_under_origin(origin)),
+            policy=TWO,
+            witnesses="cannot_be_made",
+            failed=(2,),
+        )
+        for origin in ("a b", "a+b", "a\u2028b", "a\x85b")
+    ],
 )
