@@ -10,6 +10,8 @@ from media.rtpdump import encode_dump
 from tests.bench.media_source import FRAME_RATE, HEIGHT, MediaSource, encode_media_source
 from tests.bench.recorded import JournalSegment, Recorded, recorded
 
+pytestmark = pytest.mark.long  # media as they are sent take ten seconds to encode
+
 BEGAN_AT = datetime(2026, 11, 22, 14, 3, 17, tzinfo=UTC)
 VIDEO = {"ssrc": 2, "payload_type": 96, "media": "video", "codec": "VP8"}
 AUDIO = {"ssrc": 1, "payload_type": 111, "media": "audio", "codec": "opus"}

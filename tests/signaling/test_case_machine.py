@@ -8,6 +8,7 @@ import pickle
 from datetime import timedelta
 from typing import Any
 
+import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
@@ -317,5 +318,13 @@ def as_stored(entry: CaseEntry, state: CaseState) -> CaseEntry:
     return read_entry(envelope, body, entry.hash)
 
 
-CaseMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=60, deadline=None)
+CaseMachine.TestCase.settings = settings(max_examples=30, stateful_step_count=60, deadline=None)
 TestCaseMachine = CaseMachine.TestCase
+
+
+class LongCaseMachine(CaseMachine):
+    """The same, for as long as it takes."""
+
+
+LongCaseMachine.TestCase.settings = settings(max_examples=300, stateful_step_count=60, deadline=None)
+TestCaseMachineAtLength = pytest.mark.long(LongCaseMachine.TestCase)
