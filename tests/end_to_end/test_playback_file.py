@@ -149,7 +149,7 @@ async def file_of(segments: list[Segment]) -> tuple[PlaybackFacts, bytes]:
         os.close(output)
 
 
-@pytest.mark.parametrize("codec_name", ["VP8", "H264"])
+@pytest.mark.parametrize("codec_name", ["VP8", pytest.param("H264", marks=pytest.mark.long)])
 async def test_what_chromium_sends_chromium_plays(
     playwright: Playwright, codec_name: str, tmp_path: Path
 ) -> None:
@@ -173,7 +173,7 @@ async def test_what_chromium_sends_chromium_plays(
         assert_played(played, facts)
 
 
-@pytest.mark.parametrize("codec_name", ["VP8", "H264"])
+@pytest.mark.parametrize("codec_name", [pytest.param("VP8", marks=pytest.mark.long), "H264"])
 async def test_chromium_plays_through_pauses_losses_and_resolutions(
     playwright: Playwright, codec_name: str, tmp_path: Path
 ) -> None:

@@ -137,6 +137,7 @@ async def test_silence_is_told_within_three_seconds_and_mended_without_a_new_ses
         assert all("POST" not in each.made for each in requests)
 
 
+@pytest.mark.long
 async def test_a_session_that_is_gone_is_replaced(
     scene: Scene, playwright: Playwright, cameras: dict[str, Path]
 ) -> None:

@@ -4,6 +4,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import pytest
 from playwright.async_api import Playwright, Route
 
 from tests.end_to_end.conftest import Scene
@@ -15,6 +16,7 @@ LOSSY = Conditions(loss=0.25)
 PERFECT = Conditions()
 
 
+@pytest.mark.long  # what is written down is told by tests/server/test_stay.py
 async def test_whose_network_is_weak_is_told_on_both_sides_and_kept_in_the_log(
     scene: Scene, playwright: Playwright, cameras: dict[str, Path]
 ) -> None:

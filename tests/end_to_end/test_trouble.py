@@ -75,6 +75,7 @@ async def test_a_reload_comes_back_into_the_same_call(
         assert "network" in causes, "that the connection was another for a moment is in the log"
 
 
+@pytest.mark.long
 async def test_a_call_survives_strangers_and_their_datagrams(
     scene: Scene, playwright: Playwright, cameras: dict[str, Path]
 ) -> None:
