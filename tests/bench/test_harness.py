@@ -13,6 +13,9 @@ from tests.bench.transport_feedback import EXTENSION
 LOOPBACK = "127.0.0.1"
 
 
+pytestmark = pytest.mark.long  # media as they are sent take ten seconds to encode
+
+
 @pytest.fixture(scope="module")
 def media() -> MediaSource:
     return encode_media_source()

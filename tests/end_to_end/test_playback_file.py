@@ -149,7 +149,8 @@ async def file_of(segments: list[Segment]) -> tuple[PlaybackFacts, bytes]:
         os.close(output)
 
 
-@pytest.mark.parametrize("codec_name", ["VP8", pytest.param("H264", marks=pytest.mark.long)])
+@pytest.mark.long
+@pytest.mark.parametrize("codec_name", ["VP8", "H264"])
 async def test_what_chromium_sends_chromium_plays(
     playwright: Playwright, codec_name: str, tmp_path: Path
 ) -> None:

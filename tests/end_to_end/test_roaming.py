@@ -67,6 +67,7 @@ async def comes_back_s(somebody: Somebody) -> float:
     return float(await somebody.page.evaluate(COMES_BACK)) / 1000
 
 
+@pytest.mark.long
 async def test_other_addresses_are_followed_without_a_word(
     scene_behind_proxy: Scene, playwright: Playwright, cameras: dict[str, Path]
 ) -> None:
@@ -82,6 +83,7 @@ async def test_other_addresses_are_followed_without_a_word(
         assert [each.made for each in requests] == [[], []]
 
 
+@pytest.mark.long
 async def test_ice_is_restarted_with_the_same_handshake_and_the_same_session(
     scene: Scene, playwright: Playwright, cameras: dict[str, Path]
 ) -> None:

@@ -52,10 +52,13 @@ async def reads(person: Somebody, verdict: str) -> None:
 
 
 async def read_code(person: Somebody) -> str:
-    """What OpenCV reads on the screen. Now and then it finds nothing at one size; a phone comes nearer then."""
+    """What OpenCV reads on the screen. Where it finds nothing at one size, a phone comes nearer."""
     for width in (690, 552, 828, 460):
         await person.by("voucher-qr").evaluate(
-            "async (image, width) => { image.style.width = image.style.maxWidth = width; await image.decode(); }",
+            """async (image, width) => {
+              image.style.width = image.style.maxWidth = width;
+              await image.decode();
+            }""",
             f"{width}px",
         )
         seen = await person.by("voucher-qr").screenshot(scale="css")

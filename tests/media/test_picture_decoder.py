@@ -207,6 +207,7 @@ async def test_too_many_at_once_are_refused_and_closing_answers_those_who_wait()
 
 
 @MODULE_LOOP
+@pytest.mark.long
 async def test_the_event_loop_goes_on_while_a_long_tail_is_decoded(decoder: PictureDecoder) -> None:
     request = request_of(rtp_packets(ten_seconds_of_vga(VP8)), VP8)
     longest_pause = 0.0

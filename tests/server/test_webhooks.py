@@ -723,6 +723,7 @@ async def test_secrets_and_what_is_kept_of_webhooks_are_the_operators_alone(
     assert secret not in json.dumps(listed)
 
 
+@pytest.mark.long
 async def test_whoever_is_killed_sends_everything_at_least_once_with_the_same_ids(
     tmp_path: Path, receiver: Receiver
 ) -> None:

@@ -126,7 +126,7 @@ def entry_of(member: str | None) -> int | None:
 
 
 @pytest.mark.parametrize(
-    ("flip", "step"), [(0x01, 4), (0x20, 5), (0xFF, 7), pytest.param(0x01, 1, marks=pytest.mark.long)]
+    ("flip", "step"), [(0x01, 11), (0x20, 13), (0xFF, 17), pytest.param(0x01, 1, marks=pytest.mark.long)]
 )
 def test_every_byte_flipped_in_turn_is_found_at_its_entry(flip: int, step: int) -> None:
     owners = places(PACKAGE)
