@@ -120,14 +120,6 @@ async def read_credentials(
         return await worker.read(picture, media_type, roots)
 
 
-async def make_copy(
-    picture: bytes, order: Order, sign: Callable[[bytes], bytes], *, timeout_s: float = TIMEOUT_S
-) -> bytes:
-    """As `CredentialsWorker.make`, by a process of its own."""
-    async with CredentialsWorker(timeout_s=timeout_s) as worker:
-        return await worker.make(picture, order, sign)
-
-
 async def _start() -> Process:
     return await asyncio.create_subprocess_exec(
         sys.executable, "-m", "media.credentials_worker", stdin=PIPE, stdout=PIPE

@@ -65,7 +65,7 @@ from media.rtp import (
 )
 from media.sdp import MediaSection, Offer, SlotSsrcs
 from media.track import Layer, Leg, Track
-from media.uplink_feedback import SEND_TIME_BYTES, TOGETHER_S, UplinkEstimate
+from media.uplink_feedback import SEND_TIME_BYTES, TOGETHER_S, UplinkEstimate, UplinkFeedback
 
 LEAST_KNOWN_BPS = 300_000  # libwebrtc's own beginning: a reconnect is no reason for less
 REVIEW_INTERVAL_S = 0.05  # however often a receiver reports: nothing changes sooner than a picture
@@ -428,19 +428,32 @@ class Router:
             return []
         reception = peer.receptions.get(ssrc)
         if peer.uplink is not None and first & EXTENSION:
-            # The extensions of a stream stand in the same places from packet to packet.
-            at = reception.number_at if reception is not None else 0
-            if at == 0 or at + 2 > size_bytes or packet[at - 1] not in peer.number_leads:
-                at = _find_number(peer, reception, packet, size_bytes)
-            if at:
-                uplink = peer.uplink
-                wire_bytes = len(packet) + WIRE_OVERHEAD_BYTES
-                uplink.handle_arrival(packet[at] << 8 | packet[at + 1], wire_bytes, now)
-                if uplink.next_deadline < self.next_deadline:
-                    self.next_deadline = uplink.next_deadline
+            self._note_arrival(peer, peer.uplink, reception, packet, size_bytes, now)
         elif peer.uplink_estimate is not None and first & EXTENSION:
             self._note_send_time(peer, peer.uplink_estimate, packet, size_bytes, now)
         return self._handle_media(peer, reception, packet, size_bytes, now)
+
+    def _note_arrival(
+        self,
+        peer: Peer,
+        uplink: UplinkFeedback,
+        reception: Reception | None,
+        packet: bytes,
+        size_bytes: int,
+        now: float,
+    ) -> None:
+        """The sender counts all that they send, and is told of each packet when it came."""
+        # The extensions of a stream stand in the same places from packet to packet.
+        at = reception.number_at if reception is not None else 0
+        if at == 0 or at + 2 > size_bytes or packet[at - 1] not in peer.number_leads:
+            at = next((found for one in peer.number_ids if (found := element_at(packet, one, size_bytes))), 0)
+            if reception is not None:
+                reception.number_at = at
+            if at == 0 or packet[at - 1] not in peer.number_leads:
+                return
+        uplink.handle_arrival(packet[at] << 8 | packet[at + 1], len(packet) + WIRE_OVERHEAD_BYTES, now)
+        if uplink.next_deadline < self.next_deadline:
+            self.next_deadline = uplink.next_deadline
 
     def _note_send_time(
         self, peer: Peer, estimate: UplinkEstimate, packet: bytes, size_bytes: int, now: float
@@ -497,13 +510,8 @@ class Router:
             elif layer is not track.best and track.is_better(layer, now) and not layer.keyframes.wanted:
                 layer.keyframes.handle_request(now)
                 self._wake(layer.keyframes.next_deadline)
-        journal = peer.journal
-        if (
-            journal is not None
-            and (reception.is_recorded or index <= reception.recorded_to)
-            and journal.handle_packet(kept)
-        ):
-            self._wake(journal.next_deadline)
+        if reception.is_recorded or index <= reception.recorded_to:
+            self._keep(peer, kept)
         if not is_current:
             return []
         if track.is_video and layer is track.best:
@@ -529,6 +537,11 @@ class Router:
                 self._begin(copies, leg, reception, index, now)
         return copies
 
+    def _keep(self, peer: Peer, kept: tuple[bytes, float]) -> None:
+        """For the record."""
+        if peer.journal is not None and peer.journal.handle_packet(kept):
+            self._wake(peer.journal.next_deadline)
+
     def _handle_keyframe(
         self,
         peer: Peer,
@@ -553,8 +566,7 @@ class Router:
         reception.is_recorded = True
         packets = reception.history.packets
         for early in sorted(one for one in packets if one > max(index, reception.recorded_to)):
-            if peer.journal is not None and peer.journal.handle_packet((packets[early][0], now)):
-                self._wake(peer.journal.next_deadline)  # a record's times ascend
+            self._keep(peer, (packets[early][0], now))  # a record's times ascend
             track.pictures.handle_packet(packets[early][0], codec_name, False, now)
 
     def _handle_repair(self, peer: Peer, packet: bytes, size_bytes: int, now: float) -> list[Copy]:
@@ -1065,14 +1077,6 @@ def _vacate(seat: Seat) -> None:
         leg.forwarder.release()
         leg.awaited = None
     seat.occupant = None
-
-
-def _find_number(peer: Peer, reception: Reception | None, packet: bytes, size_bytes: int) -> int:
-    """Where the transport-wide number of a packet is; 0: it has none."""
-    at = next((found for one in peer.number_ids if (found := element_at(packet, one, size_bytes))), 0)
-    if reception is not None:
-        reception.number_at = at
-    return at if at and packet[at - 1] in peer.number_leads else 0
 
 
 def _follows(reception: Reception, index: int, rtp_timestamp: int) -> bool:

@@ -11,13 +11,13 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TextIO
 
 from media.errors import MalformedDump
 from media.rtpdump import parse_dump
+from server.data_dir_argument import add_data_dir, parse
 from server.evidence.entry import parse_body
-from server.settings import SETTINGS, read_roots
+from server.settings import read_roots
 from server.store.attestation_audit import check_attestations
 from server.store.audit import Progress, audit
 from server.store.errors import CorruptAttestations, CorruptBlob, CorruptLog, StoreError
@@ -28,28 +28,18 @@ EXIT_DAMAGED = 1
 EXIT_UNREADABLE = 2  # also what argparse exits with
 
 REDRAW_S = 0.1  # between two looks of the line of progress: what an eye follows
-DATA_DIR = "PROOFCALL_DATA_DIR"
 ROOTS = "PROOFCALL_TIMESTAMP_ROOTS"  # by which tokens are checked, if it is set
 
 
 def run(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Check as the arguments say, tell how far it is, return the exit status."""
-    default = environment.get(DATA_DIR) or next(row.default for row in SETTINGS if row.name == DATA_DIR)
     parser = argparse.ArgumentParser(
         prog="proofcall check", description="Recompute all that a data folder holds, from the bytes."
     )
-    parser.add_argument(
-        "data_dir",
-        type=Path,
-        nargs="?",
-        default=Path(default),
-        metavar="DATA_DIR",
-        help=f"the folder; without it {DATA_DIR}, or else {default}",
-    )
-    try:
-        arguments = parser.parse_args(argv)
-    except SystemExit as request:  # --help, or a misspelt command; argparse has said what is wrong
-        return int(request.code or 0)
+    add_data_dir(parser, environment)
+    arguments = parse(parser, argv)
+    if isinstance(arguments, int):
+        return arguments
     shown = Shown(sys.stdout)
     try:
         roots = read_roots(environment.get(ROOTS, "").strip())

@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from server.data_dir_argument import add_data_dir, parse
 from server.retention_rules import QUIET, WANTED, Due, Rules, due_of, may_be_due, parse_rules, trusted_now
-from server.settings import SETTINGS
 from server.store.aging import aged_cases, newest_at
 from server.store.errors import IllegalOpen, StoreError
 from server.store.schema import DAMAGE, SCHEMA_VERSION, connect_reader, schema_version
@@ -22,29 +22,20 @@ from server.store.schema import DAMAGE, SCHEMA_VERSION, connect_reader, schema_v
 EXIT_LISTED = 0
 EXIT_UNREADABLE = 2  # also what argparse exits with
 CASES_A_PAGE = 500
-DATA_DIR, RULES = "PROOFCALL_DATA_DIR", "PROOFCALL_RETENTION"
+RULES = "PROOFCALL_RETENTION"
 
 
 def run(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """List what is over, return the exit status."""
-    default = environment.get(DATA_DIR) or next(row.default for row in SETTINGS if row.name == DATA_DIR)
     parser = argparse.ArgumentParser(
         prog="proofcall retain", description="List what the rules of retention would erase now: a dry run."
     )
-    parser.add_argument(
-        "data_dir",
-        type=Path,
-        nargs="?",
-        default=Path(default),
-        metavar="DATA_DIR",
-        help=f"the folder; without it {DATA_DIR}, or else {default}",
-    )
+    add_data_dir(parser, environment)
     parser.add_argument("--rules", default=environment.get(RULES, ""), help=f"in place of those of {RULES}")
     parser.add_argument("--dry-run", action="store_true", help="what it does anyway: the service erases")
-    try:
-        arguments = parser.parse_args(argv)
-    except SystemExit as request:  # --help, or a misspelt command; argparse has said what is wrong
-        return int(request.code or 0)
+    arguments = parse(parser, argv)
+    if isinstance(arguments, int):
+        return arguments
     try:
         rules = parse_rules(arguments.rules)
         if not rules:

@@ -14,13 +14,13 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from server.settings import SETTINGS
+from server.data_dir_argument import add_data_dir, parse, setting
 from server.store.errors import IllegalOpen, StoreError
 from server.store.log import LogStore
 
 EXIT_ROTATED = 0
 EXIT_FAILED = 2  # also what argparse exits with
-DATA_DIR, ORIGIN = "PROOFCALL_DATA_DIR", "PROOFCALL_LOG_ORIGIN"
+ORIGIN = "PROOFCALL_LOG_ORIGIN"
 LOG_KEY_SAID = """The log is signed by a new key from now on:
 {new}
 and no more by
@@ -34,25 +34,16 @@ A backup of the log of before still wants the key {old}, which is not here any m
 
 def run(argv: Sequence[str], environment: Mapping[str, str] = os.environ) -> int:
     """Rotate, say what to do next, return the exit status."""
-    folder = _setting(environment, DATA_DIR)
     parser = argparse.ArgumentParser(
         prog="proofcall rotate", description="Replace a key by a new one, while the service is stopped."
     )
     parser.add_argument("key", choices=("log-key", "wrap-key"), help="what signs the log, or wraps its keys")
-    parser.add_argument(
-        "data_dir",
-        type=Path,
-        nargs="?",
-        default=Path(folder),
-        metavar="DATA_DIR",
-        help=f"the folder; without it {DATA_DIR}, or else {folder}",
-    )
+    add_data_dir(parser, environment)
+    arguments = parse(parser, argv)
+    if isinstance(arguments, int):
+        return arguments
     try:
-        arguments = parser.parse_args(argv)
-    except SystemExit as request:  # --help, or a misspelt command; argparse has said what is wrong
-        return int(request.code or 0)
-    try:
-        said = asyncio.run(rotate(arguments.key, arguments.data_dir, _setting(environment, ORIGIN)))
+        said = asyncio.run(rotate(arguments.key, arguments.data_dir, setting(environment, ORIGIN)))
     except (StoreError, OSError) as error:
         sys.stderr.write(f"proofcall rotate: {error}\n")
         return EXIT_FAILED
@@ -80,7 +71,3 @@ async def _open(data_dir: Path, origin: str) -> LogStore:
     return await LogStore.open(
         data_dir, origin=origin, utc_now=lambda: datetime.now(UTC), token_bytes=secrets.token_bytes
     )
-
-
-def _setting(environment: Mapping[str, str], name: str) -> str:
-    return environment.get(name) or next(row.default for row in SETTINGS if row.name == name)

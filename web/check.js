@@ -7,6 +7,7 @@
 import { STORY_FILTERS, storyOf } from "./check_story.js";
 import { CHECK_WORDS } from "./check_words.js";
 import { h, icon, set, show, text } from "./dom.js";
+import { takeDroppedFiles } from "./file_drop.js";
 import { PageLanguage } from "./language.js";
 import {
   checkPackage,
@@ -562,15 +563,5 @@ function timeOf(at) {
 }
 
 page.onChange = draw;
-addEventListener("dragover", (event) => {
-  event.preventDefault();
-  set(drop, "data-over", true);
-});
-addEventListener("dragleave", () => set(drop, "data-over", null));
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  set(drop, "data-over", null);
-  const dropped = event.dataTransfer?.files[0];
-  if (dropped) open(dropped);
-});
+takeDroppedFiles(drop, open);
 draw();

@@ -5,6 +5,7 @@
  */
 
 import { h, icon, set, show, text } from "./dom.js";
+import { takeDroppedFiles } from "./file_drop.js";
 import { PageLanguage } from "./language.js";
 import { attempt, Said } from "./said.js";
 import { say } from "./translations.js";
@@ -336,15 +337,5 @@ function textOf(value) {
 
 page.onChange = draw;
 addEventListener("hashchange", () => open());
-addEventListener("dragover", (event) => {
-  event.preventDefault();
-  set(drop, "data-over", true);
-});
-addEventListener("dragleave", () => set(drop, "data-over", null));
-addEventListener("drop", (event) => {
-  event.preventDefault();
-  set(drop, "data-over", null);
-  const dropped = event.dataTransfer?.files[0];
-  if (dropped) openFile(dropped);
-});
+takeDroppedFiles(drop, openFile);
 open();

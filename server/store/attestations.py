@@ -16,7 +16,7 @@ from typing import Any
 
 from server.evidence.attestation import Attestation, AttestationKind
 from server.store.errors import CorruptAttestations
-from server.store.side_database import SideDatabase
+from server.store.side_database import SideDatabase, SideSchema
 
 SCHEMA_VERSION = 1
 # `data` is kilobytes: what searches the index never reads it.
@@ -42,6 +42,12 @@ CREATE TABLE set_aside (
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
+ATTESTATIONS = SideSchema(
+    script=SCHEMA,
+    version=SCHEMA_VERSION,
+    corrupt=CorruptAttestations,
+    remedy="Restore it, or move it away: tokens and cosignatures of before will be missing",
+)
 SELECT = "SELECT tree_size, kind, source, data, at_us FROM attestations"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -67,15 +73,7 @@ class AttestationStore:
     @classmethod
     async def open(cls, data_dir: Path) -> "AttestationStore":
         """Open or make `attestations.db`; raises IllegalOpen, CorruptAttestations."""
-        return cls(
-            await SideDatabase.open(
-                data_dir / "attestations.db",
-                schema=SCHEMA,
-                version=SCHEMA_VERSION,
-                corrupt=CorruptAttestations,
-                remedy="Restore it, or move it away: tokens and cosignatures of before will be missing",
-            )
-        )
+        return cls(await SideDatabase.open(data_dir / "attestations.db", ATTESTATIONS))
 
     async def add(self, attestation: Attestation) -> None:
         """Keep it, durably, unless its source has already spoken of this checkpoint."""

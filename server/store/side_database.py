@@ -7,8 +7,9 @@ alone; what was committed survives a power failure, as in the log.
 import asyncio
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +18,20 @@ from server.store.keys import OWNER_ONLY, check_mode
 from server.store.schema import BUSY_TIMEOUT_MS, DAMAGE, schema_version
 
 T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SideSchema:
+    """What such a file is: the script that makes it, and sets `user_version` to `version`; what is done to
+    files of older versions, by the version that they have, given the connection and the file's name.
+    `corrupt` is raised for a file that is damaged, with the sentence `remedy`.
+    """
+
+    script: str
+    version: int
+    corrupt: type[StoreError]
+    remedy: str
+    upgrades: Mapping[int, Callable[[sqlite3.Connection, str], None]] = field(default_factory=dict)
 
 
 class SideDatabase:
@@ -35,22 +50,15 @@ class SideDatabase:
         self._corrupt = corrupt
 
     @classmethod
-    async def open(
-        cls, path: Path, *, schema: str, version: int, corrupt: type[StoreError], remedy: str
-    ) -> "SideDatabase":
-        """Open the file, or make it by the script `schema`, which sets `user_version` to `version`.
-
-        Raises IllegalOpen, and `corrupt` with the sentence `remedy` for a file that is damaged.
-        """
+    async def open(cls, path: Path, schema: SideSchema) -> "SideDatabase":
+        """Open or make the file; raises IllegalOpen, and the schema's own error."""
         thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix=path.stem)
         try:
-            connection = await asyncio.get_running_loop().run_in_executor(
-                thread, _connect, path, schema, version, corrupt, remedy
-            )
+            connection = await asyncio.get_running_loop().run_in_executor(thread, connect, path, schema)
         except BaseException:
             thread.shutdown(wait=False)
             raise
-        return cls(path, connection, thread, corrupt)
+        return cls(path, connection, thread, schema.corrupt)
 
     async def do(self, function: Callable[..., T], *arguments: object) -> T:
         """Run a function in the thread, in a transaction: all of it or nothing.
@@ -75,9 +83,8 @@ class SideDatabase:
         self._thread.shutdown()
 
 
-def _connect(
-    path: Path, schema: str, version: int, corrupt: type[StoreError], remedy: str
-) -> sqlite3.Connection:
+def connect(path: Path, schema: SideSchema) -> sqlite3.Connection:
+    """The file, opened or made; raises IllegalOpen, and the schema's own error."""
     if not path.exists():
         # SQLite gives its WAL the mode of the database.
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT, OWNER_ONLY))
@@ -85,15 +92,20 @@ def _connect(
     connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, check_same_thread=False)
     try:
         connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
+        connection.execute("PRAGMA synchronous = FULL")  # as the log
+        connection.execute("PRAGMA foreign_keys = ON")
+        connection.execute("PRAGMA secure_delete = ON")
         found = schema_version(connection)
         if found == 0:
-            connection.executescript(schema)
-        elif found != version:
+            connection.executescript(schema.script)
+        elif found in schema.upgrades:
+            schema.upgrades[found](connection, path.name)
+            connection.execute(f"PRAGMA user_version = {schema.version}")
+        elif found != schema.version:
             raise IllegalOpen(f"{path} has schema {found}: a newer Proofcall wrote it")
     except DAMAGE as error:
         connection.close()
-        raise corrupt(f"{path} cannot be opened: {error}. {remedy}") from None
+        raise schema.corrupt(f"{path} cannot be opened: {error}. {schema.remedy}") from None
     except BaseException:
         connection.close()
         raise

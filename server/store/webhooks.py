@@ -7,19 +7,16 @@ An endpoint's secret is wrapped by the operator's key (`keys`), bound to the end
 writes, in the order of the calls.
 """
 
-import asyncio
-import os
-import sqlite3
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from server.store.errors import CorruptWebhooks, FailedAppend, IllegalOpen, MalformedSeal
-from server.store.keys import OWNER_ONLY, KeyWrapper, check_mode
+from server.store.errors import CorruptWebhooks, IllegalOpen, MalformedSeal
+from server.store.keys import KeyWrapper
 from server.store.migration import rewrite
-from server.store.schema import BUSY_TIMEOUT_MS, DAMAGE, schema_version, truncate_wal
+from server.store.schema import DAMAGE, truncate_wal
+from server.store.side_database import SideDatabase, SideSchema, connect
 from server.store.webhook_rows import Counts, Endpoint, Letter, Settled
 
 SCHEMA_VERSION = 2
@@ -53,13 +50,18 @@ CREATE INDEX dead_letters ON letters (endpoint_id, leaf_index) WHERE due_ms IS N
 PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
+WEBHOOKS = SideSchema(
+    script=SCHEMA,
+    version=SCHEMA_VERSION,
+    corrupt=CorruptWebhooks,
+    remedy="Restore it, or move it away and make the webhooks anew",
+    upgrades={UNERASED_SCHEMA_VERSION: rewrite},
+)
 ENDPOINT = (
     "SELECT endpoint_id, url, kinds, with_bodies, cursor, created_ms, disabled, last_error, last_error_ms,"
     " last_delivered_ms FROM endpoints"
 )
 LETTER = "SELECT leaf_index, attempts, due_ms, error FROM letters"
-
-T = TypeVar("T")
 
 
 class WebhookStore:
@@ -68,25 +70,17 @@ class WebhookStore:
     Every call may raise CorruptWebhooks, and FailedAppend where the disk refuses; then nothing has changed.
     """
 
-    def __init__(
-        self, connection: sqlite3.Connection, wrapper: KeyWrapper, thread: ThreadPoolExecutor
-    ) -> None:
-        self._connection = connection
+    def __init__(self, database: SideDatabase, wrapper: KeyWrapper) -> None:
+        self._do = database.do
+        self._connection = database.connection
         self._wrapper = wrapper
-        self._thread = thread
+        self._close = database.close
 
     @classmethod
     async def open(cls, data_dir: Path, wrapper: KeyWrapper) -> "WebhookStore":
         """Open or make `webhooks.db`; raises IllegalOpen, CorruptWebhooks."""
-        thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="webhooks")
-        try:
-            connection = await asyncio.get_running_loop().run_in_executor(
-                thread, _connect, data_dir / "webhooks.db"
-            )
-        except BaseException:
-            thread.shutdown(wait=False)
-            raise
-        return cls(connection, wrapper, thread)
+        database = await SideDatabase.open(data_dir / "webhooks.db", WEBHOOKS)
+        return cls(database, wrapper)
 
     async def endpoints(self) -> list[Endpoint]:
         """All, the oldest first."""
@@ -151,20 +145,7 @@ class WebhookStore:
 
     async def close(self) -> None:
         """Writes what was asked for before, then lets go of the file."""
-        await asyncio.to_thread(self._thread.submit(self._connection.close).result)
-        self._thread.shutdown()
-
-    async def _do(self, function: Callable[..., T], *arguments: object) -> T:
-        def work() -> T:
-            with self._connection:  # a transaction: all of it or nothing
-                return function(*arguments)
-
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._thread, work)
-        except sqlite3.OperationalError as error:  # the disk, not what lies on it
-            raise FailedAppend(f"webhooks.db cannot be written or read: {error}") from None
-        except DAMAGE as error:
-            raise CorruptWebhooks(f"webhooks.db is damaged: {error}") from None
+        await self._close()
 
     def _endpoints(self) -> list[Endpoint]:
         return [_endpoint(row) for row in self._connection.execute(f"{ENDPOINT} ORDER BY created_ms, rowid")]
@@ -294,7 +275,7 @@ def rewrap_secrets(data_dir: Path, old: KeyWrapper, new: KeyWrapper) -> None:
     path = data_dir / "webhooks.db"
     if not path.exists():
         return
-    connection = _connect(path)
+    connection = connect(path, WEBHOOKS)
     try:
         query = "SELECT endpoint_id, wrapped FROM endpoints WHERE key_id = ?"
         with connection:
@@ -309,36 +290,6 @@ def rewrap_secrets(data_dir: Path, old: KeyWrapper, new: KeyWrapper) -> None:
         raise CorruptWebhooks(f"{path} is damaged: {error}") from None
     finally:
         connection.close()
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    if not path.exists():
-        # SQLite gives its WAL the mode of the database.
-        os.close(os.open(path, os.O_WRONLY | os.O_CREAT, OWNER_ONLY))
-    check_mode(path)
-    connection = sqlite3.connect(path, timeout=BUSY_TIMEOUT_MS / 1000, check_same_thread=False)
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")  # as the log: what was settled stays so
-        connection.execute("PRAGMA foreign_keys = ON")
-        connection.execute("PRAGMA secure_delete = ON")
-        version = schema_version(connection)
-        if version == 0:
-            connection.executescript(SCHEMA)
-        elif version == UNERASED_SCHEMA_VERSION:
-            rewrite(connection, path.name)
-            connection.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
-        elif version != SCHEMA_VERSION:
-            raise IllegalOpen(f"{path} has schema {version}: a newer Proofcall wrote it")
-    except DAMAGE as error:
-        connection.close()
-        raise CorruptWebhooks(
-            f"{path} cannot be opened: {error}. Restore it, or move it away and make the webhooks anew"
-        ) from None
-    except BaseException:
-        connection.close()
-        raise
-    return connection
 
 
 def _context(endpoint_id: str) -> bytes:

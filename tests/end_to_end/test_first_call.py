@@ -35,6 +35,7 @@ async def test_a_call_of_three_is_seen_heard_sealed_and_verified(
         await qa.tap("join-camera")
         await qa.wait_for_media()
         for somebody in (customer, courier, qa):
+            await somebody.wait_for_media()
             came = await somebody.sees_and_hears()
             assert came["frames"] > 5, came
             assert came["audioPackets"] > 50 and came["energy"] > 0, came

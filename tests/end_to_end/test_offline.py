@@ -60,6 +60,7 @@ async def test_after_an_hour_offline_on_two_devices_each_item_is_in_the_log_once
             assert device.complaints == []
 
 
+@pytest.mark.long
 async def test_a_reload_and_a_new_start_of_the_service_lose_nothing_and_repeat_nothing(
     behind_proxy: tuple[Restartable, CutProxy], playwright: Playwright, photos: list[Path]
 ) -> None:

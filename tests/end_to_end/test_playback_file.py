@@ -174,7 +174,8 @@ async def test_what_chromium_sends_chromium_plays(
         assert_played(played, facts)
 
 
-@pytest.mark.parametrize("codec_name", [pytest.param("VP8", marks=pytest.mark.long), "H264"])
+@pytest.mark.long
+@pytest.mark.parametrize("codec_name", ["VP8", "H264"])
 async def test_chromium_plays_through_pauses_losses_and_resolutions(
     playwright: Playwright, codec_name: str, tmp_path: Path
 ) -> None:

@@ -550,7 +550,7 @@ async def test_everything_can_be_reached_by_keyboard_and_is_large_enough_for_a_t
 
 @pytest.mark.parametrize(
     ("width", "height", "zoom"),
-    [(320, 640, 1), (360, 740, 2), (1280, 800, 2)],
+    [(320, 640, 1), pytest.param(360, 740, 2, marks=pytest.mark.long), (1280, 800, 2)],
     ids=["320px", "phone", "desk"],
 )
 async def test_the_page_works_on_narrow_screens_and_at_twice_the_size(

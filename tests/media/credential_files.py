@@ -2,7 +2,7 @@
 
 import io
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import c2pa
 
+from media.credentials import TIMEOUT_S, CredentialsWorker
 from media.credentials_protocol import Order
 from server.store.picture_keys import PictureSigner, load_or_create_picture_signer
 
@@ -33,6 +34,14 @@ def order(signer: PictureSigner, assertion: str = '{"a":1}') -> Order:
         label="proofcall.evidence",
         assertion=assertion,
     )
+
+
+async def make_copy(
+    picture: bytes, order: Order, sign: Callable[[bytes], bytes], *, timeout_s: float = TIMEOUT_S
+) -> bytes:
+    """As `CredentialsWorker.make`, by a process of its own."""
+    async with CredentialsWorker(timeout_s=timeout_s) as worker:
+        return await worker.make(picture, order, sign)
 
 
 def generated(picture: bytes, signer: PictureSigner, media_type: str = "image/jpeg") -> bytes:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from media import credentials
-from media.credentials import CredentialsWorker, make_copy, read_credentials
+from media.credentials import CredentialsWorker, read_credentials
 from media.credentials_protocol import (
     FAILED,
     MAX_TO_SIGN_BYTES,
@@ -30,7 +30,7 @@ from media.credentials_worker import describe
 from media.errors import CredentialsFailed
 from server.store.picture_keys import PictureSigner
 from tests.media.attachment_files import picture, plain
-from tests.media.credential_files import generated, make_signer, order, read_elsewhere
+from tests.media.credential_files import generated, make_copy, make_signer, order, read_elsewhere
 
 PICTURE = plain(picture(), "JPEG")
 

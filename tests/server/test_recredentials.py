@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 
 import pytest
 
-from media.credentials import CredentialsWorker, make_copy
+from media.credentials import CredentialsWorker
 from media.errors import CredentialsFailed
 from server.evidence.credential import encode_credential
 from server.evidence.credentials import CopySigner
@@ -17,7 +17,7 @@ from server.evidence.trust import Trust
 from server.evidence.verify import verify_package
 from server.recredentials import CredentialsRereader
 from server.store.picture_keys import PictureSigner
-from tests.media.credential_files import make_signer, order
+from tests.media.credential_files import make_copy, make_signer, order
 from tests.server.evidence.sample_case import CASE, VKEY
 from tests.server.evidence.sample_credential import PICTURE, credential, picture_log
 

@@ -115,8 +115,8 @@ async def test_after_a_kill_in_a_call_all_up_to_the_last_segment_is_there_verifi
         socket, token, case_id = await in_call(http, printed)
         (url,) = re.findall(r"listens on (\S+)", printed)
         sender = Sender(await connect(url, http, case_id, token))
-        await sender.send(7)
-        await say(socket, "k3", kind="text", text="after the first segment")
+        await sender.send(12)  # a first segment of between half and all of five seconds, and one of five
+        await say(socket, "k3", kind="text", text="after the second segment")
         process.kill()
         await process.wait()
         sender.peer.close(goodbye=False)
@@ -133,21 +133,20 @@ async def test_after_a_kill_in_a_call_all_up_to_the_last_segment_is_there_verifi
         (ended,) = [entry for entry in entries if entry["envelope"]["kind"] == "call_ended"]
         assert ended["body"]["reason"] == "aborted"
         sealed = [entry for entry in entries if entry["envelope"]["kind"] == "segment_sealed"]
-        assert [entry["body"]["segment"] for entry in sealed] == [1]
-        # A first segment has between half and all of five seconds, so that not all calls are cut at once.
-        assert sealed[0]["body"]["packets"] > 2.5 * (50 + 30) - 20
+        assert [entry["body"]["segment"] for entry in sealed] == [1, 2]
+        assert sealed[1]["body"]["packets"] > 5 * (50 + 30) - 20, "five seconds of it"
         assert entries[-1]["leaf_index"] == size - 1, "the end was written before anybody asked"
         wish = {"actor_id": sealed[0]["envelope"]["actor_id"]}
         async with http.post(f"{case}/calls/1/playback", json=wish) as answer:
             assert answer.status == 200
             playback = await answer.json()
-        assert 2_300 < playback["duration_ms"] < 5_500
+        assert 7_000 < playback["duration_ms"] < 10_500
         async with http.get(url + playback["url"]) as answer:
             film = await answer.read()
         async with http.post(f"{case}/export") as answer:
             (tmp_path / "case.zip").write_bytes(await answer.read())
     with av.open(io.BytesIO(film), "r") as container:
-        assert sum(1 for _ in container.decode(video=0)) > 2.3 * 30
+        assert sum(1 for _ in container.decode(video=0)) > 6.9 * 30
     verify = await asyncio.create_subprocess_exec(PROOFCALL, "verify", str(tmp_path / "case.zip"))
     assert await verify.wait() == 0
 

@@ -14,7 +14,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given
 from hypothesis import strategies as st
 
-from media.credentials import make_copy
 from server.evidence.checkpoint import CheckpointSigner, encode_key
 from server.evidence.credential import (
     Copy,
@@ -26,7 +25,7 @@ from server.evidence.credential import (
 )
 from server.evidence.errors import MalformedCredential
 from server.evidence.signer import Ed25519Signer
-from tests.media.credential_files import make_signer, order
+from tests.media.credential_files import make_copy, make_signer, order
 from tests.server.evidence.sample_case import CASE, ORIGIN, SIGNER, VKEY, draft, make_log
 from tests.server.evidence.sample_credential import PICTURE, blob_of, credential
 
