@@ -1,9 +1,9 @@
-"""Decodes pictures in a worker process that is always ready: the driver beside `picture_worker.py`.
+"""Decodes pictures in a worker process that is ready once woken: the driver beside `picture_worker.py`.
 
     decode(request) ── queue, bounded ──> one task ── pipe ──> worker ── pipe ──> Picture
 
 One request at a time goes to the worker. A worker that dies or takes too long costs the request that it had
-and is replaced at once; those in the queue wait for the new one.
+and is replaced at once; those in the queue wait for the new one. Where none comes up, each request is told.
 
 A picture is not turned here: senders turn it themselves (why stands at `ACCEPTED_EXTENSIONS` in `sdp.py`).
 """
@@ -22,7 +22,6 @@ from media.picture_protocol import ANSWER, CODECS, DECODED, REQUEST, encode_pack
 
 DECODE_TIMEOUT_S = 5.0  # twenty times what the longest tail takes on a busy machine
 START_TIMEOUT_S = 20.0  # loading the libraries takes half a second; a loaded machine may need many
-RESTART_PAUSE_S = 1.0  # between attempts to start a worker that does not come up
 MAX_WAITING = 16  # at a tenth of a second each, who comes later would wait longer than anyone holds still
 
 
@@ -58,21 +57,23 @@ class _Job:
 
 
 class PictureDecoder:
-    """`start`, any number of `decode`, `close`. All on one event loop."""
+    """`wake` as soon as pictures may be wanted, any number of `decode`, `close`. All on one event loop."""
 
     def __init__(self, *, timeout_s: float = DECODE_TIMEOUT_S) -> None:
         self._timeout_s = timeout_s
         self._jobs: asyncio.Queue[_Job] = asyncio.Queue(MAX_WAITING)
         self._worker: Process | None = None
         self._task: asyncio.Task[None] | None = None
+        self._is_closed = False
 
-    async def start(self) -> None:
-        """Returns when the worker is ready. Raises DecoderFailed if it does not come up."""
-        self._worker = await _start_worker()
-        self._task = asyncio.create_task(self._serve(), name="picture decoder")
+    def wake(self) -> None:
+        """The worker comes up, if it is not: loading its libraries takes longer than a picture may."""
+        if self._task is None and not self._is_closed:
+            self._task = asyncio.create_task(self._serve(), name="picture decoder")
 
     async def decode(self, request: PictureRequest) -> Picture:
         """The wanted picture. Raises DecoderFailed, whose code says what went wrong."""
+        self.wake()
         if self._task is None or self._task.done():
             raise DecoderFailed("closed", "pictures are not decoded any more")
         if request.codec_name not in CODECS:
@@ -86,6 +87,7 @@ class PictureDecoder:
 
     async def close(self) -> None:
         """Ends the worker. Whoever still waits for a picture gets DecoderFailed."""
+        self._is_closed = True
         task, self._task = self._task, None
         if task is None:
             return
@@ -97,24 +99,30 @@ class PictureDecoder:
         await self._stop_worker()
 
     async def _serve(self) -> None:
+        await self._prepare_worker()
         while True:
             job = await self._jobs.get()
             if job.picture.done():
                 continue  # whoever asked is gone
             try:
                 if self._worker is None or self._worker.returncode is not None:
-                    await self._replace_worker()  # it died while nobody needed it
+                    self._worker = await _start_worker()  # it died while nobody needed it
                 picture = await self._decode(job.request)
             except DecoderFailed as failure:
                 _fail(job, failure)
                 if failure.code != "undecodable":
-                    await self._replace_worker()
+                    await self._stop_worker()
+                    await self._prepare_worker()
             except asyncio.CancelledError:
                 _fail(job, DecoderFailed("closed", "pictures are not decoded any more"))
                 raise
             else:
                 if not job.picture.done():
                     job.picture.set_result(picture)
+
+    async def _prepare_worker(self) -> None:
+        with contextlib.suppress(DecoderFailed):  # the next request tries again, and is told
+            self._worker = await _start_worker()
 
     async def _decode(self, request: PictureRequest) -> Picture:
         assert self._worker is not None
@@ -144,14 +152,6 @@ class PictureDecoder:
             ),
         )
 
-    async def _replace_worker(self) -> None:
-        while True:
-            await self._stop_worker()
-            with contextlib.suppress(DecoderFailed):
-                self._worker = await _start_worker()
-                return
-            await asyncio.sleep(RESTART_PAUSE_S)
-
     async def _stop_worker(self) -> None:
         worker, self._worker = self._worker, None
         if worker is not None:
@@ -159,9 +159,12 @@ class PictureDecoder:
 
 
 async def _start_worker() -> Process:
-    worker = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "media.picture_worker", stdin=PIPE, stdout=PIPE
-    )
+    try:
+        worker = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "media.picture_worker", stdin=PIPE, stdout=PIPE
+        )
+    except OSError as error:
+        raise DecoderFailed("crashed", f"the picture decoder does not start: {error}") from None
     try:
         async with asyncio.timeout(START_TIMEOUT_S):
             await _read_answer(worker)

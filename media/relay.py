@@ -308,20 +308,18 @@ IS_COMPILED = not router.__file__.endswith(".py")
 class Relay:
     """All calls on one UDP port. `on_event` hears what changes by itself."""
 
-    def __init__(self, transport: UdpTransport, decoder: PictureDecoder) -> None:
+    def __init__(self, transport: UdpTransport) -> None:
         self.on_event: Callable[[RelayEvent], None] = lambda event: None
         self._transport = transport
-        self._decoder = decoder
+        self._decoder = PictureDecoder()
         self._calls: dict[str, Call] = {}
 
     @classmethod
     async def open(cls, *, host: str, port: int, announce: Sequence[tuple[str, int]]) -> "Relay":
-        """Binds the port and warms the decoder. Raises `OSError` when the port is taken."""
+        """Binds the port. Raises `OSError` when it is taken."""
         transport = await UdpTransport.open(host=host, port=port, announce=announce)
         await transport.listen_tcp()
-        decoder = PictureDecoder()
-        await decoder.start()
-        return cls(transport, decoder)
+        return cls(transport)
 
     async def close(self) -> None:
         """Closes every connection, then the port."""
@@ -366,6 +364,7 @@ class Relay:
         `line` is that of the session which the new one carries on; without it a new line begins.
         """
         offer = parse_offer(offer_sdp)
+        self._decoder.wake()  # it is up long before somebody has seen what they want to keep
         call = self._calls.get(call_id)
         if call is None:
             call = self._calls[call_id] = Call(call_id, self._tell)

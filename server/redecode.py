@@ -77,9 +77,7 @@ class PictureRedecoder:
 
     async def _decode(self, request: PictureRequest) -> Picture:
         if self._decoder is None:
-            decoder = PictureDecoder(timeout_s=DECODE_TIMEOUT_S)
-            await decoder.start()
-            self._decoder = decoder
+            self._decoder = PictureDecoder(timeout_s=DECODE_TIMEOUT_S)
         return await self._decoder.decode(request)
 
 

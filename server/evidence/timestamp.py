@@ -160,14 +160,18 @@ def _signer(response: Any) -> str:
         # RFC 3161 section 2.4.2: "The time-stamp token MUST NOT contain any signatures other than the
         # signature of the TSA."
         raise MalformedTimestamp(f"a token has one signature, not {len(signers)}")
-    own = [
-        certificate
-        for certificate in map(load_der_x509_certificate, response.signed_data.certificates)
-        if (certificate.issuer, certificate.serial_number) == (signers[0].issuer, signers[0].serial_number)
-    ]
+    try:
+        wanted = (signers[0].issuer, signers[0].serial_number)
+        own = [
+            certificate.subject.rfc4514_string()
+            for certificate in map(load_der_x509_certificate, response.signed_data.certificates)
+            if (certificate.issuer, certificate.serial_number) == wanted
+        ]
+    except Exception as error:  # ValueError, TypeError, KeyError, InvalidVersion: by which byte is damaged
+        raise MalformedTimestamp(f"a name or certificate in the token is none: {error}") from None
     if len(own) != 1:  # a second one of that number could lend its name to the first one's signature
         raise IllegalTimestamp("the token does not carry the certificate of the authority that signed it")
-    return own[0].subject.rfc4514_string()
+    return own[0]
 
 
 def _refuse(reason: str) -> NoReturn:

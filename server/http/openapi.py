@@ -1,5 +1,6 @@
 """OpenAPI 3.1 from the rows that route and the models that validate: it cannot say what is not so."""
 
+import functools
 import json
 import re
 from collections.abc import Iterable
@@ -17,12 +18,15 @@ _PARAMETER = re.compile(r"{(\w+)(?::([^{}]+))?}")
 
 
 def operation_for(operations: Iterable[Operation]) -> Operation:
-    """The route that shows the document."""
-    document = json.dumps(describe(operations), ensure_ascii=False, indent=1)
+    """The route that shows the document, which is made once somebody asks for it."""
+
+    @functools.cache
+    def document() -> str:
+        return json.dumps(describe(operations), ensure_ascii=False, indent=1)
 
     async def show_openapi(_: Incoming) -> web.Response:
         """This description"""
-        return web.Response(text=document, content_type=JSON)
+        return web.Response(text=document(), content_type=JSON)
 
     return operation("GET", "/api/openapi.json", show_openapi, ANYONE, gives=JSON)
 

@@ -37,9 +37,14 @@ MODULE_LOOP = pytest.mark.asyncio(loop_scope="module")
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
 async def decoder() -> AsyncIterator[PictureDecoder]:
     decoder = PictureDecoder()
-    await decoder.start()
+    await ready(decoder)
     yield decoder
     await decoder.close()
+
+
+async def ready(decoder: PictureDecoder) -> None:
+    """Returns when its worker is up: a first picture needs it."""
+    await decoder.decode(request_of(rtp_packets(encode(VP8, 1)), VP8))
 
 
 def request_of(packets: Sequence[bytes], codec_name: str) -> PictureRequest:
@@ -165,6 +170,27 @@ async def test_a_worker_that_died_unneeded_costs_nothing(decoder: PictureDecoder
     assert (await decoder.decode(request_of(rtp_packets(encode(VP8, 3)), VP8))).width == 160
 
 
+async def test_nobody_pays_for_a_worker_before_a_picture_may_be_wanted() -> None:
+    decoder = PictureDecoder()
+    await asyncio.sleep(0)
+    assert decoder._task is None
+    assert (await decoder.decode(request_of(rtp_packets(encode(VP8, 3)), VP8))).width == 160
+    await decoder.close()
+
+
+async def test_a_worker_that_does_not_come_up_is_told_to_who_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    decoder = PictureDecoder()
+    request = request_of(rtp_packets(encode(VP8, 3)), VP8)
+    with monkeypatch.context() as broken:
+        for no_worker in ("/there/is/no/python", "/bin/false"):
+            broken.setattr("sys.executable", no_worker)
+            with pytest.raises(DecoderFailed, match="does not start") as raised:
+                await decoder.decode(request)
+            assert raised.value.code == "crashed"
+    assert (await decoder.decode(request)).width == 160
+    await decoder.close()
+
+
 def kill_worker(decoder: PictureDecoder, signal_number: int = signal.SIGKILL) -> None:
     assert decoder._worker is not None
     os.kill(decoder._worker.pid, signal_number)
@@ -172,7 +198,7 @@ def kill_worker(decoder: PictureDecoder, signal_number: int = signal.SIGKILL) ->
 
 async def test_a_picture_that_takes_too_long_is_given_up() -> None:
     decoder = PictureDecoder(timeout_s=0.3)
-    await decoder.start()
+    await ready(decoder)
     request = request_of(rtp_packets(encode(VP8, 3)), VP8)
     kill_worker(decoder, signal.SIGSTOP)
     with pytest.raises(DecoderFailed) as raised:
@@ -184,7 +210,7 @@ async def test_a_picture_that_takes_too_long_is_given_up() -> None:
 
 async def test_too_many_at_once_are_refused_and_closing_answers_those_who_wait() -> None:
     decoder = PictureDecoder()
-    await decoder.start()
+    await ready(decoder)
     request = request_of(rtp_packets(encode(VP8, 3)), VP8)
     kill_worker(decoder, signal.SIGSTOP)
     waiting = [asyncio.create_task(decoder.decode(request)) for _ in range(MAX_WAITING)]

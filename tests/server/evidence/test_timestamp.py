@@ -114,17 +114,18 @@ def test_any_bytes_are_a_token_or_malformed(data: bytes) -> None:
         check_timestamp(data, NOTE, [b"never looked at"])
 
 
-@pytest.mark.filterwarnings("ignore::cryptography.utils.CryptographyDeprecationWarning")
-@given(st.data())
-def test_a_damaged_token_is_refused_with_its_own_error_or_says_the_same(
-    authority: Authority, token: bytes, data: st.DataObject
+@pytest.mark.filterwarnings("ignore:Parsed a serial number", "ignore:Attribute's length must be")
+@pytest.mark.parametrize("change", [1, 15])
+def test_each_byte_damaged_is_refused_with_its_own_error_or_says_the_same(
+    authority: Authority, token: bytes, change: int
 ) -> None:
     whole = check_timestamp(token, NOTE, [authority.root])
-    damaged = bytearray(token)
-    damaged[data.draw(st.integers(0, len(token) - 1))] ^= data.draw(st.integers(1, 255))
-    with contextlib.suppress(MalformedTimestamp, IllegalTimestamp):
-        # A few bytes are outside of the signature: the spelling of its algorithm, the version of its frame.
-        assert check_timestamp(bytes(damaged), NOTE, [authority.root]) == whole
+    for place in range(len(token)):
+        damaged = bytearray(token)
+        damaged[place] ^= change
+        with contextlib.suppress(MalformedTimestamp, IllegalTimestamp):
+            # A few are outside of the signature: the spelling of its algorithm, the version of its frame.
+            assert check_timestamp(bytes(damaged), NOTE, [authority.root]) == whole, place
 
 
 def test_an_answer_is_checked_against_the_request(authority: Authority) -> None:
