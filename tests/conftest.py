@@ -6,6 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import hypothesis  # noqa: F401  (imported as late as pytest's summary, CPython 3.11 fails to rewrite it)
+
 import tests.compiled  # noqa: F401
 
 # isort: split

@@ -26,17 +26,23 @@ async def connection() -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.Stre
 
 
 async def test_the_first_answer_takes_two_round_trips_and_the_next_one() -> None:
-    async with connection() as (reader, writer):
-        took_s = []
-        for _ in range(2):
-            asked = time.monotonic()
-            writer.write(b"?")
-            assert await reader.readexactly(1) == b"?"
-            took_s.append(time.monotonic() - asked)
-    assert 4 * DELAY_S - 0.002 <= took_s[0] < 4 * DELAY_S + 0.04, (
+    first_s, next_s = [], []
+    for _ in range(4):  # the machine may be busy at one time, and is not at all of them
+        async with connection() as (reader, writer):
+            first_s.append(await answer_s(reader, writer))
+            next_s.append(await answer_s(reader, writer))
+    assert 4 * DELAY_S - 0.002 <= min(first_s) < 4 * DELAY_S + 0.04, (
         "the connection's own round trip comes first"
     )
-    assert 2 * DELAY_S - 0.002 <= took_s[1] < 2 * DELAY_S + 0.04
+    assert 2 * DELAY_S - 0.002 <= min(next_s) < 2 * DELAY_S + 0.04
+
+
+async def answer_s(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> float:
+    """Seconds until the echo of one byte is there."""
+    asked = time.monotonic()
+    writer.write(b"?")
+    assert await reader.readexactly(1) == b"?"
+    return time.monotonic() - asked
 
 
 async def test_everything_arrives_in_order_and_the_end_as_well() -> None:

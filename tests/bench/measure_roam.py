@@ -4,7 +4,7 @@ The page's media go through proxies in user space; the other side is a bot that 
 
 - Another address: from one datagram to the next the server sees another one, and nobody tells the page.
 - Another network: the old way is dead, the page is told ("online"), its restart of ICE finds a new way.
-- Silence: nothing comes any more.
+- Silence: nothing comes any more, until the page says so; then the same way carries again.
 - UDP blocked: from the making of the connection to the first decoded picture.
 """
 
@@ -37,7 +37,7 @@ async def measure_roam(workshop: Workshop) -> list[Row]:
         running(workshop.proofcall()) as proofcall,
         browser.chromium("--allow-loopback-in-peer-connection") as chromium,
     ):
-        moved_ms, restarted_ms, told_ms, over_tcp_ms = [], [], [], []
+        moved_ms, restarted_ms, told_ms, mended_ms, over_tcp_ms = [], [], [], [], []
         async with _call(chromium, proofcall, _Ways(workshop.crowd.address)) as (page, ways):
             for _ in range(ROUNDS):
                 await asyncio.sleep(SETTLE_S)
@@ -52,7 +52,7 @@ async def measure_roam(workshop: Workshop) -> list[Row]:
                 ways.proxy.cut = True
                 told_ms.append(await _ms(page, "roam.saysSo()"))
                 ways.proxy.cut = False
-                await _ms(page, "roam.comesBack()")
+                mended_ms.append(await _ms(page, "roam.comesBack()"))
             if (made := await page.evaluate("roam.connections.length")) != 1:
                 raise BotFailed(f"{made} connections were made where one had to last")
             if not ways.carried:
@@ -67,6 +67,7 @@ async def measure_roam(workshop: Workshop) -> list[Row]:
         _row("another address, unnoticed → media back", BACK_WITHIN_MS, moved_ms),
         _row("another network, ICE restart → media back", BACK_WITHIN_MS, restarted_ms),
         _row("silence → the page says so", TOLD_WITHIN_MS, told_ms),
+        _row("silence is over → media back", BACK_WITHIN_MS, mended_ms),
         _row("UDP blocked → first decoded picture over TCP", UP_WITHIN_MS, over_tcp_ms),
     ]
 
