@@ -69,6 +69,7 @@ PURE_OF_SERVER = (
     "server/stamping.py",
     "server/stay.py",
     "server/watching.py",
+    "server/web_files.py",
     "server/webhook_delivery.py",
     "server/webhook_payload.py",
     "server/witness_messages.py",

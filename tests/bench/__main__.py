@@ -23,6 +23,7 @@ from tests.bench.measure_journal import measure_journal
 from tests.bench.measure_log import measure_log
 from tests.bench.measure_memory import measure_memory
 from tests.bench.measure_offline import measure_offline
+from tests.bench.measure_opening import measure_opening
 from tests.bench.measure_package import measure_package
 from tests.bench.measure_playback import measure_playback
 from tests.bench.measure_roam import measure_roam
@@ -50,6 +51,7 @@ PARTS: dict[str, Callable[[Workshop], Awaitable[list[Row]]]] = {
     "talk": measure_talk,
     "search": measure_search,
     "offline": measure_offline,
+    "opening": measure_opening,
 }
 ROWS = (*measure_join.ROWS, *measure_loss.ROWS, *measure_rate.ROWS)
 
