@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Playwright, Request
 
 from tests.conftest import calling
@@ -153,7 +154,7 @@ async def test_a_session_that_is_gone_is_replaced(
         assert requests.made == ["PATCH", "POST"]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def scene_without_udp(tmp_path: Path) -> AsyncIterator[Scene]:
     """A network that carries TCP alone: nobody listens at the announced UDP port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:

@@ -125,7 +125,7 @@ async def is_in_trouble(somebody: Somebody) -> bool:
 
 
 async def test_a_refused_camera_is_explained_in_plain_words(scene: Scene, playwright: Playwright) -> None:
-    async with chromium(playwright, permission=DENY) as browser:
+    async with chromium(playwright, permission=DENY, shared=False) as browser:
         customer = await open_page(browser, scene.url("customer"), language="en-US")
         error = customer.by("camera-error")
         await error.wait_for(timeout=20_000)
