@@ -16,6 +16,14 @@ PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 800}
 PATIENCE_S = 20.0  # two browsers with cameras share two cores
 
+# What nobody sees of a headless browser: in each window, pages of Chromium's own for what the address bar
+# suggests, which cost as much CPU as our page; and a renderer that waits for another site.
+UNSEEN = (
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    "WebUIOmniboxFullPopup",
+    "SpareRendererForSitePerProcess",
+)
 FLAGS = (
     "--no-sandbox",
     "--use-fake-device-for-media-stream",
@@ -24,7 +32,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    f"--disable-features={','.join(('WebRtcHideLocalIpsWithMdns', *UNSEEN))}",
 )
 ALLOW = "--use-fake-ui-for-media-stream"
 DENY = "--deny-permission-prompts"
