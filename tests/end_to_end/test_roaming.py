@@ -175,8 +175,9 @@ async def test_where_udp_is_blocked_the_call_comes_up_over_tcp(
         for somebody in people:
             way = await somebody.page.evaluate(WAYS)
             assert way["protocol"] == "tcp", way
-            came = await somebody.sees_and_hears(3.0)
+        for came in await asyncio.gather(*(somebody.sees_and_hears(3.0) for somebody in people)):
             assert came["frames"] > 5 and came["energy"] > 0, came
+        for somebody in people:
             assert somebody.complaints == []
 
 

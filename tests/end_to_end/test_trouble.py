@@ -30,8 +30,7 @@ async def two_in_a_call(
         courier = await open_page(two, scene.url("courier"))
         await customer.tap("start-button")
         await courier.tap("start-button")
-        await customer.wait_for_media()
-        await courier.wait_for_media()
+        await asyncio.gather(customer.wait_for_media(), courier.wait_for_media())
         yield customer, courier
 
 
@@ -53,8 +52,7 @@ async def test_nothing_is_relayed_or_taken_before_consent(
 
         await until(connected, "the customer's page connects while they read")
         assert await customer.by("consent-text").is_visible()
-        for somebody in (customer, courier):
-            came = await somebody.sees_and_hears()
+        for came in await asyncio.gather(customer.sees_and_hears(), courier.sees_and_hears()):
             assert came["videoPackets"] == came["audioPackets"] == 0, came
         assert len(await scene.bodies("consented")) == 1
         with pytest.raises(NoPicture):
