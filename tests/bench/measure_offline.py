@@ -35,7 +35,7 @@ async def measure_offline(workshop: Workshop) -> list[Row]:
         for _ in range(ROUNDS):
             with tempfile.TemporaryDirectory() as folder:
                 photos = write_photos(Path(folder), 2 * PHOTOS)
-                async with cut_proxy(0) as proxy, chromium(playwright) as browser:
+                async with cut_proxy(0) as proxy, chromium(playwright, shared=False) as browser:
                     service = Restartable(Path(folder), proxy)
                     await service.start()
                     try:

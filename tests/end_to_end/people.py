@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from playwright.async_api import Browser, Page, Playwright
 
@@ -15,6 +16,14 @@ PHONE = {"width": 360, "height": 740}
 DESK = {"width": 1280, "height": 800}
 PATIENCE_S = 20.0  # two browsers with cameras share two cores
 
+# What nobody sees of a headless browser: in each window, pages of Chromium's own for what the address bar
+# suggests, which cost as much CPU as our page; and a renderer that waits for another site.
+UNSEEN = (
+    "WebUIOmniboxPopup",
+    "WebUIOmniboxAimPopup",
+    "WebUIOmniboxFullPopup",
+    "SpareRendererForSitePerProcess",
+)
 FLAGS = (
     "--no-sandbox",
     "--use-fake-device-for-media-stream",
@@ -23,7 +32,7 @@ FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--no-first-run",
-    "--disable-features=WebRtcHideLocalIpsWithMdns",
+    f"--disable-features={','.join(('WebRtcHideLocalIpsWithMdns', *UNSEEN))}",
 )
 ALLOW = "--use-fake-ui-for-media-stream"
 DENY = "--deny-permission-prompts"
@@ -124,19 +133,39 @@ async def until(
         await asyncio.sleep(0.05)
 
 
+# What runs, by the driver that started it and by its arguments.
+_running: WeakKeyDictionary[Playwright, dict[tuple[str, ...], Browser]] = WeakKeyDictionary()
+
+
 @asynccontextmanager
 async def chromium(
-    playwright: Playwright, *, camera: Path | None = None, permission: str = ALLOW, flags: Sequence[str] = ()
+    playwright: Playwright,
+    *,
+    camera: Path | None = None,
+    permission: str = ALLOW,
+    flags: Sequence[str] = (),
+    shared: bool = True,
 ) -> AsyncIterator[Browser]:
-    """A browser of its own, because a fake camera belongs to a whole browser."""
+    """A browser with this camera, which belongs to a whole browser. People in it are apart by their contexts,
+    which end with the block; the next block that asks for the same goes on with it, unless it is not shared.
+    """
     picture = [f"--use-file-for-fake-video-capture={camera}"] if camera is not None else []
-    browser = await playwright.chromium.launch(
-        executable_path=CHROMIUM, args=[*FLAGS, permission, *picture, *flags]
-    )
+    arguments = (*FLAGS, permission, *picture, *flags)
+    running = _running.setdefault(playwright, {}) if shared else {}
+    browser = running.get(arguments)
+    if browser is None or not browser.is_connected():
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        running[arguments] = browser
+    others = list(browser.contexts)
     try:
         yield browser
     finally:
-        await browser.close()
+        if shared:
+            for context in browser.contexts:
+                if context not in others:
+                    await context.close()
+        else:
+            await browser.close()
 
 
 async def open_page(

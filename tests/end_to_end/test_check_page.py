@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Playwright
 
 from server.check_page import check_page
@@ -36,7 +37,7 @@ STEPS = """() => [...document.querySelectorAll('[data-testid=step]')].map(step =
 })).sort((one, other) => one.number - other.number)"""
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
     async with chromium(playwright) as browser:
         yield browser

@@ -1,5 +1,6 @@
 """Two devices of one person: told the same, in step, and the call on one of them."""
 
+import asyncio
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -70,8 +71,7 @@ async def test_a_call_is_taken_over_from_one_device_to_the_other_and_back(
         courier = await open_page(two, scene.url("courier"), language="en-US")
         for somebody in (phone, courier):
             await somebody.tap("start-button")
-        for somebody in (phone, courier):
-            await somebody.wait_for_media()
+        await asyncio.gather(phone.wait_for_media(), courier.wait_for_media())
 
         tablet = await open_page(one, scene.url("customer"), language="en-US")
         await until(partial(is_elsewhere, tablet), "the tablet says that the call is on another device")

@@ -9,7 +9,7 @@ from pathlib import Path
 from playwright.async_api import Playwright
 
 from tests.end_to_end.conftest import Scene
-from tests.end_to_end.people import DESK, chromium, open_page, until
+from tests.end_to_end.people import DESK, Somebody, chromium, open_page, until
 from tests.end_to_end.pictures import COURIER, HEIGHT, WIDTH, distance, quarters_of
 
 COLOUR_TOLERANCE = 14  # of 255: VP8 at a start bitrate, then JPEG; the fields differ by far more
@@ -34,12 +34,7 @@ async def test_a_call_of_three_is_seen_heard_sealed_and_verified(
         await qa.tap("join-live")
         await qa.tap("join-camera")
         await qa.wait_for_media()
-        for somebody in (customer, courier, qa):
-            await somebody.wait_for_media()
-            came = await somebody.sees_and_hears()
-            assert came["frames"] > 5, came
-            assert came["audioPackets"] > 50 and came["energy"] > 0, came
-            await until(partial(somebody.plays, 2), "both others have a picture of their own")
+        await asyncio.gather(*map(meets_both_others, (customer, courier, qa)))
 
         await customer.tap("shutter")
         await until(customer.shows_sealed_frame, "the customer sees the sealed frame")
@@ -77,6 +72,15 @@ async def test_a_call_of_three_is_seen_heard_sealed_and_verified(
         if entry["envelope"]["kind"] == "frame_sealed"
     )
     assert str(number) in json.dumps(report), "the entry whose picture was changed is named"
+
+
+async def meets_both_others(somebody: Somebody) -> None:
+    """Sees and hears them, each with a picture of their own."""
+    await somebody.wait_for_media()
+    came = await somebody.sees_and_hears()
+    assert came["frames"] > 5, came
+    assert came["audioPackets"] > 50 and came["energy"] > 0, came
+    await until(partial(somebody.plays, 2), "both others have a picture of their own")
 
 
 async def verify(path: Path) -> tuple[int, object]:

@@ -9,6 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import pytest_asyncio
 from playwright.async_api import Playwright
 
 from server.evidence.entry import Entry
@@ -33,7 +34,7 @@ from tests.end_to_end.offline_hour import (
 from tests.end_to_end.people import Somebody, chromium, open_page, until
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def behind_proxy(tmp_path: Path) -> AsyncIterator[tuple[Restartable, CutProxy]]:
     async with cut_proxy(0) as proxy:
         service = Restartable(tmp_path, proxy)

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 from io import BytesIO
 from typing import Any
 
-import pytest
+import pytest_asyncio
 from PIL import Image
 from playwright.async_api import FilePayload, Playwright
 
@@ -32,7 +32,7 @@ HELPERS = """
 """
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(playwright: Playwright, caller: Caller) -> AsyncIterator[Somebody]:
     async with chromium(playwright) as browser:
         somebody = await open_page(browser, f"{caller.url}/v")

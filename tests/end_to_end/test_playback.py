@@ -112,8 +112,7 @@ async def test_a_call_is_played_back_in_step_sought_and_written_down(
         await courier.tap("start-button")
         await asyncio.sleep(1.0)
         await customer.tap("start-button")
-        for somebody in (customer, courier):
-            await somebody.wait_for_media()
+        await asyncio.gather(customer.wait_for_media(), courier.wait_for_media())
         assert await courier.by("record-state").inner_text() == "REC · sound and picture are kept"
         assert await customer.by("record-state").inner_text() == "录制中 · 声音和画面都会保存"
         await asyncio.sleep(TALK_S / 2)

@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 from playwright.async_api import Playwright, Request
 
 from tests.conftest import calling
@@ -155,7 +156,7 @@ async def test_a_session_that_is_gone_is_replaced(
         assert requests.made == ["PATCH", "POST"]
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def scene_without_udp(tmp_path: Path) -> AsyncIterator[Scene]:
     """A network that carries TCP alone: nobody listens at the announced UDP port."""
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as free:
@@ -176,8 +177,9 @@ async def test_where_udp_is_blocked_the_call_comes_up_over_tcp(
         for somebody in people:
             way = await somebody.page.evaluate(WAYS)
             assert way["protocol"] == "tcp", way
-            came = await somebody.sees_and_hears(3.0)
+        for came in await asyncio.gather(*(somebody.sees_and_hears(3.0) for somebody in people)):
             assert came["frames"] > 5 and came["energy"] > 0, came
+        for somebody in people:
             assert somebody.complaints == []
 
 

@@ -30,8 +30,7 @@ async def two_in_a_call(
         courier = await open_page(two, scene.url("courier"))
         await customer.tap("start-button")
         await courier.tap("start-button")
-        await customer.wait_for_media()
-        await courier.wait_for_media()
+        await asyncio.gather(customer.wait_for_media(), courier.wait_for_media())
         yield customer, courier
 
 
@@ -53,8 +52,7 @@ async def test_nothing_is_relayed_or_taken_before_consent(
 
         await until(connected, "the customer's page connects while they read")
         assert await customer.by("consent-text").is_visible()
-        for somebody in (customer, courier):
-            came = await somebody.sees_and_hears()
+        for came in await asyncio.gather(customer.sees_and_hears(), courier.sees_and_hears()):
             assert came["videoPackets"] == came["audioPackets"] == 0, came
         assert len(await scene.bodies("consented")) == 1
         with pytest.raises(NoPicture):
@@ -125,7 +123,7 @@ async def is_in_trouble(somebody: Somebody) -> bool:
 
 
 async def test_a_refused_camera_is_explained_in_plain_words(scene: Scene, playwright: Playwright) -> None:
-    async with chromium(playwright, permission=DENY) as browser:
+    async with chromium(playwright, permission=DENY, shared=False) as browser:
         customer = await open_page(browser, scene.url("customer"), language="en-US")
         error = customer.by("camera-error")
         await error.wait_for(timeout=20_000)

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 import cv2
 import numpy
 import pytest
+import pytest_asyncio
 from playwright.async_api import Browser, Playwright
 
 from server.evidence.report import Outcome
@@ -28,7 +29,7 @@ GENUINE = {"zh-CN": "此凭证真实有效", "en-GB": "This voucher is genuine"}
 WRONG = {"zh-CN": "此凭证不可信", "en-GB": "This voucher is not genuine"}
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def browser(playwright: Playwright) -> AsyncIterator[Browser]:
     async with chromium(playwright) as browser:
         yield browser

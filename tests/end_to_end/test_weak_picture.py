@@ -164,7 +164,7 @@ async def test_a_viewers_weak_network_lowers_their_picture_and_nothing_that_is_k
     async with (
         udp_proxy(downlink=narrow(300_000)) as proxy,
         chromium(playwright, camera=cameras["customer"]) as one,
-        chromium(playwright, camera=busy) as two,
+        chromium(playwright, camera=busy, shared=False) as two,
     ):
         proxy.forward_to(scene.caller.service.relay.port)
         customer = await open_page(one, "about:blank", language="en-US")

@@ -5,9 +5,16 @@ from __future__ import annotations
 import aioice.ice
 import pytest
 
-from tests.end_to_end.conftest import cameras, playwright, scene
+from tests.end_to_end.conftest import (
+    caller,
+    cameras,
+    nothing_runs_on,
+    playwright,
+    pytest_collection_modifyitems,
+    scene,
+)
 
-__all__ = ["cameras", "playwright", "scene"]
+__all__ = ["caller", "cameras", "nothing_runs_on", "playwright", "pytest_collection_modifyitems", "scene"]
 
 
 @pytest.fixture(autouse=True)
