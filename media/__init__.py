@@ -4,15 +4,15 @@ The way of a packet:
 
     UDP ─ transport.py ─┬─ STUN ─ ice.py (the check that authenticates moves the address)
                         ├─ DTLS ─ dtls.py (handshake, SRTP keys)
-                        └─ SRTP ─ unprotect ─ router.py ─ forwarder.py ─ downlink.py ─ protect ─ UDP
+                        └─ SRTP ─ srtp.py ─── router.py ─ forwarder.py ─ downlink.py ─ srtp.py ─ UDP
                                                  │
                                                  ├─ journal.py (all of it, in segments of ≤ 5 s: rtpdump.py)
                                                  └─ picture_buffer.py (keyframe and tail)
 
 Lost packets are an affair of each way: what a sender repairs, by retransmission (rtx.py) or redundancy
 (red.py), is unwrapped as it comes in, and wrapped again on the way out as the receiver's own network asks
-for. Under load gathering.py hands the kernel together what leaves together. repair_time.py says how long to
-wait for repairs.
+for. intake.py takes from the kernel together what has come (recvmmsg.py), and under load gathering.py hands
+to it together what leaves together. repair_time.py says how long to wait for repairs.
 
 Whose a packet is binding.py tells once an SSRC: of which person (peer.py), of their sound or which encoding
 of their picture (track.py). Each receiver's slot has a forwarder, whose layer_filter.py leaves out temporal

@@ -4,10 +4,11 @@
     handle_datagram() ──> the next flight, or the end of the handshake
     on_keys ──> the SRTP sessions exist             on_connected ──> the peer has them too
 
-This is the only file that touches private names of aiortc and pylibsrtp. Taken from `RTCDtlsTransport` is
-what it does well, certificates, the check of the fingerprint and the SRTP keys; its pump is not: an empty
-datagram ends it, and OpenSSL's retransmission timer of a second is a long wait at a door. Here the last
-flight is sent again after about 1.5 round trips, byte by byte: to the peer a duplicate of the network.
+This is the only file that touches private names of aiortc, as srtp.py is for pylibsrtp. Taken from
+`RTCDtlsTransport` is what it does well, certificates, the check of the fingerprint and the SRTP keys; its
+pump is not: an empty datagram ends it, and OpenSSL's retransmission timer of a second is a long wait at a
+door. Here the last flight is sent again after about 1.5 round trips, byte by byte: to the peer a duplicate of
+the network.
 
 The server's last flight cannot be asked for like that, since its Finished answers ours only once. But
 whoever sends SRTP that authenticates has the keys, which are derived from the whole key exchange: such
@@ -21,9 +22,8 @@ import asyncio
 import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
-import pylibsrtp
 from aiortc.rtcdtlstransport import (
     SRTP_PROFILES,
     RTCCertificate,
@@ -32,9 +32,9 @@ from aiortc.rtcdtlstransport import (
     RTCDtlsTransport,
 )
 from OpenSSL import SSL
-from pylibsrtp._binding import ffi, lib
 
 from media.sdp import Fingerprint
+from media.srtp import Protector, Unprotector
 
 MTU_BYTES = 1_200  # what libwebrtc sends at most; passes every tunnel that passes its media
 RECORD_HEADER_BYTES = 13  # RFC 6347 §4.1
@@ -48,84 +48,15 @@ BACK_OFF = 1.5  # doubling, RFC 6347's advice for a first second, leaves the fou
 MAX_RESEND_S = 1.0  # the back-off ends here: RFC 6347 §4.2.4.1 starts with it
 HANDSHAKE_TIMEOUT_S = 30.0  # 30 sendings; browsers give up at about the same time
 
-SRTP_ERRORS = (pylibsrtp.Error, ValueError)  # does not authenticate or is a repetition; or is too long
-
-MAX_PACKET_BYTES = 2_048  # longer than any datagram that is read
-MAX_TRAILER_BYTES = 16 + 128  # libsrtp: SRTP_MAX_TRAILER_LEN, tag and key identifier
-
-# One piece of memory for all sessions: datagrams are received into it, and packets are decrypted, put
-# together and encrypted in it, in place, one after the other, on one thread.
-_memory = ffi.new("unsigned char[]", MAX_PACKET_BYTES + MAX_TRAILER_BYTES)
-packet_memory = memoryview(ffi.buffer(_memory))
-_length = ffi.new("int *")
-_size_bytes = memoryview(ffi.buffer(_length)).cast("i")
-
-# They raise one of `SRTP_ERRORS`. An `Unprotect` takes the size of the protected packet that lies in
-# `packet_memory` and returns a copy of what was in it; a `Protect` takes a packet in two pieces, its head and
-# what another packet has from a place on, and returns the part of `packet_memory` where it lies protected.
-Unprotect = Callable[[int], bytes]
-Protect = Callable[[bytes, bytes, int], memoryview]
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SrtpKeys:
-    """What a finished key exchange gives: the four calls of the hot path."""
+    """What a finished key exchange gives."""
 
-    protect_rtp: Protect
-    protect_rtcp: Protect
-    unprotect_rtp: Unprotect
-    unprotect_rtcp: Unprotect
-
-
-def unprotecting(session: pylibsrtp.Session, call: Callable[..., int] = lib.srtp_unprotect) -> Unprotect:
-    """`session.unprotect`, or `unprotect_rtcp`, without what it allocates and copies a packet."""
-    handle = session._srtp[0]
-
-    # The arguments with defaults keep the session alive and spare look-ups, which cost as much as the call.
-    def unprotect(
-        size_bytes: int,
-        owner: pylibsrtp.Session = session,
-        call: Callable[..., int] = call,
-        memory: Any = _memory,
-        length: Any = _length,
-        size: memoryview = _size_bytes,
-        plaintext: memoryview = packet_memory,
-    ) -> bytes:
-        size[0] = size_bytes
-        if call(handle, memory, length):
-            raise pylibsrtp.Error("the packet does not authenticate, or is a repetition")
-        return plaintext[: size[0]].tobytes()
-
-    return unprotect
-
-
-def protecting(session: pylibsrtp.Session, call: Callable[..., int] = lib.srtp_protect) -> Protect:
-    """`session.protect`, or `protect_rtcp`, for a packet whose payload is not copied before that."""
-    handle = session._srtp[0]
-
-    def protect(
-        head: bytes,
-        packet: bytes,
-        start: int,
-        owner: pylibsrtp.Session = session,
-        call: Callable[..., int] = call,
-        memory: Any = _memory,
-        length: Any = _length,
-        size: memoryview = _size_bytes,
-        protected: memoryview = packet_memory,
-    ) -> memoryview:
-        head_bytes = len(head)
-        size_bytes = head_bytes + len(packet) - start
-        if size_bytes > MAX_PACKET_BYTES:
-            raise ValueError("the packet is too long")
-        protected[:head_bytes] = head
-        protected[head_bytes:size_bytes] = memoryview(packet)[start:]
-        size[0] = size_bytes
-        if call(handle, memory, length):
-            raise pylibsrtp.Error("the packet could not be encrypted")
-        return protected[: size[0]]
-
-    return protect
+    rtp_in: Unprotector
+    rtcp_in: Unprotector
+    rtp_out: Protector
+    rtcp_out: Protector
 
 
 class Certificate:
@@ -294,10 +225,10 @@ class DtlsSession:
         incoming, outgoing = self._transport._rx_srtp, self._transport._tx_srtp
         self._on_keys(
             SrtpKeys(
-                protect_rtp=protecting(outgoing),
-                protect_rtcp=protecting(outgoing, lib.srtp_protect_rtcp),
-                unprotect_rtp=unprotecting(incoming),
-                unprotect_rtcp=unprotecting(incoming, lib.srtp_unprotect_rtcp),
+                rtp_in=Unprotector(incoming),
+                rtcp_in=Unprotector(incoming, rtcp=True),
+                rtp_out=Protector(outgoing),
+                rtcp_out=Protector(outgoing, rtcp=True),
             )
         )
 

@@ -30,16 +30,16 @@ class Gathering:
         self._waiting: dict[Address, list[bytes]] = {}
         self._count = 0
 
-    def send(self, datagram: bytes | memoryview, address: Any) -> int:
-        """In the form of `socket.sendto`; keeps a copy. Raises `OSError` where too many wait."""
+    def send(self, datagram: bytes, address: Any) -> int:
+        """In the form of `socket.sendto`. Raises `OSError` where too many wait."""
         if self._count == MAX_GATHERED:
             raise OSError("too many datagrams wait to be sent")
         self._count += 1
         waiting = self._waiting.get(address)
         if waiting is None:
-            self._waiting[address] = [bytes(datagram)]
+            self._waiting[address] = [datagram]
         else:
-            waiting.append(bytes(datagram))
+            waiting.append(datagram)
         return len(datagram)
 
     def flush(self) -> int:

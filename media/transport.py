@@ -34,14 +34,14 @@ import ifaddr
 from media import dtls, ice, stun
 from media.errors import IllegalCheck, MalformedStun, UnknownUfrag
 from media.gathering import Gathering
+from media.intake import SLOTS, Intake
 from media.sdp import Fingerprint, Offer
+from media.srtp import SLOT_BYTES, SRTP_ERRORS, PacketMemory, Protector, Unprotector
 from media.stun import Address, TcpAddress
 from media.tcp import TcpPort
 
-MAX_DATAGRAM_BYTES = 2_048  # nothing longer than an Ethernet frame is ours; what is cut does not authenticate
-MAX_DATAGRAMS_A_WAKEUP = 64  # about 2 ms of work, then timers and other sockets have their turn
 BUSY_DATAGRAMS_A_SECOND = 2_000  # six calls: from here on waking up costs as much as what there is to do
-BUSY_PAUSE_S = 0.002  # what gathering may add to a packet's delay; a picture's packets come within it
+BUSY_PAUSE_S = 0.003  # what gathering may add to a delay; the packets of a picture come within it
 SOCKET_BUFFER_BYTES = 4 << 20  # 4 MiB: 200 ms of 160 Mbit/s, while the loop does something else
 SWEEP_S = 0.1  # how often peers are looked over for silence
 SILENT_AFTER_S = 2.8  # with the sweep and the way to the others' screens, within the 3 s that are promised
@@ -93,16 +93,7 @@ class Counters:
 logger = logging.getLogger(__name__)
 
 # What a send may raise: no keys yet, too long for SRTP or the network, a full socket buffer.
-UNSENDABLE = (*dtls.SRTP_ERRORS, OSError)
-
-
-def _no_keys(*packet: bytes | int) -> Any:
-    raise ValueError("no SRTP keys yet")
-
-
-NO_KEYS = dtls.SrtpKeys(
-    protect_rtp=_no_keys, protect_rtcp=_no_keys, unprotect_rtp=_no_keys, unprotect_rtcp=_no_keys
-)
+UNSENDABLE = (*SRTP_ERRORS, OSError)
 
 
 class Peer:
@@ -114,21 +105,22 @@ class Peer:
         "_counters",
         "_dtls",
         "_ice",
+        "_is_awaited",
         "_keys",
         "_media_at",
         "_on_rtcp",
         "_on_rtp",
         "_on_state",
-        "_protect_rtcp",
-        "_protect_rtp",
         "_refilled_at",
         "_rtcp_bytes_left",
+        "_rtcp_in",
+        "_rtcp_out",
+        "_rtp_in",
+        "_rtp_out",
         "_rtp_packets_left",
         "_sendto",
         "_silent_after_s",
         "_transport",
-        "_unprotect_rtcp",
-        "_unprotect_rtp",
         "close_reason",
         "ssrcs",
         "state",
@@ -157,8 +149,8 @@ class Peer:
         self._checked_at = time.monotonic()  # life is reckoned from birth
         self._media_at = ice.NEVER
         self._refilled_at = self._checked_at
-        self._rtp_packets_left: float = PACKETS_AT_ONCE
-        self._rtcp_bytes_left: float = RTCP_BYTES_AT_ONCE
+        self._rtp_packets_left: float = float(PACKETS_AT_ONCE)
+        self._rtcp_bytes_left: float = float(RTCP_BYTES_AT_ONCE)
         self._address: Address | None = None
         self._keys: dtls.SrtpKeys | None = None
         self._arm()
@@ -208,14 +200,18 @@ class Peer:
         drops what it cannot carry, and counts it.
         """
         try:
-            self._sendto(self._protect_rtp(head, packet, start), self._address)
+            if self._rtp_out is None:
+                raise ValueError("no SRTP keys yet")
+            self._sendto(self._rtp_out.protect(head, packet, start), self._address)
         except UNSENDABLE:
             self._counters.unsent += 1
 
     def send_rtcp(self, compound: bytes) -> None:
         """Protect and send one RTCP compound packet, as `send_rtp` does."""
         try:
-            self._sendto(self._protect_rtcp(compound, b"", 0), self._address)
+            if self._rtcp_out is None:
+                raise ValueError("no SRTP keys yet")
+            self._sendto(self._rtcp_out.protect(compound, b"", 0), self._address)
         except UNSENDABLE:
             self._counters.unsent += 1
 
@@ -327,32 +323,40 @@ class Peer:
             self._on_state()
 
     def _arm(self) -> None:
-        """Put the right calls on the hot path, so that it asks no questions.
-
-        While connected these are libsrtp's own. Before that, and while the peer is silent, the first
-        packet that authenticates also says that the peer is there. Nothing is sent before it can be read.
+        """What the hot path has at hand: nothing is sent before it can be read, and before the connection
+        stands, or while the peer is silent, the first packet that authenticates says that it is there.
         """
-        keys = self._keys or NO_KEYS
-        if self.state is PeerState.CONNECTED or self._keys is None:
-            self._unprotect_rtp: dtls.Unprotect = keys.unprotect_rtp
-            self._unprotect_rtcp: dtls.Unprotect = keys.unprotect_rtcp
+        keys = self._keys
+        self._rtp_in: Unprotector | None = keys.rtp_in if keys is not None else None
+        self._rtcp_in: Unprotector | None = keys.rtcp_in if keys is not None else None
+        self._is_awaited = self.state is not PeerState.CONNECTED
+        is_ready = self._address is not None and self.state in (PeerState.CONNECTED, PeerState.SILENT)
+        self._rtp_out: Protector | None = keys.rtp_out if keys is not None and is_ready else None
+        self._rtcp_out: Protector | None = keys.rtcp_out if keys is not None and is_ready else None
+
+    def unprotect_rtp(self, memory: PacketMemory, slot: int, size_bytes: int) -> bytes:
+        """The RTP packet in a slot. Raises one of `SRTP_ERRORS`."""
+        if self._rtp_in is None:
+            raise ValueError("no SRTP keys yet")
+        packet = self._rtp_in.unprotect(memory, slot, size_bytes)
+        if self._is_awaited:
+            self._handle_first_packet()
+        return packet
+
+    def unprotect_rtcp(self, memory: PacketMemory, slot: int, size_bytes: int) -> bytes:
+        """The RTCP compound in a slot. Raises one of `SRTP_ERRORS`."""
+        if self._rtcp_in is None:
+            raise ValueError("no SRTP keys yet")
+        compound = self._rtcp_in.unprotect(memory, slot, size_bytes)
+        if self._is_awaited:
+            self._handle_first_packet()
+        return compound
+
+    def _handle_first_packet(self) -> None:
+        if self.state is PeerState.SILENT:
+            self._enter(PeerState.CONNECTED)
         else:
-            self._unprotect_rtp = self._awaited(keys.unprotect_rtp)
-            self._unprotect_rtcp = self._awaited(keys.unprotect_rtcp)
-        ready = self._address is not None and self.state in (PeerState.CONNECTED, PeerState.SILENT)
-        self._protect_rtp: dtls.Protect = keys.protect_rtp if ready else _no_keys
-        self._protect_rtcp: dtls.Protect = keys.protect_rtcp if ready else _no_keys
-
-    def _awaited(self, unprotect: dtls.Unprotect) -> dtls.Unprotect:
-        def first_packet(size_bytes: int) -> bytes:
-            plaintext = unprotect(size_bytes)
-            if self.state is PeerState.SILENT:
-                self._enter(PeerState.CONNECTED)
-            else:
-                self._dtls.confirm()
-            return plaintext
-
-        return first_packet
+            self._dtls.confirm()
 
     def _send(self, datagram: bytes) -> None:
         if self._address is not None:
@@ -372,6 +376,8 @@ class UdpTransport:
         closed_after_s: float,
     ) -> None:
         self.socket = udp
+        self._intake = Intake(udp)
+        self._aside = PacketMemory(1)  # for a packet that did not come through the intake
         self.candidates = tuple(candidates)
         self.certificate = certificate
         self.counters = Counters()
@@ -514,58 +520,65 @@ class UdpTransport:
             self._pause.cancel()
         self.tcp.close()
         self._loop.remove_reader(self.socket)
+        self._intake.close()
         self.socket.close()
 
     def _read(self) -> None:
         """What the kernel holds, but not so much that others starve: the rest comes with the next wake-up."""
-        memory = dtls.packet_memory
-        receive = self.socket.recvfrom_into
-        routes = self._routes
-        monotonic = time.monotonic
-        for count in range(MAX_DATAGRAMS_A_WAKEUP):
-            try:
-                size_bytes, source = receive(memory, MAX_DATAGRAM_BYTES)
-            except OSError:  # nothing more, or an ICMP error that speaks of an earlier datagram
-                self._read_datagrams += count
+        try:
+            self._handle_datagrams()
+        except BaseException:  # one packet's fault must not hold up those that came with it
+            self._loop.call_soon(self._read)
+            raise
+
+    def _handle_datagrams(self) -> None:
+        intake, routes = self._intake, self._routes
+        memory, view = intake.memory, intake.memory.view
+        left = SLOTS
+        while left > 0 and intake.fetch():
+            now = time.monotonic()  # all that is fetched together has come by now
+            while (slot := intake.take()) >= 0:
+                left -= 1
+                self._read_datagrams += 1
+                size_bytes, source = intake.size_bytes(slot), intake.source(slot)
+                peer = routes.get(source)
+                # RFC 7983 §7: 128 to 191 is RTP or RTCP; shorter than an RTCP header and tag is neither.
+                if peer is None or size_bytes < 12 or not 127 < view[slot * SLOT_BYTES] < 192:
+                    self._handle_rest(memory.read(slot, size_bytes), source, peer, now)
+                    continue
+                try:
+                    # RFC 5761 §4: packet types 192 to 223 are RTCP.
+                    if 191 < view[slot * SLOT_BYTES + 1] < 224:
+                        if peer._rtcp_bytes_left <= 0:
+                            self.counters.excess += 1
+                            continue
+                        plaintext = peer.unprotect_rtcp(memory, slot, size_bytes)
+                        peer._rtcp_bytes_left -= size_bytes
+                        handle = peer._on_rtcp
+                    else:
+                        if peer._rtp_packets_left <= 0:
+                            self.counters.excess += 1
+                            continue
+                        plaintext = peer.unprotect_rtp(memory, slot, size_bytes)
+                        peer._rtp_packets_left -= 1
+                        handle = peer._on_rtp
+                except SRTP_ERRORS:
+                    self.counters.unauthenticated_srtp += 1
+                    continue
+                peer._media_at = now
+                if source != peer._address:
+                    peer.handle_move(source, now)
+                handle(plaintext, now)
+            if intake.is_all:
                 return
-            now = monotonic()
-            peer = routes.get(source)
-            # RFC 7983 §7: 128 to 191 is RTP or RTCP; shorter than an RTCP header and tag is neither.
-            if peer is None or size_bytes < 12 or not 127 < memory[0] < 192:
-                self._handle_rest(memory[:size_bytes].tobytes(), source, peer, now)
-                continue
-            try:
-                # RFC 5761 §4: packet types 192 to 223 are RTCP.
-                if 191 < memory[1] < 224:
-                    if peer._rtcp_bytes_left <= 0:
-                        self.counters.excess += 1
-                        continue
-                    plaintext = peer._unprotect_rtcp(size_bytes)
-                    peer._rtcp_bytes_left -= size_bytes
-                    handle = peer._on_rtcp
-                else:
-                    if peer._rtp_packets_left <= 0:
-                        self.counters.excess += 1
-                        continue
-                    plaintext = peer._unprotect_rtp(size_bytes)
-                    peer._rtp_packets_left -= 1
-                    handle = peer._on_rtp
-            except dtls.SRTP_ERRORS:
-                self.counters.unauthenticated_srtp += 1
-                continue
-            peer._media_at = now
-            if source != peer._address:
-                peer.handle_move(source, now)
-            handle(plaintext, now)
-        self._read_datagrams += MAX_DATAGRAMS_A_WAKEUP
 
     def _read_and_pause(self) -> None:
         before = self._read_datagrams
         try:
             self._read()
-        finally:  # one packet's fault must not end the reading of all others
+        finally:  # … nor end the reading of all others
             # What did not fit into one turn is not made to wait for the next.
-            pause_s = BUSY_PAUSE_S if self._read_datagrams - before < MAX_DATAGRAMS_A_WAKEUP else 0.0
+            pause_s = BUSY_PAUSE_S if self._read_datagrams - before < SLOTS else 0.0
             self._pause = self._loop.call_later(pause_s, self._read_and_pause)
             self.counters.unsent += self._gathering.flush()
 
@@ -609,14 +622,14 @@ class UdpTransport:
     def _handle_media(self, packet: bytes, source: Address, peer: Peer, now: float) -> bool:
         """Unprotect a packet and hand it on; whether it has authenticated."""
         try:
-            dtls.packet_memory[: len(packet)] = packet
+            self._aside.write(0, packet)
             if 191 < packet[1] < 224:
-                plaintext, handle = peer._unprotect_rtcp(len(packet)), peer._on_rtcp
+                plaintext, handle = peer.unprotect_rtcp(self._aside, 0, len(packet)), peer._on_rtcp
                 peer._rtcp_bytes_left -= len(packet)
             else:
-                plaintext, handle = peer._unprotect_rtp(len(packet)), peer._on_rtp
+                plaintext, handle = peer.unprotect_rtp(self._aside, 0, len(packet)), peer._on_rtp
                 peer._rtp_packets_left -= 1
-        except dtls.SRTP_ERRORS:
+        except SRTP_ERRORS:
             return False
         handle(plaintext, now)
         return True

@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Literal, Protocol
 
+from media.call import EncodingsChanged, RelayEvent, SlotsMoved, TransportChanged
 from media.errors import MediaError
-from media.relay import EncodingsChanged, Relay, RelayEvent, SlotsMoved, TransportChanged
+from media.relay import Relay
 from server.background import Background
 from server.cases import Case, Decided
 from server.evidence.entry import Entry

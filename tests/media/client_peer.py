@@ -23,9 +23,10 @@ from functools import partial
 
 from aioice import stun
 
-from media.dtls import Certificate, DtlsSession, SrtpKeys, packet_memory
+from media.dtls import Certificate, DtlsSession, SrtpKeys
 from media.framing import FrameReader, encode_frame
 from media.sdp import Fingerprint
+from media.srtp import PacketMemory, Unprotector
 
 CHECK_RETRY_S = 0.05  # RFC 8445 §14.2: Ta
 CHECK_S = 1.0  # once a pair works; libwebrtc takes 0.5 to 2.5 s
@@ -58,26 +59,31 @@ class Link:
             deliver(datagram)
 
 
+def unprotect(unprotector: Unprotector, datagram: bytes) -> bytes:
+    """What was in a datagram."""
+    memory = PacketMemory(1)
+    memory.write(0, datagram)
+    return unprotector.unprotect(memory, 0, len(datagram))
+
+
 def protected(keys: SrtpKeys, packet: bytes) -> bytes:
     """What goes on the wire for an RTP packet."""
-    return bytes(keys.protect_rtp(packet, b"", 0))
+    return keys.rtp_out.protect(packet, b"", 0)
 
 
 def unprotected(keys: SrtpKeys, datagram: bytes) -> bytes:
     """The RTP packet in a datagram."""
-    packet_memory[: len(datagram)] = datagram
-    return keys.unprotect_rtp(len(datagram))
+    return unprotect(keys.rtp_in, datagram)
 
 
 def protected_rtcp(keys: SrtpKeys, compound: bytes) -> bytes:
     """What goes on the wire for an RTCP compound."""
-    return bytes(keys.protect_rtcp(compound, b"", 0))
+    return keys.rtcp_out.protect(compound, b"", 0)
 
 
 def unprotected_rtcp(keys: SrtpKeys, datagram: bytes) -> bytes:
     """The RTCP compound in a datagram."""
-    packet_memory[: len(datagram)] = datagram
-    return keys.unprotect_rtcp(len(datagram))
+    return unprotect(keys.rtcp_in, datagram)
 
 
 class ClientPeer:

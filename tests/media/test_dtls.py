@@ -14,13 +14,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media import dtls
-from media.dtls import MTU_BYTES, SRTP_ERRORS, Certificate, DtlsSession, SrtpKeys
+from media.dtls import MTU_BYTES, Certificate, DtlsSession, SrtpKeys
 from media.sdp import Fingerprint
+from media.srtp import MAX_PACKET_BYTES, SRTP_ERRORS, Protector, Unprotector
 from tests.media.client_peer import (
     protected,
     protected_rtcp,
     receiver_report,
     rtp_packet,
+    unprotect,
     unprotected,
     unprotected_rtcp,
 )
@@ -331,22 +333,17 @@ def test_packets_worked_on_in_place_are_those_of_pylibsrtp(profile: SRTPProtecti
 
     ours, theirs = (session(pylibsrtp.Policy.SSRC_ANY_OUTBOUND) for _ in range(2))
     receiver = session(pylibsrtp.Policy.SSRC_ANY_INBOUND)
-    protect = dtls.protecting(ours)
-    take = dtls.unprotecting(receiver)
-
-    def unprotect(datagram: bytes) -> bytes:
-        dtls.packet_memory[: len(datagram)] = datagram
-        return take(len(datagram))
+    protector, unprotector = Protector(ours), Unprotector(receiver)
 
     for number in range(50):
         packet = bytes((0x80, 96)) + number.to_bytes(2) + bytes(8) + bytes(number * 26)
         shared = b"another head" + packet[12:]
-        sealed = bytes(protect(packet[:12], shared, 12))
+        sealed = protector.protect(packet[:12], shared, 12)
         assert sealed == theirs.protect(packet)
         with pytest.raises(SRTP_ERRORS):
-            unprotect(sealed[:-1] + bytes((sealed[-1] ^ 1,)))
-        assert unprotect(sealed) == packet
+            unprotect(unprotector, sealed[:-1] + bytes((sealed[-1] ^ 1,)))
+        assert unprotect(unprotector, sealed) == packet
         with pytest.raises(SRTP_ERRORS):
-            unprotect(sealed)
+            unprotect(unprotector, sealed)
     with pytest.raises(SRTP_ERRORS):
-        protect(bytes(12), bytes(dtls.MAX_PACKET_BYTES + 1), 12)
+        protector.protect(bytes(12), bytes(MAX_PACKET_BYTES + 1), 12)

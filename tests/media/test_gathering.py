@@ -54,7 +54,7 @@ def test_each_receiver_gets_its_own_datagrams_in_order(
     gathering = Gathering(sender)
     datagrams = datagrams_of(900, 900, 900, 300, 80, 80, 901)
     for datagram in datagrams:
-        gathering.send(memoryview(datagram), one.getsockname())
+        gathering.send(datagram, one.getsockname())
         gathering.send(datagram[::-1], other.getsockname())
     assert gathering.flush() == 0
     assert gathering.flush() == 0

@@ -15,8 +15,9 @@ import pytest
 
 from media import transport as transport_module
 from media.dtls import Certificate
+from media.intake import SLOTS
 from media.sdp import Fingerprint, encode_answer, lay_out_slots, parse_offer
-from media.transport import MAX_DATAGRAMS_A_WAKEUP, Peer, PeerState, UdpTransport, own_addresses
+from media.transport import Peer, PeerState, UdpTransport, own_addresses
 from tests.media.client_peer import ClientPeer, Link, receiver_report, rtp_packet
 
 CERTIFICATE = Certificate()  # making one takes 10 ms
@@ -481,7 +482,7 @@ async def test_a_burst_leaves_others_their_turn() -> None:
             call.client.send_rtp(rtp_packet(ssrc=1, sequence_number=number, size_bytes=200))
         count_turns()
         await until(lambda: len(call.rtp) == 200)
-        assert max(turns.count(each) for each in set(turns)) <= MAX_DATAGRAMS_A_WAKEUP
+        assert max(turns.count(each) for each in set(turns)) <= SLOTS
         call.client.close()
 
 
@@ -593,6 +594,33 @@ async def test_under_load_the_port_is_read_by_the_clock_and_nothing_else_changes
         monkeypatch.setattr(transport_module, "BUSY_DATAGRAMS_A_SECOND", 1_000_000)
         await until(lambda: transport._pause is None)
         await call.exchange(100)
+        call.client.close()
+
+
+@pytest.mark.parametrize("busy_from", [1, 1_000_000], ids=["read by the clock", "read at once"])
+async def test_a_fault_with_one_packet_holds_up_none_of_those_that_came_with_it(
+    busy_from: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transport_module, "BUSY_DATAGRAMS_A_SECOND", busy_from)
+    async with opened() as transport:
+        call = await called(transport)
+        await call.connect()
+        faults: list[Exception] = []
+        transport._loop.set_exception_handler(lambda loop, context: faults.append(context["exception"]))
+        came: list[bytes] = []
+
+        def fail_with_the_first(packet: bytes, now: float) -> None:
+            came.append(packet)
+            if len(came) == 1:
+                raise RuntimeError("a fault with one packet")
+
+        call.peer._on_rtp = fail_with_the_first
+        packets = [rtp_packet(ssrc=1, sequence_number=number) for number in range(50, 60)]
+        for packet in packets:
+            call.client.send_rtp(packet)
+        await until(lambda: len(came) == len(packets))
+        assert came == packets
+        assert len(faults) == 1
         call.client.close()
 
 

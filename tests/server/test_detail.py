@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from aiohttp import ClientWebSocketResponse
 
+from media.call import EncodingsChanged, SlotsMoved
 from media.encodings import UNLIMITED_BPS, EncodingOrder
-from media.relay import EncodingsChanged, SlotsMoved
 from media.router import SlotAssignment
 from server import sharpness
 from signaling.values import ActorId
