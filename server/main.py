@@ -31,7 +31,8 @@ from server.settings import Settings, read_settings
 from server.store.errors import StoreError
 from server.store.recovery import create_folder
 
-GARBAGE_THRESHOLD = 20_000  # containers made before the youngest are looked at; Python begins with 700
+# Containers made before the youngest are looked at, which takes a microsecond each; Python begins with 700.
+GARBAGE_THRESHOLD = 4_000
 BACKLOG = 1024  # connections that wait to be accepted when a thousand pages come back at once
 SHUTDOWN_S = 3.0  # sockets have been told by then; what still hangs is cut
 

@@ -33,9 +33,9 @@ from signaling.values import Actor, ActorId, Blob, SessionId, cut_to_millisecond
 # Of segments that wait for the disk, over all calls: a minute of ten people at 800 kbit/s.
 MAX_WAITING_BYTES = 64 << 20
 MAX_LANES = 4  # written side by side, for their syncs to overlap; pictures and packages need threads, too
-PIECES_A_LANE = (
-    4  # written one after the other by one thread: each change of threads costs a tenth of a piece
-)
+# Written one after the other by one thread. More threads are for a backlog: they pass the interpreter among
+# themselves, and the packets wait.
+PIECES_A_LANE = 16
 BEAT_S = 0.5  # what is cut within this goes together, and shares a commit of the log; nobody waits for it
 # Beyond this many waiting pieces (an hour of ten people) a further loss of a sender lengthens their last one.
 MAX_WAITING_PIECES = 10_000
