@@ -225,7 +225,7 @@ const chooser = h("input", {
 });
 const chooseLabel = h("label", { class: "button", for: "check-file" });
 const drop = h("section", { class: "voucher-drop", testid: "drop" }, chooser, chooseLabel);
-root.append(
+root.replaceChildren(
   h("header", { class: "voucher-head" }, h("p", { class: "voucher-brand" }, "Proofcall"), languageSwitch),
   head,
   working,

@@ -89,7 +89,7 @@ const file = h("input", {
 const chooseLabel = h("label", { class: "button", for: "voucher-file" });
 const chooseText = h("p");
 const drop = h("section", { class: "voucher-drop", testid: "voucher-drop" }, chooseText, file, chooseLabel);
-root.append(
+root.replaceChildren(
   h("header", { class: "voucher-head" }, brand, languageSwitch),
   head,
   again,
