@@ -121,6 +121,8 @@ async def compare_with(person: Somebody, key: str, state: str) -> None:
     await person.by("key-field").fill(key)
     await person.tap("key-check")
     await person.page.wait_for_selector(f"[data-name=key][data-state={state}]")
+    outcome = await person.page.locator("[data-name=key] .voucher-step-state").inner_text()
+    assert outcome in await person.by("compared").inner_text(), "said where it was asked, too"
 
 
 @pytest.mark.long
@@ -174,6 +176,11 @@ async def test_what_is_no_package_is_told_apart(browser: Browser, page_on_disk: 
         return bool(await person.by("verdict").inner_text() == "This is a voucher, not a package")
 
     await until(said, "a voucher is told apart")
+    trust = b'{\n  "format": "proofcall-trust",\n  "version": 1,\n  "vkeys": []\n}'
+    await person.by("check-file").set_input_files(
+        {"name": "trust.json", "mimeType": "application/json", "buffer": trust}
+    )
+    await person.by("verdict").get_by_text("This is a trust file, not a package").wait_for()
     await choose(person, b"no zip at all", "letter.zip")
     assert await person.by("verdict").inner_text() == WRONG["en-GB"]
 
