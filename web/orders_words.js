@@ -205,7 +205,7 @@ const zh = {
   original_hash: "原件哈希",
   shown_hash: "展示件哈希",
   captured_at: "采集时间",
-  captured_claim: (time) => `${time}（以手机时钟为准）`,
+  captured_claim: (time) => `${time}（手机时钟所示）`,
   phone_clock: "手机时钟",
   phone_clock_text: (ahead_s, uncertainty_s) =>
     `比服务器时钟${ahead_s < 0 ? "慢" : "快"} ${Math.abs(ahead_s).toFixed(2)} 秒（误差 ± ${uncertainty_s.toFixed(2)} 秒）`,

@@ -24,6 +24,7 @@ const en = {
     system: "Service",
   },
   you: "You",
+  you_object: "you",
   somebody: "Somebody",
   colon: ": ",
   and: ", ",
@@ -280,7 +281,7 @@ const en = {
     exported: (/** @type {string} */ name) => `${name} exported the package`,
     read: (/** @type {string} */ name, /** @type {string} */ range) => `${name} read the log, No. ${range}`,
     read_live: (/** @type {string} */ name, /** @type {string} */ range) =>
-      `${name} opened the log, No. ${range} and what follows`,
+      `${name} opened the log, No. ${range} and on`,
     read_nothing_new: (/** @type {string} */ name) => `${name} came back to the log`,
     played_back: (/** @type {string} */ name, /** @type {string} */ whose, /** @type {number} */ call) =>
       `${name} played back ${whose}, call ${call}`,
@@ -342,7 +343,7 @@ const en = {
     exception_closed: (/** @type {number} */ number) => `Problem No. ${number} is closed`,
     exception_overdue: (/** @type {number} */ number) =>
       `Problem No. ${number} is overdue: nothing is decided yet`,
-    call_rung: (/** @type {string} */ name, /** @type {string} */ names) => `${name}: calling ${names}`,
+    call_rung: (/** @type {string} */ name, /** @type {string} */ names) => `${name} called ${names}`,
     call_declined: (/** @type {string} */ name) => `${name}: call declined`,
     call_missed: (/** @type {string} */ names) => `Call not answered: ${names}`,
     call_missed_you: (/** @type {string} */ name) => `Missed call from ${name}`,
@@ -626,6 +627,7 @@ const zh = {
     system: "系统",
   },
   you: "您",
+  you_object: "您",
   somebody: "有人",
   colon: "：",
   and: "、",
@@ -895,7 +897,7 @@ const zh = {
     exception_acknowledged: (name, number) => `${name}已知悉第 ${number} 号异常的处理决定`,
     exception_closed: (number) => `第 ${number} 号异常已办结`,
     exception_overdue: (number) => `第 ${number} 号异常已超时，尚未作出决定`,
-    call_rung: (name, names) => `${name}正在呼叫${names}`,
+    call_rung: (name, names) => `${name}呼叫了${names}`,
     call_declined: (name) => `${name}拒接了来电`,
     call_missed: (names) => `呼叫未接听：${names}`,
     call_missed_you: (name) => `${name}的未接来电`,
