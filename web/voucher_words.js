@@ -128,6 +128,10 @@ const en = {
     title: "This address opens no voucher",
     text: "It may have been cut short. Scan the code again, or check the PDF or the file that was saved.",
   },
+  erased: {
+    title: "This case was erased",
+    text: "The service keeps its voucher no more. The PDF or the file that was saved still proves what it proved: check it below.",
+  },
   unreachable: {
     title: "The service cannot be reached",
     text: "Try again when you have a network. A PDF or a file that was saved can be checked here all the same.",
@@ -256,6 +260,10 @@ const zh = {
   bad_address: {
     title: "此地址没有对应的凭证",
     text: "地址可能不完整。请重新扫码，或校验已保存的 PDF 或文件。",
+  },
+  erased: {
+    title: "本单内容已删除",
+    text: "服务不再保留此凭证。您已保存的 PDF 或文件仍然有效，可在下方校验。",
   },
   unreachable: {
     title: "暂时连不上服务",

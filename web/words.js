@@ -28,6 +28,7 @@ const en = {
   somebody: "Somebody",
   colon: ": ",
   and: ", ",
+  full_stop: ". ",
 
   loading: "Opening your parcel…",
   waybill: "Waybill",
@@ -138,6 +139,7 @@ const en = {
   rejoin: "Join again",
   ended_title: "This case has ended",
   ended_hint: "Nothing can be added any more. What was sealed stays.",
+  ended_hint_erased: "Nothing can be added any more. Some of it was erased; the rest stays.",
 
   minutes: (/** @type {number} */ minutes, /** @type {number} */ seconds) =>
     minutes > 0 ? `${minutes} min ${seconds} s` : `${seconds} s`,
@@ -515,6 +517,7 @@ const en = {
     step_reason: {
       insecure_page: "this page is not on HTTPS, so the browser gives it no cryptography",
       withheld: "the content is not shown to your role",
+      erased: "the content was erased",
       no_proof: "there was no proof to go with it",
       no_ed25519: "this browser knows no Ed25519",
       unreachable: "the service did not answer",
@@ -587,6 +590,8 @@ const en = {
       press_play: "Press play. It is written down that you looked.",
       listing: "Looking for the recordings…",
       unreachable: "The recordings cannot be listed right now. Trying again…",
+      erased: "recording erased",
+      nothing_erased: "The recording of this call was erased. The log says when, and why.",
       nothing: "Nothing of this call was recorded. Nobody had sent anything, or all of it was lost.",
       assembling: "Being put together…",
       buffering: "Loading…",
@@ -631,6 +636,7 @@ const zh = {
   somebody: "有人",
   colon: "：",
   and: "、",
+  full_stop: "。",
 
   loading: "正在打开您的包裹…",
   waybill: "运单",
@@ -735,6 +741,7 @@ const zh = {
   rejoin: "重新加入",
   ended_title: "本单已结束",
   ended_hint: "不能再添加内容，已封存的内容会一直保留。",
+  ended_hint_erased: "不能再添加内容，部分内容已删除，其余会保留。",
 
   minutes: (minutes, seconds) => (minutes > 0 ? `${minutes} 分 ${seconds} 秒` : `${seconds} 秒`),
   unknown_time: "时长不明",
@@ -1053,6 +1060,7 @@ const zh = {
     step_reason: {
       insecure_page: "本页不是 HTTPS，浏览器不提供密码运算",
       withheld: "内容对您的角色不可见",
+      erased: "内容已删除",
       no_proof: "没有可用的证明",
       no_ed25519: "此浏览器不支持 Ed25519",
       unreachable: "服务没有回应",
@@ -1121,6 +1129,8 @@ const zh = {
       press_play: "点击播放即可观看，本次查阅会被记录。",
       listing: "正在查找录制…",
       unreachable: "暂时取不到录制列表，正在重试…",
+      erased: "录制已删除",
+      nothing_erased: "这次通话的录制已删除，删除的时间和原因见日志。",
       nothing: "这次通话没有录制内容：无人发送过声音或画面，或全部缺失。",
       assembling: "正在拼接录制…",
       buffering: "正在载入…",
