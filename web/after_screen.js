@@ -59,7 +59,9 @@ export class AfterScreen {
           : words.after_title_none,
     );
     const count = told.pictures.length;
-    const facts = [count > 0 ? words.after_pictures(count) : words.after_no_pictures];
+    const facts = count > 0 ? [words.after_pictures(count)] : [];
+    if (told.erased_pictures > 0) facts.push(words.after_pictures_erased(told.erased_pictures));
+    if (facts.length === 0) facts.push(words.after_no_pictures);
     if (told.duration_ms > 0) facts.push(duration(told.duration_ms, words));
     text(this.facts, facts.join(" · "));
     const ended_hint = somethingErased(state.entries) ? words.ended_hint_erased : words.ended_hint;

@@ -134,6 +134,8 @@ const en = {
   after_title: (/** @type {number} */ first, /** @type {number} */ last) => `Sealed. No. ${first}–${last}`,
   after_title_none: "You have left the call",
   after_pictures: (/** @type {number} */ count) => (count === 1 ? "1 picture" : `${count} pictures`),
+  after_pictures_erased: (/** @type {number} */ count) =>
+    count === 1 ? "1 picture was erased" : `${count} pictures were erased`,
   after_no_pictures: "No pictures were taken",
   after_hint: "Everything sealed is safe. You may close this page.",
   rejoin: "Join again",
@@ -736,6 +738,7 @@ const zh = {
   after_title: (first, last) => `已封存 第 ${first}–${last} 号`,
   after_title_none: "您已离开通话",
   after_pictures: (count) => `${count} 张照片`,
+  after_pictures_erased: (count) => `${count} 张照片已删除`,
   after_no_pictures: "没有拍照",
   after_hint: "内容均已妥善封存，您可以关闭此页。",
   rejoin: "重新加入",
