@@ -249,6 +249,8 @@ root.replaceChildren(
 
 /** @param {File} chosen */
 async function open(chosen) {
+  // Dropped on a verdict, a trust file is what to compare with, and takes the verdict from nobody.
+  if (report && (await isTrust(chosen))) return believe(await chosen.text());
   const asked = ++newest;
   file = chosen;
   report = null;
@@ -259,11 +261,11 @@ async function open(chosen) {
   change("checking");
   let told = 0;
   try {
-    const begin = await chosen.slice(0, BEGIN_BYTES).text();
-    if (TRUST_BEGINS.test(begin)) {
+    if (await isTrust(chosen)) {
       if (asked === newest) change("trust");
       return;
     }
+    const begin = await chosen.slice(0, BEGIN_BYTES).text();
     if (VOUCHER_BEGINS.some((mark) => begin.startsWith(mark))) {
       if (asked === newest) change("voucher");
       return;
@@ -281,6 +283,15 @@ async function open(chosen) {
     // A file that vanished or changed while it was read, or more than this device has memory for.
     console.error(error);
     if (asked === newest) change("unreadable");
+  }
+}
+
+/** By how it begins; what cannot be read is none. @param {File} chosen */
+async function isTrust(chosen) {
+  try {
+    return TRUST_BEGINS.test(await chosen.slice(0, BEGIN_BYTES).text());
+  } catch {
+    return false;
   }
 }
 

@@ -110,6 +110,12 @@ async def test_a_package_that_holds_is_said_to_and_shows_what_it_says(
     await compare_with(person, encode_key(OTHER.key), "failed")
     assert await person.by("verdict").inner_text() == WRONG[language]
     assert WHOLE[language] in await person.by("verdict-text").inner_text()
+    trust = json.dumps({"format": "proofcall-trust", "version": 1, "vkeys": [VKEY], "roots": []}).encode()
+    await person.by("check-file").set_input_files(
+        {"name": "trust.json", "mimeType": "application/json", "buffer": trust}
+    )
+    await person.page.wait_for_selector("[data-name=key][data-state=passed]")
+    assert await person.by("verdict").inner_text() == HOLDS[language], "the package is still the one"
     assert [url for url in asked if not url.startswith("blob:")] == []
     assert person.complaints == []
     await person.page.evaluate("void (Blob.prototype.slice = () => { throw new RangeError('no memory') })")
