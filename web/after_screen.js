@@ -2,6 +2,7 @@
 /** After the call: what was sealed, and the ways on. */
 
 import { h, show, text } from "./dom.js";
+import { somethingErased } from "./erasure.js";
 import { duration } from "./sentences.js";
 import { summary } from "./state.js";
 import { TALK_WORDS } from "./talk_words.js";
@@ -58,10 +59,13 @@ export class AfterScreen {
           : words.after_title_none,
     );
     const count = told.pictures.length;
-    const facts = [count > 0 ? words.after_pictures(count) : words.after_no_pictures];
+    const facts = count > 0 ? [words.after_pictures(count)] : [];
+    if (told.erased_pictures > 0) facts.push(words.after_pictures_erased(told.erased_pictures));
+    if (facts.length === 0) facts.push(words.after_no_pictures);
     if (told.duration_ms > 0) facts.push(duration(told.duration_ms, words));
     text(this.facts, facts.join(" · "));
-    text(this.hint, ended ? words.ended_hint : words.after_hint);
+    const ended_hint = somethingErased(state.entries) ? words.ended_hint_erased : words.ended_hint;
+    text(this.hint, ended ? ended_hint : words.after_hint);
     this.#shots.update(this.gallery, state, words, false);
     text(this.back, TALK_WORDS[this.#page.language].to_conversation);
     show(this.again, !ended);

@@ -4,6 +4,7 @@
 import { CopyButton } from "./copy_button.js";
 import { credentialsSentences, saveFile } from "./credentials.js";
 import { h, keyed, set, show, text } from "./dom.js";
+import { attachmentErased } from "./erasure.js";
 import { ORDERS_WORDS } from "./orders_words.js";
 import { attachmentState, attachmentsOf } from "./talk.js";
 import { fullTime, megabytes, shortHash } from "./words.js";
@@ -130,14 +131,16 @@ export class AttachmentFacts {
     if (!media || !note || !list || !save) return;
     const stored = settled.stored;
     const loaded = stored ? this.#load(stored.shown) : undefined;
-    set(item, "data-state", settled.state);
+    const gone = settled.state === "announced" && attachmentErased(entry.envelope.number, state.entries);
+    const standing = gone ? "erased" : settled.state;
+    set(item, "data-state", standing);
     const ready = typeof loaded === "object";
     show(media, ready);
     if (ready) set(media, "src", loaded.address);
     set(media, attachment.medium === "photo" ? "alt" : "aria-label", words[attachment.medium]);
     const told = [
       words[attachment.medium],
-      words.attachment[settled.state],
+      words.attachment[standing],
       megabytes(stored?.original.size_bytes ?? attachment.size_bytes),
       stored?.width ? `${stored.width} × ${stored.height}` : "",
       stored?.duration_ms ? `${(stored.duration_ms / 1000).toFixed(1)} s` : "",
@@ -149,7 +152,7 @@ export class AttachmentFacts {
     const brought = credentialsSentences(stored?.credentials, all.credentials, (time) =>
       fullTime(time, zone),
     );
-    text(note, [told.filter(Boolean).join(" · "), brought].filter(Boolean).join(". "));
+    text(note, [told.filter(Boolean).join(" · "), brought].filter(Boolean).join(all.full_stop));
     const hashes = {
       claimed: attachment.sha256,
       original: stored?.original.sha256,

@@ -7,6 +7,7 @@ import { Participation } from "./call.js";
 import { DeliveryFacts } from "./delivery_facts.js";
 import { h, icon, keyed, set, show, text } from "./dom.js";
 import { download } from "./download.js";
+import { recordingErased } from "./erasure.js";
 import { entryHash } from "./evidence.js";
 import { Facts } from "./facts.js";
 import { Lightbox } from "./lightbox.js";
@@ -764,6 +765,7 @@ export class CaseView {
         const told = [clockTime(began_ms, state.case?.time_zone), duration(ended_ms - began_ms, words)];
         if (running) told.push(player.running);
         if (call.aborted) told.push(player.aborted);
+        if (recordingErased(call.call_number, state.entries)) told.push(player.erased);
         if (lost > 0) told.push(player.lost_pieces(lost));
         text(facts, told.join(" · "));
       },

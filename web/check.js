@@ -23,7 +23,7 @@ import { tell, Wrong } from "./said.js";
 /** @typedef {import("./package_check.js").Report} Report */
 /** @typedef {import("./package_check.js").Step} Step */
 /** @typedef {import("./check_words.js").CheckWords} CheckWords */
-/** @typedef {"choose" | "checking" | "checked" | "unreadable" | "voucher"} View */
+/** @typedef {"choose" | "checking" | "checked" | "unreadable" | "voucher" | "trust"} View */
 
 const ICONS = /** @type {const} */ ({ holds: "check", wrong: "cross", unknown: "dots" });
 const OUTCOME_ICONS = /** @type {const} */ ({ passed: "check", failed: "cross", cannot_be_made: "dash" });
@@ -31,6 +31,8 @@ const SHOWN_FINDINGS = 10; // of a step; what one byte breaks is soon told
 const SHOWN_LINES = 100; // of the story at once
 const TOLD_EVERY_MS = 100; // progress
 const PICTURES = ["image/jpeg", "image/png", "image/webp", "image/gif", "image/avif"];
+const BEGIN_BYTES = 100; // a trust file names its format before all else
+const TRUST_BEGINS = /^\s*\{\s*"format":\s*"proofcall-trust"/;
 const VOUCHER_BEGINS = ["{", "%PDF-"];
 
 const page = new PageLanguage();
@@ -46,6 +48,8 @@ let report = null;
 let trust = NOBODY;
 /** Why what was given to compare with cannot be used. @type {((words: CheckWords) => string) | null} */
 let key_problem = null;
+/** What was compared last. @type {"key" | "history" | null} */
+let compared_step = null;
 let read_bytes = 0;
 let shown_lines = SHOWN_LINES;
 /** @type {import("./check_story.js").StoryFilter} */
@@ -125,9 +129,13 @@ const otherChooser = h("input", {
       if (!chosen || !report) return;
       const asked = newest;
       key_problem = null;
+      compared_step = null;
       try {
         const found = await withOther(report, chosen);
-        if (asked === newest) report = found;
+        if (asked === newest) {
+          report = found;
+          compared_step = "history";
+        }
       } catch (error) {
         console.error(error);
         if (asked === newest) key_problem = (words) => words.unreadable.title;
@@ -138,6 +146,8 @@ const otherChooser = h("input", {
 });
 const otherLabel = h("label", { class: "button check-choose", for: "check-other" });
 const trustUsed = h("p", { testid: "trust-used" });
+/** What came of the last comparison, said where it was asked for: the step itself stands far above. */
+const compared = h("p", { testid: "compared", role: "status" });
 const forget = h("button", {
   class: "text-button check-forget",
   type: "button",
@@ -168,6 +178,7 @@ const keyForm = h(
   h("div", { class: "check-trust" }, trustChooser, trustLabel),
   h("div", { class: "check-trust" }, otherChooser, otherLabel),
   keyProblem,
+  compared,
   trustUsed,
   forget,
 );
@@ -225,7 +236,7 @@ const chooser = h("input", {
 });
 const chooseLabel = h("label", { class: "button", for: "check-file" });
 const drop = h("section", { class: "voucher-drop", testid: "drop" }, chooser, chooseLabel);
-root.append(
+root.replaceChildren(
   h("header", { class: "voucher-head" }, h("p", { class: "voucher-brand" }, "Proofcall"), languageSwitch),
   head,
   working,
@@ -238,16 +249,23 @@ root.append(
 
 /** @param {File} chosen */
 async function open(chosen) {
+  // Dropped on a verdict, a trust file is what to compare with, and takes the verdict from nobody.
+  if (report && (await isTrust(chosen))) return believe(await chosen.text());
   const asked = ++newest;
   file = chosen;
   report = null;
   key_problem = null;
+  compared_step = null;
   read_bytes = 0;
   shown_lines = SHOWN_LINES;
   change("checking");
   let told = 0;
   try {
-    const begin = await chosen.slice(0, 5).text();
+    if (await isTrust(chosen)) {
+      if (asked === newest) change("trust");
+      return;
+    }
+    const begin = await chosen.slice(0, BEGIN_BYTES).text();
     if (VOUCHER_BEGINS.some((mark) => begin.startsWith(mark))) {
       if (asked === newest) change("voucher");
       return;
@@ -268,15 +286,28 @@ async function open(chosen) {
   }
 }
 
+/** By how it begins; what cannot be read is none. @param {File} chosen */
+async function isTrust(chosen) {
+  try {
+    return TRUST_BEGINS.test(await chosen.slice(0, BEGIN_BYTES).text());
+  } catch {
+    return false;
+  }
+}
+
 /** @param {string} text a key or a trust file */
 async function believe(text) {
   if (!report) return;
   key_problem = null;
+  compared_step = null;
   const asked = newest;
   try {
     trust = text.trim() === "" ? NOBODY : parseTrust(text);
     const found = await withTrust(report, trust);
-    if (asked === newest) report = found;
+    if (asked === newest) {
+      report = found;
+      compared_step = trust.vkeys.length > 0 ? "key" : null;
+    }
   } catch (error) {
     if (!(error instanceof Wrong)) throw error;
     key_problem = (words) => words.key_bad(tell(error.said, words.sentences));
@@ -356,6 +387,7 @@ function noticeOf(words) {
       return { title: words.checking, told: words.checking_text(file?.name ?? "") };
     case "unreadable":
     case "voucher":
+    case "trust":
       return { title: words[view].title, told: words[view].text };
     default:
       return { title: words.title, told: words.choose_text };
@@ -484,6 +516,10 @@ function drawKey(words) {
   show(keyProblem, key_problem !== null);
   text(keyProblem, key_problem?.(words) ?? "");
   set(keyField, "aria-invalid", key_problem ? "true" : null);
+  const step = report?.steps.find(({ name }) => name === compared_step);
+  show(compared, step !== undefined);
+  text(compared, step ? words.compared(step.number, words.step[step.name], words.state[step.outcome]) : "");
+  set(compared, "class", step?.outcome === "failed" ? "check-problem" : null);
 }
 
 /** What is not proven is not shown. @param {CheckWords} words */

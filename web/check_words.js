@@ -30,6 +30,10 @@ const en = {
     title: "This is a voucher, not a package",
     text: "A voucher is one receipt. The service's page for vouchers checks it, and so does proofcall verify.",
   },
+  trust: {
+    title: "This is a trust file, not a package",
+    text: "It names whom you trust. Choose the package first; below its verdict there is a place for the trust file.",
+  },
   verdict: {
     holds: "The package holds",
     wrong: "The package does not hold",
@@ -72,7 +76,9 @@ const en = {
   other_choose: "Compare with another package, voucher or checkpoint",
   trust_used: (/** @type {number} */ keys, /** @type {number} */ roots, /** @type {boolean} */ policy) =>
     `Compared with: ${keys === 1 ? "1 key" : `${keys} keys`}${roots > 0 ? `, ${roots === 1 ? "1 root" : `${roots} roots`} of time-stamping authorities` : ""}${policy ? ", a policy of witnesses" : ""}. The next package will be, too.`,
-  trust_forget: "Trust nobody again",
+  compared: (/** @type {number} */ number, /** @type {string} */ title, /** @type {string} */ outcome) =>
+    `Step ${number}, ${title}: ${outcome}.`,
+  trust_forget: "Clear whom I trust",
   key_bad: (/** @type {string} */ why) => `This cannot be used: ${why}.`,
   story: "What the case says",
   to_story: "Read what the case says",
@@ -454,6 +460,10 @@ const zh = {
     title: "这是签收凭证，不是证据包",
     text: "凭证只含一次签收。请在服务的凭证页面校验，或使用 proofcall verify。",
   },
+  trust: {
+    title: "这是信任文件，不是证据包",
+    text: "信任文件写明您信任谁。请先选择证据包，再在校验结果下方选择信任文件。",
+  },
   verdict: {
     holds: "证据包完好",
     wrong: "证据包未通过校验",
@@ -494,6 +504,7 @@ const zh = {
   other_choose: "与另一证据包、凭证或检查点比对",
   trust_used: (keys, roots, policy) =>
     `已与下列各项核对：${keys} 个公钥${roots > 0 ? `、${roots} 份时间戳机构根证书` : ""}${policy ? "、见证规则" : ""}。下一个证据包也将与之核对。`,
+  compared: (number, title, outcome) => `第 ${number} 步“${title}”：${outcome}。`,
   trust_forget: "清除信任设置",
   key_bad: (why) => `无法使用：${why}。`,
   story: "案件内容",

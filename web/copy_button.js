@@ -5,7 +5,7 @@ import { saveFile } from "./credentials.js";
 import { h, set, show, text } from "./dom.js";
 
 /** @typedef {{sha256: string, name: string}} Kept what a copy can be had of, and what its file is called */
-/** @typedef {"ready" | "making" | "failed"} CopyState */
+/** @typedef {"ready" | "making" | "saved" | "failed"} CopyState */
 
 export class CopyButton {
   /** @type {Kept | null} */
@@ -41,7 +41,12 @@ export class CopyButton {
     const words = this.#words;
     if (!words) return;
     show(this.element, this.#kept !== null);
-    const said = { ready: words.save, making: words.saving, failed: words.save_failed };
+    const said = {
+      ready: words.save,
+      making: words.saving,
+      saved: words.saved,
+      failed: words.save_failed,
+    };
     text(this.element, said[this.#state]);
     set(this.element, "title", words.save_hint);
     set(this.element, "aria-disabled", this.#state === "making" ? "true" : null);
@@ -53,7 +58,7 @@ export class CopyButton {
     this.#state = "making";
     this.#draw();
     /** @type {CopyState} */
-    let reached = "ready";
+    let reached = "saved";
     try {
       saveFile(await this.#copyOf(kept.sha256), "image/jpeg", kept.name);
     } catch {

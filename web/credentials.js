@@ -32,8 +32,9 @@ const CHANGED = Object.freeze([
 const en = {
   save: "Save with credentials",
   save_hint: "A copy that proves its place in the log to any reader of content credentials (C2PA)",
-  saving: "Being made…",
-  save_failed: "The copy could not be made. Please try again.",
+  saving: "Making the copy…",
+  saved: "Copy saved",
+  save_failed: "No copy was made. Try again.",
   short: {
     trusted: "Content credentials hold",
     unknown_signer: "Content credentials of an unknown signer",
@@ -59,6 +60,7 @@ const zh = {
   save: "保存带凭证的副本",
   save_hint: "任何内容凭证（C2PA）查验工具都能据此核实它在日志中的位置",
   saving: "正在生成…",
+  saved: "副本已保存",
   save_failed: "副本没有生成，请重试。",
   short: {
     trusted: "内容凭证有效",

@@ -78,7 +78,7 @@ const helpTitle = h("h2");
 const helpList = h("dl", { class: "keys" });
 const helpClose = h("button", { class: "button", type: "button" });
 const help = h("dialog", { class: "dialog", testid: "help-dialog" }, helpTitle, helpList, helpClose);
-root.append(queue, place, notice, help);
+root.replaceChildren(queue, place, notice, help);
 place.append(choose);
 
 /** @type {readonly CaseRow[]} */

@@ -28,6 +28,45 @@ export function withoutErased(entries, erased) {
 }
 
 /**
+ * Whether something of the case is gone, be it a picture alone.
+ * @param {readonly Entry[]} entries
+ */
+export function somethingErased(entries) {
+  return entries.some(({ envelope }) => envelope.kind === "erased");
+}
+
+/**
+ * Whether what an entry announced had come and is gone: its own entry of that is, and does not say whose it was.
+ * @param {number} number
+ * @param {readonly Entry[]} entries
+ */
+export function attachmentErased(number, entries) {
+  return entries.some(
+    (entry) =>
+      entry.envelope.kind === "attachment_stored" &&
+      entry.envelope.number > number &&
+      entry.body === null &&
+      isErased(entry, entries),
+  );
+}
+
+/**
+ * Whether pieces of that call's recording are gone: those sealed before another call began.
+ * @param {number} call_number
+ * @param {readonly Entry[]} entries
+ */
+export function recordingErased(call_number, entries) {
+  let running = null;
+  for (const entry of entries) {
+    const { envelope, body } = entry;
+    if (envelope.kind === "call_started") running = body?.call_number ?? null;
+    if (running !== call_number || envelope.kind !== "segment_sealed" || body !== null) continue;
+    if (isErased(entry, entries)) return true;
+  }
+  return false;
+}
+
+/**
  * Whether the body of an entry is gone, and not only withheld from who reads.
  * @param {Entry} entry
  * @param {readonly Entry[]} entries

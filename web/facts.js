@@ -3,6 +3,7 @@
 
 import { authenticatedBy, CustodyList } from "./custody_list.js";
 import { h, icon, keyed, set, show, text } from "./dom.js";
+import { isErased } from "./erasure.js";
 import { blobOf, NotHere, proofSteps, stepsOf } from "./evidence.js";
 import { NetworkTable } from "./network_table.js";
 import { degreesOf, placeLink } from "./place_link.js";
@@ -216,7 +217,7 @@ export class Facts {
     text(this.sentence, sentenceOf(entry, state, words));
     set(this.image, "alt", sentenceOf(entry, state, words));
     this.#list(entry, state, words);
-    this.#proof(entry, words);
+    this.#proof(entry, state, words);
   }
 
   /** @param {Entry} entry @param {State} state @param {Words} words */
@@ -314,8 +315,8 @@ export class Facts {
     );
   }
 
-  /** @param {Entry} entry @param {Words} words */
-  #proof(entry, words) {
+  /** @param {Entry} entry @param {State} state @param {Words} words */
+  #proof(entry, { entries }, words) {
     const { desk } = words;
     const passed = this.#steps.filter(({ state }) => state === "passed").length;
     const failed = this.#steps.some(({ state }) => state === "failed");
@@ -336,7 +337,8 @@ export class Facts {
         const step = this.#steps.find(({ step }) => key.startsWith(`${step} `));
         if (!step) return;
         const reasons = desk.step_reason;
-        const reason = reasons[/** @type {keyof typeof reasons} */ (step.detail)];
+        const gone = step.detail === "withheld" && isErased(entry, entries);
+        const reason = gone ? reasons.erased : reasons[/** @type {keyof typeof reasons} */ (step.detail)];
         const told = step.step === "blob" && pictureOf(entry) === null ? "piece" : step.step;
         const line =
           step.state === "unavailable" && reason

@@ -119,15 +119,15 @@ export class LobbyScreen {
     set(this.element, "data-elsewhere", elsewhere);
     const again = elsewhere ? words.notice.replaced.title : words.lobby_title_again;
     text(this.title, back ? again : words[`lobby_title_${role}`]);
-    const waiting = state.people.filter((person) => person.online && person.actor_id !== state.you?.actor_id);
+    const waiting = state.people
+      .filter((person) => person.online && person.actor_id !== state.you?.actor_id)
+      .map((person) => `${words.role[person.role]} ${person.name}`);
     text(
       this.here,
       elsewhere
         ? words.notice.replaced.text
         : waiting.length > 0
-          ? words.here_now(
-              waiting.map((person) => `${words.role[person.role]} ${person.name}`).join(words.and),
-            )
+          ? words.here_now([...new Set(waiting)].join(words.and))
           : words[`here_nobody_${role}`],
     );
     show(this.asking, state.camera === "asking");

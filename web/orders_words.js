@@ -77,7 +77,7 @@ const en = {
 
   photo: "Photo",
   voice: "Voice note",
-  attachment: { announced: "on its way", stored: "sealed", refused: "refused" },
+  attachment: { announced: "on its way", stored: "sealed", refused: "refused", erased: "erased" },
   attachment_failed: "It could not be loaded. Choose the entry again to try once more.",
   attachment_loading: "Loading…",
   original: "Save the original as sealed",
@@ -197,7 +197,7 @@ const zh = {
 
   photo: "照片",
   voice: "语音",
-  attachment: { announced: "传输中", stored: "已封存", refused: "未被接受" },
+  attachment: { announced: "传输中", stored: "已封存", refused: "未被接受", erased: "已删除" },
   attachment_failed: "加载失败，请重新选择该条再试。",
   attachment_loading: "正在加载…",
   original: "下载封存的原件",
@@ -205,7 +205,7 @@ const zh = {
   original_hash: "原件哈希",
   shown_hash: "展示件哈希",
   captured_at: "采集时间",
-  captured_claim: (time) => `${time}（以手机时钟为准）`,
+  captured_claim: (time) => `${time}（手机时钟所示）`,
   phone_clock: "手机时钟",
   phone_clock_text: (ahead_s, uncertainty_s) =>
     `比服务器时钟${ahead_s < 0 ? "慢" : "快"} ${Math.abs(ahead_s).toFixed(2)} 秒（误差 ± ${uncertainty_s.toFixed(2)} 秒）`,

@@ -93,7 +93,7 @@ const loading = h("section", { class: "screen is-loading", testid: "loading" }, 
 const notice = new NoticeScreen({ onButton: () => comeBack() });
 const alarm = h("p", { class: "alarm", role: "alert", hidden: true });
 const root = /** @type {HTMLElement} */ (document.getElementById("page"));
-root.append(topBar, alarm, loading, notice.element);
+root.replaceChildren(topBar, alarm, loading, notice.element);
 
 // A page without a link has nothing but its notice.
 

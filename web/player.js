@@ -10,6 +10,7 @@
 
 import { ApiError } from "./api.js";
 import { draw, h, icon, keyed, set, show, text } from "./dom.js";
+import { recordingErased } from "./erasure.js";
 import { drawTile, makeTile, tileState } from "./play_tile.js";
 import { PlaybackClock } from "./playback_clock.js";
 import { pieceAt } from "./playback_sources.js";
@@ -553,10 +554,12 @@ export class Player {
     const state = clock?.state ?? "idle";
     set(this.element, "data-state", state);
     set(this.element, "data-list", this.#list);
-    const runs = state === "playing" || state === "waiting" || (state === "idle" && this.#plays_when_listed);
+    const nothing = this.#list === "there" && this.#recordings.length === 0;
+    const wanted =
+      state === "playing" || state === "waiting" || (state === "idle" && this.#plays_when_listed);
+    const runs = wanted && !nothing;
     draw(this.playIcon, runs ? "pause" : "play");
     text(this.playWord, runs ? player.pause : player.play);
-    const nothing = this.#list === "there" && this.#recordings.length === 0;
     this.play.disabled = nothing;
     this.back.disabled = this.on.disabled = state === "idle";
     const told = player.clock(
@@ -566,8 +569,11 @@ export class Player {
     );
     text(this.time, told);
     this.seek.move(at_ms, told);
+    const gone = nothing && recordingErased(call.call_number, this.#state?.entries ?? []);
     const note = nothing
-      ? player.nothing
+      ? gone
+        ? player.nothing_erased
+        : player.nothing
       : this.#list === "unreachable"
         ? player.unreachable
         : this.#list === "listing"

@@ -23,6 +23,11 @@ export function nameOf(state, actor_id, words) {
   return known?.name ?? (known ? words.role[known.role] : words.somebody);
 }
 
+/** The same, of whom something is done to. @param {State} state @param {string} actor_id @param {Words} words */
+function objectOf(state, actor_id, words) {
+  return actor_id === state.you?.actor_id ? words.you_object : nameOf(state, actor_id, words);
+}
+
 /** Who it is, by role and name, for what a role decides. @param {State} state @param {string} actor_id @param {Words} words */
 export function personOf(state, actor_id, words) {
   const known = state.known[actor_id];
@@ -59,7 +64,7 @@ export function sentenceOf(entry, state, words) {
         `${words.role[/** @type {"qa"} */ (body.role)] ?? body.role} ${body.name}`,
       );
     case "link_revoked":
-      return words.entry.link_revoked(nameOf(state, body.link_id, words));
+      return words.entry.link_revoked(objectOf(state, body.link_id, words));
     case "consented":
       return words.entry.consented(name);
     case "call_started":
@@ -167,7 +172,7 @@ export function sentenceOf(entry, state, words) {
       if (body.of === state.you?.actor_id) return words.entry.frame_sealed_you;
       return words.entry.frame_sealed(nameOf(state, body.of, words));
     case "frame_failed":
-      return words.entry.frame_failed(nameOf(state, body.of, words));
+      return words.entry.frame_failed(objectOf(state, body.of, words));
     case "viewed":
       return (body.original ? words.entry.viewed_original : words.entry.viewed)(name, body.number);
     case "exported":
@@ -260,7 +265,7 @@ function joined(parts) {
 
 /** @param {State} state @param {readonly string[]} actor_ids @param {Words} words */
 function namesOf(state, actor_ids, words) {
-  return actor_ids.map((actor_id) => nameOf(state, actor_id, words)).join(words.and);
+  return actor_ids.map((actor_id) => objectOf(state, actor_id, words)).join(words.and);
 }
 
 /** Who began a call. @param {State} state @param {number} call_number @param {Words} words */

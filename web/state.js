@@ -484,9 +484,9 @@ export function connection(state) {
   return inCall(state) ? "connected" : "connecting";
 }
 
-/** Sealed and failed pictures of this log, in order. @param {State} state */
+/** Sealed pictures of this log that were not erased, in order. @param {State} state */
 export function frames(state) {
-  return state.entries.filter((entry) => entry.envelope.kind === "frame_sealed");
+  return state.entries.filter(({ envelope, body }) => envelope.kind === "frame_sealed" && body !== null);
 }
 
 /**
@@ -519,10 +519,12 @@ export function summary(state) {
   const duration_ms = since
     .filter(({ envelope }) => envelope.kind === "call_ended")
     .reduce((sum, entry) => sum + (entry.body?.duration_ms ?? 0), 0);
+  const pictures = since.filter(({ envelope }) => envelope.kind === "frame_sealed");
   return {
     first: first?.envelope.number ?? 0,
     last: state.entries.length,
     duration_ms,
-    pictures: since.filter(({ envelope }) => envelope.kind === "frame_sealed"),
+    pictures: pictures.filter(({ body }) => body !== null),
+    erased_pictures: pictures.filter(({ body }) => body === null).length,
   };
 }

@@ -6,6 +6,7 @@
 
 import { credentialsNote } from "./credentials.js";
 import { draw, h, icon, set, show, text } from "./dom.js";
+import { attachmentErased } from "./erasure.js";
 import { nameOf } from "./sentences.js";
 import { attachmentState } from "./talk.js";
 import { callClock } from "./words.js";
@@ -97,7 +98,11 @@ export class AttachmentView {
   update(state, actor_id, words, names) {
     const { medium, sha256, capture_path } = this.#attachment;
     const settled = this.#number === null ? null : attachmentState(state.talk, this.#number, sha256);
-    const stage = settled?.state ?? "announced";
+    const gone =
+      settled?.state === "announced" &&
+      this.#number !== null &&
+      attachmentErased(this.#number, state.entries);
+    const stage = gone ? "erased" : (settled?.state ?? "announced");
     this.#blob = settled?.stored?.shown ?? null;
     const name = nameOf(state, actor_id, names);
     set(this.element, "data-state", stage);
@@ -112,6 +117,8 @@ export class AttachmentView {
       );
       const say = medium === "photo" ? words.refused_photo : words.refused_voice;
       note = say(because[reason]);
+    } else if (gone) {
+      note = medium === "photo" ? words.photo_erased : words.voice_erased;
     } else if (stage === "announced") {
       if (upload?.failed) note = failureWords(upload.failed.code, state.durable, words);
       else if (percent !== null) note = words.sent_part(percent);
@@ -125,15 +132,15 @@ export class AttachmentView {
     text(this.note, note);
     show(this.note, note !== "");
     show(this.button, stage !== "refused");
-    if (medium === "photo") this.#updatePhoto(settled, mine, words, words.photo_from(name));
+    if (medium === "photo") this.#updatePhoto(settled, mine, words, words.photo_from(name), names.full_stop);
     else this.#updateVoice(settled, words, name);
   }
 
-  /** @param {import("./talk.js").AttachmentState | null} settled @param {boolean} mine @param {TalkWords} words @param {string} alt */
-  #updatePhoto(settled, mine, words, alt) {
+  /** @param {import("./talk.js").AttachmentState | null} settled @param {boolean} mine @param {TalkWords} words @param {string} alt @param {string} full_stop */
+  #updatePhoto(settled, mine, words, alt, full_stop) {
     if (!this.image) return;
     set(this.image, "alt", alt);
-    set(this.button, "aria-label", `${alt}. ${words.photo_open}`);
+    set(this.button, "aria-label", [alt, words.photo_open].join(full_stop));
     this.#photo = { alt, note: this.note.textContent ?? "" };
     this.button.disabled = this.#address === "" && !this.#failed;
     if (this.#failed) return;

@@ -2,6 +2,7 @@
 /** The page of a parcel: its conversation, what is next above the line to write in, and the call as a button. */
 
 import { draw, h, icon, set, show, text } from "./dom.js";
+import { somethingErased } from "./erasure.js";
 import { InviteDialog } from "./invite_dialog.js";
 import { inCall } from "./state.js";
 import { TALK_WORDS } from "./talk_words.js";
@@ -76,7 +77,8 @@ export class TalkScreen {
     set(this.call, "data-on", state.wants_call);
     show(this.call, !ended);
     show(this.ended, ended);
-    text(this.ended, `${names.ended_title}. ${names.ended_hint}`);
+    const hint = somethingErased(state.entries) ? names.ended_hint_erased : names.ended_hint;
+    text(this.ended, `${names.ended_title}${names.full_stop}${hint}`);
     show(this.volatile, !state.durable && !ended);
     text(this.volatile, words.not_kept);
     text(this.search.label, words.search);

@@ -17,7 +17,7 @@ import { parsePolicy } from "./witness_policy.js";
 /** @typedef {import("./voucher_check.js").Check} Check */
 /** @typedef {import("./voucher_check.js").Voucher} Voucher */
 /** @typedef {{title: string, text: string}} Notice */
-/** @typedef {"choose" | "checking" | "checked" | "bad_address" | "unreachable" | "unreadable_file"} View */
+/** @typedef {"choose" | "checking" | "checked" | "bad_address" | "erased" | "unreachable" | "unreadable_file"} View */
 
 const ICONS = /** @type {const} */ ({ genuine: "check", wrong: "cross", unknown: "dots" });
 const STATE_ICONS = /** @type {const} */ ({ passed: "check", failed: "cross", unavailable: "dash" });
@@ -89,7 +89,7 @@ const file = h("input", {
 const chooseLabel = h("label", { class: "button", for: "voucher-file" });
 const chooseText = h("p");
 const drop = h("section", { class: "voucher-drop", testid: "voucher-drop" }, chooseText, file, chooseLabel);
-root.append(
+root.replaceChildren(
   h("header", { class: "voucher-head" }, brand, languageSwitch),
   head,
   again,
@@ -129,6 +129,7 @@ async function open() {
   try {
     const response = await fetch(placesOf(token).json, { cache: "no-store" });
     if (asked !== newest) return;
+    if (response.status === 410) return change("erased");
     if (response.status >= 400 && response.status < 500) return change("bad_address");
     if (!response.ok) return change("unreachable");
     bytes = new Uint8Array(await response.arrayBuffer());

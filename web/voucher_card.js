@@ -105,7 +105,7 @@ export class VoucherCard {
     const addresses = this.#addresses;
     show(this.element, this.#number !== null);
     text(this.#title, this.own ? words.card_title : words.card_courier_title);
-    text(this.#text, words.card_text);
+    text(this.#text, this.own ? words.card_text : words.card_courier_text);
     text(this.#note, addresses ? "" : this.#failed ? words.card_failed : words.card_loading);
     text(this.#again, words.again);
     show(this.#again, this.#failed);

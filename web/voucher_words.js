@@ -128,6 +128,10 @@ const en = {
     title: "This address opens no voucher",
     text: "It may have been cut short. Scan the code again, or check the PDF or the file that was saved.",
   },
+  erased: {
+    title: "This case was erased",
+    text: "The service keeps its voucher no more. The PDF or the file that was saved still proves what it proved: check it below.",
+  },
   unreachable: {
     title: "The service cannot be reached",
     text: "Try again when you have a network. A PDF or a file that was saved can be checked here all the same.",
@@ -137,6 +141,7 @@ const en = {
   card_title: "Your voucher",
   card_text: "It proves what you confirmed. Keep it: anybody can check it, also years from now.",
   card_courier_title: "The customer's voucher",
+  card_courier_text: "It proves what the customer confirmed. Anybody can check it, also years from now.",
   card_open: "Open the voucher",
   card_pdf: "PDF",
   card_loading: "Preparing the voucher…",
@@ -257,6 +262,10 @@ const zh = {
     title: "此地址没有对应的凭证",
     text: "地址可能不完整。请重新扫码，或校验已保存的 PDF 或文件。",
   },
+  erased: {
+    title: "本单内容已删除",
+    text: "服务不再保留此凭证。您已保存的 PDF 或文件仍然有效，可在下方校验。",
+  },
   unreachable: {
     title: "暂时连不上服务",
     text: "请在有网络时再试。已保存的 PDF 或文件仍可在此校验。",
@@ -266,6 +275,7 @@ const zh = {
   card_title: "您的签收凭证",
   card_text: "它证明您确认了什么。请保存：任何人都能校验，多年之后也可以。",
   card_courier_title: "客户的签收凭证",
+  card_courier_text: "它证明客户确认了什么，任何人都能校验，多年之后也可以。",
   card_open: "打开凭证",
   card_pdf: "PDF",
   card_loading: "正在准备凭证…",

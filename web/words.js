@@ -24,9 +24,11 @@ const en = {
     system: "Service",
   },
   you: "You",
+  you_object: "you",
   somebody: "Somebody",
   colon: ": ",
   and: ", ",
+  full_stop: ". ",
 
   loading: "Opening your parcel…",
   waybill: "Waybill",
@@ -132,11 +134,14 @@ const en = {
   after_title: (/** @type {number} */ first, /** @type {number} */ last) => `Sealed. No. ${first}–${last}`,
   after_title_none: "You have left the call",
   after_pictures: (/** @type {number} */ count) => (count === 1 ? "1 picture" : `${count} pictures`),
+  after_pictures_erased: (/** @type {number} */ count) =>
+    count === 1 ? "1 picture was erased" : `${count} pictures were erased`,
   after_no_pictures: "No pictures were taken",
   after_hint: "Everything sealed is safe. You may close this page.",
   rejoin: "Join again",
   ended_title: "This case has ended",
   ended_hint: "Nothing can be added any more. What was sealed stays.",
+  ended_hint_erased: "Nothing can be added any more. Some of it was erased; the rest stays.",
 
   minutes: (/** @type {number} */ minutes, /** @type {number} */ seconds) =>
     minutes > 0 ? `${minutes} min ${seconds} s` : `${seconds} s`,
@@ -280,7 +285,7 @@ const en = {
     exported: (/** @type {string} */ name) => `${name} exported the package`,
     read: (/** @type {string} */ name, /** @type {string} */ range) => `${name} read the log, No. ${range}`,
     read_live: (/** @type {string} */ name, /** @type {string} */ range) =>
-      `${name} opened the log, No. ${range} and what follows`,
+      `${name} opened the log, No. ${range} and on`,
     read_nothing_new: (/** @type {string} */ name) => `${name} came back to the log`,
     played_back: (/** @type {string} */ name, /** @type {string} */ whose, /** @type {number} */ call) =>
       `${name} played back ${whose}, call ${call}`,
@@ -342,7 +347,7 @@ const en = {
     exception_closed: (/** @type {number} */ number) => `Problem No. ${number} is closed`,
     exception_overdue: (/** @type {number} */ number) =>
       `Problem No. ${number} is overdue: nothing is decided yet`,
-    call_rung: (/** @type {string} */ name, /** @type {string} */ names) => `${name}: calling ${names}`,
+    call_rung: (/** @type {string} */ name, /** @type {string} */ names) => `${name} called ${names}`,
     call_declined: (/** @type {string} */ name) => `${name}: call declined`,
     call_missed: (/** @type {string} */ names) => `Call not answered: ${names}`,
     call_missed_you: (/** @type {string} */ name) => `Missed call from ${name}`,
@@ -514,6 +519,7 @@ const en = {
     step_reason: {
       insecure_page: "this page is not on HTTPS, so the browser gives it no cryptography",
       withheld: "the content is not shown to your role",
+      erased: "the content was erased",
       no_proof: "there was no proof to go with it",
       no_ed25519: "this browser knows no Ed25519",
       unreachable: "the service did not answer",
@@ -586,6 +592,8 @@ const en = {
       press_play: "Press play. It is written down that you looked.",
       listing: "Looking for the recordings…",
       unreachable: "The recordings cannot be listed right now. Trying again…",
+      erased: "recording erased",
+      nothing_erased: "The recording of this call was erased. The log says when, and why.",
       nothing: "Nothing of this call was recorded. Nobody had sent anything, or all of it was lost.",
       assembling: "Being put together…",
       buffering: "Loading…",
@@ -626,9 +634,11 @@ const zh = {
     system: "系统",
   },
   you: "您",
+  you_object: "您",
   somebody: "有人",
   colon: "：",
   and: "、",
+  full_stop: "。",
 
   loading: "正在打开您的包裹…",
   waybill: "运单",
@@ -728,11 +738,13 @@ const zh = {
   after_title: (first, last) => `已封存 第 ${first}–${last} 号`,
   after_title_none: "您已离开通话",
   after_pictures: (count) => `${count} 张照片`,
+  after_pictures_erased: (count) => `${count} 张照片已删除`,
   after_no_pictures: "没有拍照",
   after_hint: "内容均已妥善封存，您可以关闭此页。",
   rejoin: "重新加入",
   ended_title: "本单已结束",
   ended_hint: "不能再添加内容，已封存的内容会一直保留。",
+  ended_hint_erased: "不能再添加内容，部分内容已删除，其余会保留。",
 
   minutes: (minutes, seconds) => (minutes > 0 ? `${minutes} 分 ${seconds} 秒` : `${seconds} 秒`),
   unknown_time: "时长不明",
@@ -895,7 +907,7 @@ const zh = {
     exception_acknowledged: (name, number) => `${name}已知悉第 ${number} 号异常的处理决定`,
     exception_closed: (number) => `第 ${number} 号异常已办结`,
     exception_overdue: (number) => `第 ${number} 号异常已超时，尚未作出决定`,
-    call_rung: (name, names) => `${name}正在呼叫${names}`,
+    call_rung: (name, names) => `${name}呼叫了${names}`,
     call_declined: (name) => `${name}拒接了来电`,
     call_missed: (names) => `呼叫未接听：${names}`,
     call_missed_you: (name) => `${name}的未接来电`,
@@ -1051,6 +1063,7 @@ const zh = {
     step_reason: {
       insecure_page: "本页不是 HTTPS，浏览器不提供密码运算",
       withheld: "内容对您的角色不可见",
+      erased: "内容已删除",
       no_proof: "没有可用的证明",
       no_ed25519: "此浏览器不支持 Ed25519",
       unreachable: "服务没有回应",
@@ -1119,6 +1132,8 @@ const zh = {
       press_play: "点击播放即可观看，本次查阅会被记录。",
       listing: "正在查找录制…",
       unreachable: "暂时取不到录制列表，正在重试…",
+      erased: "录制已删除",
+      nothing_erased: "这次通话的录制已删除，删除的时间和原因见日志。",
       nothing: "这次通话没有录制内容：无人发送过声音或画面，或全部缺失。",
       assembling: "正在拼接录制…",
       buffering: "正在载入…",

@@ -110,6 +110,12 @@ async def test_a_package_that_holds_is_said_to_and_shows_what_it_says(
     await compare_with(person, encode_key(OTHER.key), "failed")
     assert await person.by("verdict").inner_text() == WRONG[language]
     assert WHOLE[language] in await person.by("verdict-text").inner_text()
+    trust = json.dumps({"format": "proofcall-trust", "version": 1, "vkeys": [VKEY], "roots": []}).encode()
+    await person.by("check-file").set_input_files(
+        {"name": "trust.json", "mimeType": "application/json", "buffer": trust}
+    )
+    await person.page.wait_for_selector("[data-name=key][data-state=passed]")
+    assert await person.by("verdict").inner_text() == HOLDS[language], "the package is still the one"
     assert [url for url in asked if not url.startswith("blob:")] == []
     assert person.complaints == []
     await person.page.evaluate("void (Blob.prototype.slice = () => { throw new RangeError('no memory') })")
@@ -121,6 +127,8 @@ async def compare_with(person: Somebody, key: str, state: str) -> None:
     await person.by("key-field").fill(key)
     await person.tap("key-check")
     await person.page.wait_for_selector(f"[data-name=key][data-state={state}]")
+    outcome = await person.page.locator("[data-name=key] .voucher-step-state").inner_text()
+    assert outcome in await person.by("compared").inner_text(), "said where it was asked, too"
 
 
 @pytest.mark.long
@@ -174,6 +182,11 @@ async def test_what_is_no_package_is_told_apart(browser: Browser, page_on_disk: 
         return bool(await person.by("verdict").inner_text() == "This is a voucher, not a package")
 
     await until(said, "a voucher is told apart")
+    trust = b'{\n  "format": "proofcall-trust",\n  "version": 1,\n  "vkeys": []\n}'
+    await person.by("check-file").set_input_files(
+        {"name": "trust.json", "mimeType": "application/json", "buffer": trust}
+    )
+    await person.by("verdict").get_by_text("This is a trust file, not a package").wait_for()
     await choose(person, b"no zip at all", "letter.zip")
     assert await person.by("verdict").inner_text() == WRONG["en-GB"]
 

@@ -1,8 +1,9 @@
 """What a phone's page brings over the network, the first time and again: people wait for each byte."""
 
+import asyncio
 from typing import Any
 
-from playwright.async_api import CDPSession, Playwright
+from playwright.async_api import CDPSession, Playwright, Route
 
 from tests.end_to_end.conftest import Scene
 from tests.end_to_end.people import PATIENCE_S, Somebody, chromium, open_page
@@ -64,4 +65,29 @@ async def test_a_page_comes_compressed_and_is_not_asked_for_file_by_file_when_it
         await all_is_there(customer)
         assert [address for address in again.addresses if "/web/" in address] == []
         assert again.size_bytes <= AGAIN_BYTES
+        assert customer.complaints == []
+
+
+async def test_who_waits_for_the_modules_sees_whose_page_it_is_and_that_it_is_opening(
+    scene: Scene, playwright: Playwright
+) -> None:
+    asked, come = asyncio.Event(), asyncio.Event()
+
+    async def wait(route: Route) -> None:
+        asked.set()
+        await come.wait()
+        await route.continue_()
+
+    async with chromium(playwright) as browser:
+        customer = await open_page(browser, "about:blank")
+        await customer.page.route("**/web/**/phone.js", wait)
+        await customer.page.goto(scene.talk_url("customer"), wait_until="commit")
+        await asked.wait()
+        opening = customer.page.locator(".opening")
+        await opening.wait_for()
+        assert "Proofcall" in await opening.inner_text()
+        assert "正在打开…" in await opening.inner_text() and "Opening…" in await opening.inner_text()
+        come.set()
+        await all_is_there(customer)
+        assert await opening.count() == 0
         assert customer.complaints == []

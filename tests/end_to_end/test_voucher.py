@@ -258,6 +258,12 @@ async def test_the_card_of_a_phone_page_shows_code_and_links_once_the_receipt_is
     assert await person.page.evaluate("() => window.hiddenAtFirst")
     found = await address(caller, receipt)
     assert await link.get_attribute("href") == found["url"]
+    courier = await open_page(
+        browser, f"{caller.url}/d#{receipt.links['courier']['token']}", language="en-GB"
+    )
+    theirs = courier.by("voucher-card")
+    await theirs.get_by_text("It proves what the customer confirmed.").wait_for()
+    assert await theirs.get_by_text("you confirmed").count() == 0
     assert await complaints_of_axe(person) == []
     async with person.page.expect_popup() as opening:
         await link.click()

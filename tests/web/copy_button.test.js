@@ -68,7 +68,7 @@ test("one copy is made at a time, and a failure is forgotten with the next that 
   assert.equal(element.textContent, words.save_failed, "drawn again, it says the same");
   element.click();
   await settle(true);
-  assert.equal(element.textContent, words.save);
+  assert.equal(element.textContent, words.saved, "a page is not always told where its file went");
   assert.equal(element.getAttribute("aria-disabled"), null);
   assert.equal(links.length, 1);
   element.click();

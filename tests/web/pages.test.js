@@ -46,6 +46,17 @@ test("each page fetches all of its modules at once, and none that it does not ne
   }
 });
 
+test("each page says its name and that it is opening before any module has come, and no longer", async () => {
+  for (const page of pages) {
+    const text = await read(page);
+    const main = /<main[^>]*>(.*?)<\/main>/s.exec(text)?.[1] ?? "";
+    for (const word of ["Proofcall", "正在打开…", "Opening…"])
+      assert.ok(main.includes(word), `${page}: ${word}`);
+    const entry = /src="\/web\/([a-z_]+\.js)"/.exec(text)?.[1] ?? "";
+    assert.match(await read(entry), /^root\.replaceChildren\(/m, entry);
+  }
+});
+
 test("nothing is inline, so that the pages need no exception from their security policy", async () => {
   for (const page of pages) {
     assert.doesNotMatch(await read(page), /<style|style=|<script(?![^>]*src=)|\son[a-z]+=|javascript:/, page);

@@ -155,7 +155,7 @@ test("who looked is every entry of custody, refused ones in words", () => {
   assert.deepEqual(linesOf(state, "only_custody"), ["6", "7", "8", "9"]);
   const told = state.entries.slice(5).map((entry) => sentenceOf(entry, state, WORDS.en));
   assert.deepEqual(told, [
-    "Quality check opened the log, No. 1–5 and what follows",
+    "Quality check opened the log, No. 1–5 and on",
     "Quality check came back to the log",
     "Quality check played back Courier, call 1",
     "Courier asked for the package and was refused",

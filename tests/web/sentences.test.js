@@ -176,7 +176,7 @@ const LINES = [
     "Problem No. 3 is overdue: nothing is decided yet",
     "第 3 号异常已超时，尚未作出决定",
   ],
-  ["call_rung", { of: [ME] }, "Zhang: calling You", "Zhang正在呼叫您"],
+  ["call_rung", { of: [ME] }, "Zhang called you", "Zhang呼叫了您"],
   ["call_declined", {}, "Zhang: call declined", "Zhang拒接了来电"],
   ["call_missed", { call_number: 1, of: [COURIER] }, "Call not answered: Zhang", "呼叫未接听：Zhang"],
   ["call_missed", { call_number: 1, of: [ME] }, "Missed call from Somebody", "有人的未接来电"],

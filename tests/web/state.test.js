@@ -8,6 +8,7 @@ import { foldedSentence, sentenceOf } from "../../web/sentences.js";
 import {
   callSeconds,
   connection,
+  frames,
   hasConsented,
   INITIAL,
   inCall,
@@ -220,6 +221,11 @@ test("the page after the call tells from my first joining on", () => {
   assert.equal(told.last, 8);
   assert.equal(told.pictures.length, 1);
   assert.equal(told.duration_ms, 192_480);
+  assert.equal(told.erased_pictures, 0);
+  const erased = { reason: "asked for", numbers: "all", kinds: ["frame_sealed"], by: "request" };
+  const after = add(state, "erased", erased, QA);
+  assert.deepEqual([summary(after).pictures.length, summary(after).erased_pictures], [0, 1]);
+  assert.deepEqual(frames(after), [], "there is nothing to show of it");
 });
 
 test("without a socket nobody is said to be here", () => {
