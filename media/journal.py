@@ -98,13 +98,15 @@ def encode_segment(segment: Segment) -> bytes:
 class Journal:
     """One sender's, from their admission on one connection to its end. `clock_zero_at` is the wall clock's
     time at monotonic zero: it stays what it was if somebody sets the clock. `first_s` is how long the first
-    segment may be: different for each, so that not all of those who came at once are cut at once.
+    segment may be, and the first after an interruption: different for each, so that not all of those who came
+    at once, or came back when their network did, are cut at once.
     """
 
     __slots__ = (
         "_clock_zero_at",
         "_closed",
         "_ended_streams",
+        "_first_s",
         "_limit_bytes",
         "_longest_s",
         "_packets",
@@ -116,6 +118,7 @@ class Journal:
 
     def __init__(self, *, clock_zero_at: datetime, first_s: float = MAX_SEGMENT_S) -> None:
         self.next_deadline = inf
+        self._first_s = first_s
         self._longest_s = first_s  # of the open piece
         self._clock_zero_at = clock_zero_at
         self._streams: dict[tuple[int, int], tuple[MediaSection, Codec]] = {}  # by SSRC and payload type
@@ -197,7 +200,7 @@ class Journal:
         if self._packets:
             self._closed.append((self._packets, self._reports, reason))
             self._open()
-            self._longest_s = MAX_SEGMENT_S
+            self._longest_s = self._first_s if reason == "interrupted" else MAX_SEGMENT_S
 
     def _close_long(self) -> None:
         """A timer may be late: what came too long after the beginning is left open by itself."""

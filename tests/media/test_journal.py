@@ -339,6 +339,19 @@ def journalled(call: SimulatedCall) -> list[tuple[float, bytes]]:
     ]
 
 
+def test_those_who_come_or_come_back_together_are_not_cut_together() -> None:
+    journal = Journal(clock_zero_at=CLOCK_ZERO_AT, first_s=3.0)
+    journal.handle_stream(SOUND_SSRC, MICROPHONE, 0.0)
+    lengths = []
+    for begins in (0.0, 20.0):  # what is sent in nine seconds, then silence
+        for number in range(90):
+            now = begins + number / 10
+            lengths += [round(one.ended - one.began, 1) for one in journal.handle_timeout(now)]
+            journal.handle_packet((packet_of(SOUND_SSRC, number, payload_type=111), now))
+        lengths += [round(one.ended - one.began, 1) for one in journal.handle_timeout(begins + 10.5)]
+    assert lengths == [2.9, 4.9, 0.9] * 2
+
+
 def test_who_is_not_admitted_or_has_no_journal_is_not_kept() -> None:
     call = play(
         *(Join("a"), Join("b"), Send("a", "audio", 5), Admit("a", journal=True), Admit("b")),
