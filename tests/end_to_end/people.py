@@ -114,6 +114,17 @@ class Somebody:
 
         await until(media_comes, "picture and sound come in")
 
+    async def wait_for_a_moving_picture(self) -> None:
+        """Until more than five frames and more than fifty packets of sound come within a second and a half,
+        when the neighbours on this machine leave it the time.
+        """
+
+        async def moves() -> bool:
+            came = await self.sees_and_hears()
+            return came["frames"] > 5 and came["audioPackets"] > 50 and came["energy"] > 0
+
+        await until(moves, "a picture that moves, and sound, come in")
+
     async def shows_sealed_frame(self) -> bool:
         """Whether a sealed frame is on the page: in the strip of a phone, or in the log of the desk."""
         return int(await self.page.locator(SEALED_FRAME).count()) > 0
