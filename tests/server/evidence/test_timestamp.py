@@ -128,6 +128,18 @@ def test_each_byte_damaged_is_refused_with_its_own_error_or_says_the_same(
             assert check_timestamp(bytes(damaged), NOTE, [authority.root]) == whole, place
 
 
+@pytest.mark.filterwarnings("ignore:Parsed a serial number", "ignore:Attribute's length must be")
+@given(st.data())
+def test_a_damaged_token_is_refused_with_its_own_error_or_says_the_same(
+    authority: Authority, token: bytes, data: st.DataObject
+) -> None:
+    whole = check_timestamp(token, NOTE, [authority.root])
+    damaged = bytearray(token)
+    damaged[data.draw(st.integers(0, len(token) - 1))] ^= data.draw(st.integers(1, 255))
+    with contextlib.suppress(MalformedTimestamp, IllegalTimestamp):
+        assert check_timestamp(bytes(damaged), NOTE, [authority.root]) == whole
+
+
 def test_an_answer_is_checked_against_the_request(authority: Authority) -> None:
     request = TimestampRequestBuilder(data=NOTE, hash_algorithm=HashAlgorithm.SHA256).build()
     nonce = request.nonce
