@@ -15,7 +15,7 @@ BROWSER_TESTS := tests/end_to_end tests/interop
 COMPILED := build/compiled
 PACKET_PATH := acknowledged_rate allowance bandwidth_estimator binding call delay_detector depacketizer downlink \
   forwarder gathering intake journal keyframes layer_filter loss_bound nack pacer packet_history peer \
-  picture_buffer probing reception red router rtcp rtp rtx srtp track transport uplink_feedback \
+  picture_buffer probing reception red router rtcp rtp rtpdump rtx srtp track transport uplink_feedback \
   vp8_descriptor
 COMPILED_READY := $(COMPILED)/.ready
 run test test-long bench: export PYTHONPATH := $(CURDIR)/$(COMPILED)

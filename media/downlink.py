@@ -25,7 +25,7 @@ from media.pacer import Pacer
 from media.probing import Probe
 from media.reception import Reception
 from media.rtcp import TransportFeedback
-from media.rtp import CSRC_COUNT
+from media.rtp import CSRC_COUNT, with_number
 
 Copy = tuple[str, bytes, bytes, int]  # receiver, head, packet, start: what leaves is head + packet[start:]
 # Whose, its source, the index in it, the packet, bytes on the wire, and whether newer ones came before it.
@@ -149,7 +149,7 @@ class Downlink:
         if forwarder.is_numbered:
             number = self._number = (self._number + 1) & 0xFFFF
             at = NUMBER_AT + 4 * (head[0] & CSRC_COUNT)
-            head = head[:at] + number.to_bytes(2) + head[at + 2 :]
+            head = with_number(head, at, number)
             self.estimator.handle_sent(number, size_bytes, now)
             if source is not None and forwarder.comes_again:
                 forwarder.keep_head(source, (head, packet, start), index)

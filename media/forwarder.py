@@ -30,16 +30,18 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 
+from mypy_extensions import mypyc_attr
+
 from media import red
 from media.depacketizer import VP8
 from media.errors import MalformedPayload
 from media.layer_filter import LayerFilter, Omissions
+from media.packet_history import Kept
 from media.reception import Reception
 from media.rtcp import NTP_SECOND, ReportBlock, SenderReport
 from media.rtp import (
     CSRC_COUNT,
     EXTENSION,
-    HEADER,
     HEADER_BYTES,
     IDENTIFIERS,
     MARKER,
@@ -48,10 +50,13 @@ from media.rtp import (
     VERSION_2,
     VERSION_MASK,
     Ssrc,
+    encode_head,
     extension_block,
     header_end,
     header_size,
     passed_elements,
+    rtp_timestamp_of,
+    ssrc_of,
 )
 from media.sdp import (
     EXTENSION_AUDIO_LEVEL,
@@ -89,10 +94,18 @@ LOSS_HALF_LIFE_S = 4.0  # how fast loss that is no longer reported is forgotten:
 LOSS_FORGOTTEN_S = 15.0  # after three reports of libwebrtc's slowest, of sound alone, nobody speaks of it
 MEANINGFUL_PACKETS = 20  # of an interval: that one of three was asked for says nothing of the way
 
-pack_header = HEADER.pack
-unpack_header = HEADER.unpack_from
-
 Part = tuple[bytes, bytes, int]  # head, packet, start: what leaves is head + packet[start:]
+
+
+@mypyc_attr(acyclic=True)
+class KeptHead:
+    """With which a packet left, whose payload is what the source's packet has from `start` on."""
+
+    __slots__ = ("head", "start")
+
+    def __init__(self, head: bytes, start: int) -> None:
+        self.head = head
+        self.start = start
 
 
 class Forwarder:
@@ -201,7 +214,7 @@ class Forwarder:
         self._repair_sequence_number = sequence_number
         # What left, and would come again in the same stream, is kept as it left, by index: the same number
         # with other bytes would tell the key away (RFC 7714 §7.1).
-        self._heads: dict[int, tuple[bytes, int]] = {}
+        self._heads: dict[int, KeptHead] = {}
         self.comes_again = True  # whether some of what is asked for goes out again in the stream itself
         self._resent_at: dict[int, float] = {}
         self._resend_allowance = float(RESEND_BURST_BYTES)  # bytes; the share of `_credited_bytes` is in it
@@ -314,7 +327,7 @@ class Forwarder:
         if self.source is None or self._highest_index < self._first_index:
             return
         kept = self.source.history.packets.get(self._highest_index)
-        descriptor = descriptor_of(self.source, kept[0]) if kept is not None else None
+        descriptor = descriptor_of(self.source, kept.data) if kept is not None else None
         if descriptor is not None:
             # If the newest was left out itself, the number is that of the last one before it that was not.
             pictures = self._omissions.pictures
@@ -323,10 +336,12 @@ class Forwarder:
                 tl0_picture_index=(descriptor.tl0_picture_index or 0) + self._tl0_offset,
             )
 
-    def _follow_pictures(self, kept: tuple[bytes, float] | None) -> None:
+    def _follow_pictures(self, kept: Kept | None) -> None:
         """The first picture of a source has the number behind the last one's."""
         known = self._known_descriptor
-        first = descriptor_of(self.source, kept[0]) if kept is not None and self.source is not None else None
+        first = (
+            descriptor_of(self.source, kept.data) if kept is not None and self.source is not None else None
+        )
         self._picture_id_offset = self._tl0_offset = 0
         if known is not None and first is not None:
             self._picture_id_offset = (known.picture_id or 0) + 1 - (first.picture_id or 0)
@@ -344,17 +359,16 @@ class Forwarder:
         self,
         source: Reception,
         packet: bytes,
-        first: int,
-        second: int,
         index: int,
         rtp_timestamp: int,
         size_bytes: int,
         now: float,
     ) -> Part | None:
-        """The packet in the receiver's numbers, or None if it is not for them. `first` and `second` are the
-        header's first bytes, `size_bytes` its checked size.
+        """The packet in the receiver's numbers, or None if it is not for them. `size_bytes` is the checked
+        size of its header.
         """
-        numbers = self._payload_types.get(second)
+        first = packet[0]
+        numbers = self._payload_types.get(packet[1])
         # What the source sent before it came into this slot has no number here.
         if numbers is None or index < self._first_index or source is not self.source:
             return None
@@ -374,7 +388,7 @@ class Forwarder:
                 block = self._block(packet, HEADER_BYTES, size_bytes)
             number = (index + self._sequence_offset) & 0xFFFF
             first = first & PADDING | (EXTENDED if block else VERSION_2)
-            head = pack_header(first, numbers[0], number, rtp_timestamp, self.ssrc) + block
+            head = encode_head(first, numbers[0], number, rtp_timestamp, self.ssrc, block)
             part: Part | None = (head, packet, size_bytes)
         else:
             part = self._part(packet, first, numbers[0], index, rtp_timestamp, size_bytes, descriptor)
@@ -419,10 +433,8 @@ class Forwarder:
             block = self._block(packet, HEADER_BYTES + 4 * (first & CSRC_COUNT), size_bytes)
         first = first | EXTENSION if block else first & ~EXTENSION
         number = (index - omitted + self._sequence_offset) & 0xFFFF
-        head = pack_header(first, second, number, rtp_timestamp, self.ssrc)
-        if first & CSRC_COUNT:
-            head += packet[HEADER_BYTES : HEADER_BYTES + 4 * (first & CSRC_COUNT)]
-        head += block
+        sources = packet[HEADER_BYTES : HEADER_BYTES + 4 * (first & CSRC_COUNT)]
+        head = encode_head(first, second, number, rtp_timestamp, self.ssrc, sources + block)
         if descriptor is None:
             return head, packet, size_bytes
         head += rewritten(
@@ -451,7 +463,7 @@ class Forwarder:
     def keep_head(self, source: Reception, part: Part, index: int) -> None:
         """A packet of this index of a source left with this head."""
         if source is self.source and self._repair_payload_type(part) is None:
-            self._heads[index] = part[0], part[2]
+            self._heads[index] = KeptHead(part[0], part[2])
 
     def _with_redundancy(self, part: Part, source: Reception, index: int, rtp_timestamp: int) -> Part:
         """Turn the head of an Opus packet into that of a RED packet with those before it as far as they are
@@ -467,24 +479,25 @@ class Forwarder:
         room_bytes = REDUNDANT_BYTES
         for before in range(index - 1, max(index - 1 - self.redundancy, self._first_index - 1), -1):
             # RFC 2198 tells blocks apart by their time alone: what is not here leaves no hole.
-            kept = source.history.packets.get(before)
-            if kept is None or kept[0][0] & PADDING:
+            earlier = source.history.packets.get(before)
+            if earlier is None or earlier.data[0] & PADDING:
                 continue
-            numbers, start = self._payload_types.get(kept[0][1]), header_size(kept[0])
-            if numbers is None or len(kept[0]) == start:
+            sound = earlier.data
+            numbers, start = self._payload_types.get(sound[1]), header_size(sound)
+            if numbers is None or len(sound) == start:
                 continue
-            offset = (rtp_timestamp - self._timestamp_offset - unpack_header(kept[0])[3]) & 0xFFFF_FFFF
-            room_bytes -= len(kept[0]) - start
+            offset = (rtp_timestamp - self._timestamp_offset - rtp_timestamp_of(sound)) & 0xFFFF_FFFF
+            room_bytes -= len(sound) - start
             if not 0 < offset <= red.MAX_OFFSET or room_bytes < 0:
                 break
-            blocks.append(red.Redundant(numbers[0] & ~MARKER, offset, kept[0][start:]))
+            blocks.append(red.Redundant(numbers[0] & ~MARKER, offset, sound[start:]))
         if not blocks:
             return part
         blocks.reverse()
         redundancy = red.encode_head(head[1] & ~MARKER, blocks)
         self.octets += len(redundancy)
         red_head = head[:1] + bytes([head[1] & MARKER | red_payload_type]) + head[2:] + redundancy
-        self._heads[index] = red_head, start_of_sound
+        self._heads[index] = KeptHead(red_head, start_of_sound)
         return red_head, packet, start_of_sound
 
     def repeat(self, source: Reception, index: int, now: float) -> Part | None:
@@ -551,15 +564,14 @@ class Forwarder:
             return None
         kept = self._heads.get(index)
         if kept is not None:
-            return kept[0], packet, kept[1]
-        first, second, _, rtp_timestamp, _ = unpack_header(packet)
-        numbers = self._payload_types.get(second)
+            return kept.head, packet, kept.start
+        numbers = self._payload_types.get(packet[1])
         if numbers is None:
             return None
         size_bytes = header_size(packet)
         descriptor = descriptor_of(source, packet) if self._is_filtered else None
-        rtp_timestamp = (rtp_timestamp + self._timestamp_offset) & 0xFFFF_FFFF
-        part = self._part(packet, first, numbers[0], index, rtp_timestamp, size_bytes, descriptor)
+        rtp_timestamp = (rtp_timestamp_of(packet) + self._timestamp_offset) & 0xFFFF_FFFF
+        part = self._part(packet, packet[0], numbers[0], index, rtp_timestamp, size_bytes, descriptor)
         if part is None or (self.is_numbered and self._repair_payload_type(part) is None):
             return None  # it has not left yet, or nobody knows how it did
         return part
@@ -576,17 +588,16 @@ class Forwarder:
         if self.repair_ssrc is None or repair_payload_type is None:
             return part
         self._repair_sequence_number = (self._repair_sequence_number + 1) & 0xFFFF
-        first, second, original_number, rtp_timestamp, _ = unpack_header(head)
-        repair_head = pack_header(
-            first,
-            second & MARKER | repair_payload_type,
-            self._repair_sequence_number,
-            rtp_timestamp,
-            self.repair_ssrc,
-        )
         end = header_end(head)
-        # RFC 4588 §4: the OSN stands before the original payload, of which the head may have the beginning.
-        repair_head += head[HEADER_BYTES:end] + original_number.to_bytes(2) + head[end:]
+        repair_head = encode_head(
+            head[0],
+            head[1] & MARKER | repair_payload_type,
+            self._repair_sequence_number,
+            rtp_timestamp_of(head),
+            self.repair_ssrc,
+            # RFC 4588 §4: the OSN stands before the original payload, whose beginning the head may have.
+            head[HEADER_BYTES:end] + head[2:4] + head[end:],
+        )
         return repair_head, packet, start
 
     @property
@@ -602,14 +613,14 @@ class Forwarder:
         repair_payload_type = self._repair_of_newest()
         assert self.repair_ssrc is not None and repair_payload_type is not None
         self._repair_sequence_number = (self._repair_sequence_number + 1) & 0xFFFF
-        head = pack_header(
+        head = encode_head(
             PADDING | (EXTENDED if self._plain_block else VERSION_2),
             repair_payload_type,
             self._repair_sequence_number,
             self._rtp_timestamp & 0xFFFF_FFFF,
             self.repair_ssrc,
+            self._plain_block,
         )
-        head += self._plain_block
         count = max(1, min(MAX_PADDING, size_bytes - len(head)))
         return head, bytes(count - 1) + bytes([count]), 0
 
@@ -618,7 +629,7 @@ class Forwarder:
         size_bytes = len(head) + len(packet) - start
         self.resent += 1
         self.resent_bytes += size_bytes
-        if int.from_bytes(head[8:HEADER_BYTES]) == self.ssrc:
+        if ssrc_of(head) == self.ssrc:
             self._repeats += 1
             self.octets += size_bytes - start  # the header is as long as the one that came
         self._resend_allowance -= size_bytes

@@ -20,14 +20,14 @@ from __future__ import annotations
 
 import re
 from bisect import bisect_right
-from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
 from typing import Literal
 
-from media.rtp import PAYLOAD_TYPE
-from media.rtpdump import encode_dump
+from media.packet_history import Kept
+from media.rtp import PAYLOAD_TYPE, ssrc_of
+from media.rtpdump import DumpWriter
 from media.sdp import Codec, MediaSection
 
 MAX_SEGMENT_S = 5.0  # what a power failure may cost at the most
@@ -44,9 +44,7 @@ MAX_PARAMETERS_CHARACTERS = 512  # of a format: H.264 parameter sets have about 
 _MID = re.compile("[!-~]{0,64}")
 
 Reason = Literal["full", "interrupted", "ended"]
-Kept = tuple[bytes, float]  # a packet and its arrival, as the packet history keeps it
-_Report = tuple[int, bytes, float]  # how many packets of the piece came before it, the compound, its arrival
-_Piece = tuple[list[Kept], list[_Report], Reason]
+_Piece = tuple[list[Kept], Reason]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,9 +65,7 @@ class SegmentStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """What arrived from one sender in a stretch of time. A record is its arrival (monotonic), whether it is
-    RTCP, and its bytes; they lie in the order of arrival, and the first is RTP.
-    """
+    """What arrived from one sender in a stretch of time. `records` are in the order of arrival, RTP first."""
 
     began: float
     ended: float
@@ -83,16 +79,15 @@ class Segment:
     streams: tuple[SegmentStream, ...]
     """By their first packet; the MAX_STREAMS with the most packets where there are more."""
     reason: Reason
-    records: tuple[tuple[float, bool, bytes], ...]
+    records: tuple[Kept, ...]
 
 
 def encode_segment(segment: Segment) -> bytes:
     """The segment as rtpdump. Takes about a millisecond: not for the thread that forwards packets."""
-    began = segment.began
-    return encode_dump(
-        segment.began_at,
-        [(round((arrived - began) * 1000), is_rtcp, data) for arrived, is_rtcp, data in segment.records],
-    )
+    dump, began = DumpWriter(segment.began_at), segment.began
+    for record in segment.records:
+        dump.write(int((record.arrived - began) * 1000 + 0.5), record.data, is_rtcp=record.is_rtcp)
+    return dump.getvalue()
 
 
 class Journal:
@@ -109,8 +104,8 @@ class Journal:
         "_first_s",
         "_limit_bytes",
         "_longest_s",
-        "_packets",
-        "_reports",
+        "_packet_at",
+        "_records",
         "_size_bytes",
         "_streams",
         "next_deadline",
@@ -127,8 +122,8 @@ class Journal:
         self._open()
 
     def _open(self) -> None:
-        self._packets: list[Kept] = []
-        self._reports: list[_Report] = []
+        self._records: list[Kept] = []
+        self._packet_at = 0.0  # when the last of its packets came: a report breaks no silence
         self._size_bytes = 0
         self._limit_bytes = 0  # the first packet sets it, and the deadline
 
@@ -139,7 +134,7 @@ class Journal:
         self._ended_streams.discard(ssrc)
         for codec in section.codecs:
             self._streams[ssrc, codec.payload_type] = section, codec
-        if interrupts and self._packets and now >= self._packets[0][1] + MIN_SEGMENT_S:
+        if interrupts and self._records and now >= self._records[0].arrived + MIN_SEGMENT_S:
             self._close_long()
             self._close("interrupted")
             self.next_deadline = now
@@ -150,15 +145,16 @@ class Journal:
 
     def handle_packet(self, kept: Kept) -> bool:
         """A packet of a known stream in a codec of its section, once. Whether `next_deadline` came nearer."""
-        self._packets.append(kept)
-        self._size_bytes += len(kept[0]) + RECORD_OVERHEAD_BYTES
-        return self._size_bytes > self._limit_bytes and self._handle_limit(kept[1])
+        self._records.append(kept)
+        self._packet_at = kept.arrived
+        self._size_bytes += len(kept.data) + RECORD_OVERHEAD_BYTES
+        return self._size_bytes > self._limit_bytes and self._handle_limit(kept.arrived)
 
     def handle_report(self, compound: bytes, now: float) -> bool:
         """A compound that holds a sender report. Whether `next_deadline` came nearer."""
-        if not self._packets:
+        if not self._records:
             return False
-        self._reports.append((len(self._packets), compound, now))
+        self._records.append(Kept(compound, now, is_rtcp=True))
         self._size_bytes += len(compound) + RECORD_OVERHEAD_BYTES
         return self._size_bytes > self._limit_bytes and self._handle_limit(now)
 
@@ -167,14 +163,14 @@ class Journal:
         if now < self.next_deadline:
             return []
         self._close_long()
-        if self._packets:
-            if now >= self._packets[0][1] + self._longest_s:
+        if self._records:
+            if now >= self._records[0].arrived + self._longest_s:
                 self._close("full")
-            elif now >= self._packets[-1][1] + SILENCE_S:
+            elif now >= self._packet_at + SILENCE_S:
                 self._close("interrupted")
         self.next_deadline = (
-            min(self._packets[0][1] + self._longest_s, self._packets[-1][1] + SILENCE_S)
-            if self._packets
+            min(self._records[0].arrived + self._longest_s, self._packet_at + SILENCE_S)
+            if self._records
             else inf
         )
         return self._take_closed()
@@ -197,63 +193,68 @@ class Journal:
         return True
 
     def _close(self, reason: Reason) -> None:
-        if self._packets:
-            self._closed.append((self._packets, self._reports, reason))
-            self._open()
-            self._longest_s = self._first_s if reason == "interrupted" else MAX_SEGMENT_S
+        records = self._records
+        if not records:
+            return
+        end = records[0].arrived + MAX_SEGMENT_S
+        while records[-1].is_rtcp and records[-1].arrived > end:
+            records.pop()
+        self._closed.append((records, reason))
+        self._open()
+        self._longest_s = self._first_s if reason == "interrupted" else MAX_SEGMENT_S
 
     def _close_long(self) -> None:
         """A timer may be late: what came too long after the beginning is left open by itself."""
-        while self._packets and self._packets[-1][1] > (end := self._packets[0][1] + MAX_SEGMENT_S):
-            count = bisect_right(self._packets, end, key=_arrival)
-            self._closed.append(
-                (self._packets[:count], [one for one in self._reports if one[0] <= count], "full")
-            )
-            self._packets = self._packets[count:]
-            self._reports = [
-                (place - count, compound, arrived)
-                for place, compound, arrived in self._reports
-                if place > count
-            ]
-            kept = [packet for packet, _ in self._packets] + [compound for _, compound, _ in self._reports]
-            self._size_bytes = sum(map(len, kept)) + len(kept) * RECORD_OVERHEAD_BYTES
+        while self._records and self._packet_at > (end := self._records[0].arrived + MAX_SEGMENT_S):
+            count = bisect_right(self._records, end, key=_arrival)
+            self._closed.append((self._records[:count], "full"))
+            while self._records[count].is_rtcp:
+                count += 1  # of neither piece's time
+            self._records = self._records[count:]
+            sizes = [len(record.data) for record in self._records]
+            self._size_bytes = sum(sizes) + len(sizes) * RECORD_OVERHEAD_BYTES
 
     def _take_closed(self) -> list[Segment]:
-        segments = [self._segment(packets, reports, reason) for packets, reports, reason in self._closed]
+        segments = [self._segment(records, reason) for records, reason in self._closed]
         self._closed = []
         if self._ended_streams:
-            gone = self._ended_streams - {int.from_bytes(packet[8:12]) for packet, _ in self._packets}
+            gone = self._ended_streams - {
+                ssrc_of(record.data) for record in self._records if not record.is_rtcp
+            }
             self._streams = {key: one for key, one in self._streams.items() if key[0] not in gone}
             self._ended_streams -= gone
         return segments
 
-    def _segment(self, packets: list[Kept], reports: list[_Report], reason: Reason) -> Segment:
-        began = packets[0][1]
-        records = [(arrived, False, packet) for packet, arrived in packets]
-        for place, compound, arrived in reversed(reports):
-            if arrived <= began + MAX_SEGMENT_S:
-                records.insert(place, (arrived, True, compound))
-        ended = records[-1][0]
+    def _segment(self, records: list[Kept], reason: Reason) -> Segment:
+        size_bytes = packets = 0
+        counts: dict[int, int] = {}  # of packets, by SSRC and payload type
+        for record in records:
+            data = record.data
+            size_bytes += len(data)
+            if not record.is_rtcp:
+                packets += 1
+                key = ssrc_of(data) << 8 | data[1] & PAYLOAD_TYPE
+                counts[key] = counts.get(key, 0) + 1
+        began, ended = records[0].arrived, records[-1].arrived
         return Segment(
             began=began,
             ended=ended,
             began_at=self._clock_zero_at + timedelta(seconds=began),
             ended_at=self._clock_zero_at + timedelta(seconds=ended),
-            packets=len(packets),
-            size_bytes=sum([len(data) for _, _, data in records]),
-            streams=self._streams_of(packets),
+            packets=packets,
+            size_bytes=size_bytes,
+            streams=self._streams_of(counts),
             reason=reason,
             records=tuple(records),
         )
 
-    def _streams_of(self, packets: list[Kept]) -> tuple[SegmentStream, ...]:
-        counts = Counter([(packet[8:12], packet[1] & PAYLOAD_TYPE) for packet, _ in packets])
-        named = {key for key, _ in counts.most_common(MAX_STREAMS)}
+    def _streams_of(self, counts: dict[int, int]) -> tuple[SegmentStream, ...]:
+        named = set(sorted(counts, key=lambda key: -counts[key])[:MAX_STREAMS])
         streams: list[SegmentStream] = []
-        for (ssrc_bytes, payload_type), count in counts.items():
-            if (ssrc_bytes, payload_type) not in named:
+        for key, count in counts.items():
+            if key not in named:
                 continue
-            ssrc = int.from_bytes(ssrc_bytes)
+            ssrc, payload_type = key >> 8, key & PAYLOAD_TYPE
             section, codec = self._streams[ssrc, payload_type]
             streams.append(
                 SegmentStream(
@@ -271,8 +272,8 @@ class Journal:
         return tuple(streams)
 
 
-def _arrival(kept: Kept) -> float:
-    return kept[1]
+def _arrival(record: Kept) -> float:
+    return record.arrived
 
 
 def _fmtp(codec: Codec) -> str:

@@ -21,7 +21,9 @@ from dataclasses import dataclass
 
 from media.depacketizer import is_base, is_keyframe_slice, shows_picture
 from media.errors import MalformedPayload, NoPicture
+from media.packet_history import Kept
 from media.rtp import payload as rtp_payload
+from media.rtp import rtp_timestamp_of, sequence_number_of, ssrc_of
 
 MAX_RUN_BYTES = 8 << 20  # 8 MiB: 20 s at 3 Mbit/s; past it nothing of the run is worth its memory
 MAX_RUN_S = 30.0  # a decoder takes 0.3-1 ms a VGA picture: 30 s of tail are the most one press may cost
@@ -40,7 +42,7 @@ MAX_PICTURE_AGE_S = (
 
 SEQUENCE_MASK = 0xFFFF
 HALF_SEQUENCE = 0x8000
-NO_SEQUENCE = -1
+NO_SEQUENCE = NO_SSRC = -1
 NEVER = float("inf")
 
 
@@ -94,16 +96,16 @@ class PictureBuffer:
     def __init__(self) -> None:
         self.wants_keyframe = False
         self._last_arrival = -NEVER
-        self._begin_stream(b"", "")
+        self._begin_stream(NO_SSRC, "")
 
-    def _begin_stream(self, ssrc: bytes, codec_name: str) -> None:
+    def _begin_stream(self, ssrc: int, codec_name: str) -> None:
         self._ssrc = ssrc
         self._codec_name = codec_name
         self._last_sequence_number = NO_SEQUENCE
         self._forget_everything()
 
     def _forget_everything(self) -> None:
-        self._packets: dict[int, tuple[bytes, float]] = {}  # by sequence number, in the order of arrival
+        self._packets: dict[int, Kept] = {}  # by sequence number, in the order of arrival
         self._size_bytes = 0
         self._start = NO_SEQUENCE  # the run: its first packet and the first one missing behind it
         self._next = NO_SEQUENCE
@@ -113,22 +115,24 @@ class PictureBuffer:
         self._gap_since = NEVER
         self._candidate = NO_SEQUENCE  # the start of a newer keyframe that is not complete
         self._candidate_next = NO_SEQUENCE
-        self._candidate_timestamp = b""  # of its slices, once one of them has come
+        self._candidate_timestamp = -1  # of its slices, once one of them has come
         self._candidate_since = NEVER
         self._earlier_starts = 0
 
-    def handle_packet(self, packet: bytes, codec_name: str, starts_keyframe: bool, now: float) -> None:
+    def handle_packet(self, kept: Kept, codec_name: str, starts_keyframe: bool) -> None:
         """Keep one RTP packet of this stream (SRTP taken off, RTX unwrapped, its header checked). Never
         raises: what makes no sense shows itself when a picture is wanted.
         """
-        if packet[8:12] != self._ssrc or codec_name != self._codec_name:
-            self._begin_stream(packet[8:12], codec_name)
-        sequence_number = packet[2] << 8 | packet[3]
+        packet, now = kept.data, kept.arrived
+        ssrc = ssrc_of(packet)
+        if ssrc != self._ssrc or codec_name != self._codec_name:
+            self._begin_stream(ssrc, codec_name)
+        sequence_number = sequence_number_of(packet)
         self._last_arrival = now
         if sequence_number == self._next and not self._ahead:
-            self._packets[sequence_number] = packet, now
+            self._packets[sequence_number] = kept
             self._next = (sequence_number + 1) & SEQUENCE_MASK
-        elif not self._keep_out_of_order(sequence_number, packet, now):
+        elif not self._keep_out_of_order(sequence_number, kept):
             return
         self._last_sequence_number = sequence_number
         self._size_bytes += len(packet) + PACKET_OVERHEAD_BYTES
@@ -155,16 +159,16 @@ class PictureBuffer:
             raise NoPicture("incomplete_keyframe", "a keyframe of this camera is still arriving")
         first, last = self._newest_complete_picture()
         packets = self._packets
-        if now - max(packets[number][1] for number in _numbers(first, last)) > MAX_PICTURE_AGE_S:
+        if now - max(packets[number].arrived for number in _numbers(first, last)) > MAX_PICTURE_AGE_S:
             raise NoPicture("broken", "packets of this camera were lost, and no keyframe has come since")
-        arrivals = [packets[number][1] for number in _numbers(self._start, last)]
+        arrivals = [packets[number].arrived for number in _numbers(self._start, last)]
         return PictureRequest(
             codec_name=self._codec_name,
-            ssrc=int.from_bytes(self._ssrc),
-            rtp_timestamp=int.from_bytes(packets[last][0][4:8]),
+            ssrc=self._ssrc,
+            rtp_timestamp=rtp_timestamp_of(packets[last].data),
             first_arrived=min(arrivals),
             arrived=max(arrivals),
-            packets=tuple([packets[number][0] for number in _numbers(self._start, last)]),
+            packets=tuple([packets[number].data for number in _numbers(self._start, last)]),
         )
 
     def _newest_complete_picture(self) -> tuple[int, int]:
@@ -173,7 +177,7 @@ class PictureBuffer:
         last = NO_SEQUENCE
         shown = False
         for number in reversed(_numbers(self._start, self._next - 1)):
-            packet = self._packets[number][0]
+            packet = self._packets[number].data
             payload = rtp_payload(packet)
             if not payload:
                 continue  # padding belongs to no picture
@@ -192,8 +196,9 @@ class PictureBuffer:
             raise NoPicture("no_keyframe", "this camera has sent a keyframe that is not to be shown")
         return self._start, last
 
-    def _keep_out_of_order(self, sequence_number: int, packet: bytes, now: float) -> bool:
+    def _keep_out_of_order(self, sequence_number: int, kept: Kept) -> bool:
         """Keep a packet that is not simply the next one; False if it is a copy or comes too late."""
+        now = kept.arrived
         if self._last_sequence_number != NO_SEQUENCE:
             distance = (sequence_number - self._last_sequence_number) & SEQUENCE_MASK
             if MAX_JUMP < distance < SEQUENCE_MASK + 1 - MAX_JUMP:
@@ -202,12 +207,12 @@ class PictureBuffer:
         if sequence_number in packets:
             return False
         if self._start == NO_SEQUENCE:
-            packets[sequence_number] = packet, now
+            packets[sequence_number] = kept
             self._forget_loose_packets(now)
             return True
         if (sequence_number - self._next) & SEQUENCE_MASK >= HALF_SEQUENCE:
             return False  # from before the run
-        packets[sequence_number] = packet, now
+        packets[sequence_number] = kept
         if sequence_number == self._next:
             self._extend_run(now)
             return True
@@ -229,11 +234,11 @@ class PictureBuffer:
     def _forget_loose_packets(self, now: float) -> None:
         """Without a run nothing is kept for longer than a repair may take."""
         forgotten = []
-        for number, (packet, arrived) in self._packets.items():
-            if now - arrived <= MAX_DISORDER_S and self._size_bytes <= MAX_RUN_BYTES:
+        for number, kept in self._packets.items():
+            if now - kept.arrived <= MAX_DISORDER_S and self._size_bytes <= MAX_RUN_BYTES:
                 break
             forgotten.append(number)
-            self._size_bytes -= len(packet) + PACKET_OVERHEAD_BYTES
+            self._size_bytes -= len(kept.data) + PACKET_OVERHEAD_BYTES
         for number in forgotten:
             del self._packets[number]
             if number == self._candidate:
@@ -244,13 +249,14 @@ class PictureBuffer:
     def _handle_keyframe_start(self, sequence_number: int, now: float) -> None:
         if self._candidate != NO_SEQUENCE:
             newer = (sequence_number - self._candidate) & SEQUENCE_MASK < HALF_SEQUENCE
-            same_time = self._packets[sequence_number][0][4:8] == self._packets[self._candidate][0][4:8]
+            times = [rtp_timestamp_of(self._packets[one].data) for one in (sequence_number, self._candidate)]
+            same_time = times[0] == times[1]
             # H.264 parameter sets may come in several packets of a picture: the first of them begins it.
             if newer == same_time or (same_time and self._earlier_starts == MAX_EARLIER_STARTS):
                 return
             self._earlier_starts = self._earlier_starts + 1 if same_time else 0
         self._candidate = self._candidate_next = sequence_number
-        self._candidate_timestamp = b""
+        self._candidate_timestamp = -1
         self._candidate_since = now
         if self._start == NO_SEQUENCE:
             self.wants_keyframe = False
@@ -258,10 +264,10 @@ class PictureBuffer:
     def _follow_candidate(self, now: float) -> None:
         """Follow the newer keyframe as far as it has come; where it is complete, it begins the run."""
         while (kept := self._packets.get(self._candidate_next)) is not None:
-            packet = kept[0]
+            packet = kept.data
             payload = rtp_payload(packet)
             if payload:  # padding belongs to no picture
-                if not self._candidate_timestamp:
+                if self._candidate_timestamp < 0:
                     try:
                         is_key = is_keyframe_slice(self._codec_name, payload)
                     except MalformedPayload:
@@ -270,11 +276,11 @@ class PictureBuffer:
                         self._candidate = NO_SEQUENCE
                         return
                     if is_key:
-                        self._candidate_timestamp = packet[4:8]
-                elif packet[4:8] != self._candidate_timestamp:
+                        self._candidate_timestamp = rtp_timestamp_of(packet)
+                elif rtp_timestamp_of(packet) != self._candidate_timestamp:
                     self._begin_run(now)
                     return
-                if packet[1] & 0x80 and self._candidate_timestamp:
+                if packet[1] & 0x80 and self._candidate_timestamp >= 0:
                     self._candidate_next = (self._candidate_next + 1) & SEQUENCE_MASK
                     self._begin_run(now)
                     return
@@ -292,7 +298,7 @@ class PictureBuffer:
         for number in older:
             kept = packets.pop(number, None)
             if kept is not None:
-                self._size_bytes -= len(kept[0]) + PACKET_OVERHEAD_BYTES
+                self._size_bytes -= len(kept.data) + PACKET_OVERHEAD_BYTES
         self._start = start
         self._next = self._candidate_next
         while self._next in packets:
@@ -300,7 +306,7 @@ class PictureBuffer:
         self._ahead = len(packets) - ((self._next - start) & SEQUENCE_MASK)
         self._gap_since = now if self._ahead else NEVER
         self._pictures = 0
-        self._long_from = packets[start][1] + LONG_RUN_S
+        self._long_from = packets[start].arrived + LONG_RUN_S
         self._candidate = NO_SEQUENCE
         self.wants_keyframe = False
 

@@ -18,7 +18,6 @@ asks for.
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from math import inf
@@ -33,6 +32,7 @@ from media.encodings import EncodingOrder, LayerReason, LegQuality, Picture
 from media.errors import IllegalPeer, MalformedPayload, MalformedRtcp, MalformedRtp, UnknownPeer
 from media.forwarder import REDUNDANCY, Forwarder
 from media.journal import Journal, Reason, Segment
+from media.packet_history import Kept
 from media.peer import Peer, Seat, Traffic
 from media.picture_buffer import PictureBuffer, PictureRequest
 from media.reception import REFUSED, Reception
@@ -54,14 +54,16 @@ from media.rtcp import (
 )
 from media.rtp import (
     EXTENSION,
-    HEADER,
-    HEADER_BYTES,
     MARKER,
     PAYLOAD_TYPE,
     PLAIN,
     Ssrc,
     element_at,
+    encode_head,
     header_size,
+    rtp_timestamp_of,
+    sequence_number_of,
+    ssrc_of,
 )
 from media.sdp import MediaSection, Offer, SlotSsrcs
 from media.track import Layer, Leg, Track
@@ -85,8 +87,6 @@ RELAY_CNAME = "relay"
 MAX_REPLAYED = 80  # packets from a keyframe on that a newcomer is given: more, and a new keyframe is the less
 MAX_BEGUN = 512  # packets behind the first of a stream that go out with it: 2 s of 2.5 Mbit/s, the history
 MAX_RECEPTIONS = 16  # SSRCs of one peer: two, and some for restarts; the longest silent makes room
-
-unpack_header = HEADER.unpack_from
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -421,15 +421,14 @@ class Router:
         if peer is None:
             return []
         try:
-            first, _, _, _, ssrc = unpack_header(packet)
-            size_bytes = HEADER_BYTES if first == PLAIN else header_size(packet)
-        except (struct.error, MalformedRtp):
+            size_bytes = header_size(packet)
+        except MalformedRtp:
             self.malformed_packets += 1
             return []
-        reception = peer.receptions.get(ssrc)
-        if peer.uplink is not None and first & EXTENSION:
+        reception = peer.receptions.get(ssrc_of(packet))
+        if peer.uplink is not None and packet[0] & EXTENSION:
             self._note_arrival(peer, peer.uplink, reception, packet, size_bytes, now)
-        elif peer.uplink_estimate is not None and first & EXTENSION:
+        elif peer.uplink_estimate is not None and packet[0] & EXTENSION:
             self._note_send_time(peer, peer.uplink_estimate, packet, size_bytes, now)
         return self._handle_media(peer, reception, packet, size_bytes, now)
 
@@ -470,7 +469,11 @@ class Router:
         self, peer: Peer, reception: Reception | None, packet: bytes, size_bytes: int, now: float
     ) -> list[Copy]:
         """A packet as it came, or as it was recovered."""
-        first, second, sequence_number, rtp_timestamp, ssrc = unpack_header(packet)
+        second, sequence_number, rtp_timestamp = (
+            packet[1],
+            sequence_number_of(packet),
+            rtp_timestamp_of(packet),
+        )
         if reception is None:
             reception = self._bind(peer, packet, now)
             if reception is None:
@@ -484,7 +487,7 @@ class Router:
             if index == REFUSED:
                 return []
             reception = self._begin_reception(
-                peer, reception.section, Ssrc(ssrc), sequence_number, reception.rid, now
+                peer, reception.section, reception.ssrc, sequence_number, reception.rid, now
             )
             index = reception.handle_packet(sequence_number, rtp_timestamp, now)
         length = len(packet)
@@ -493,7 +496,7 @@ class Router:
             return []
         peer.sent_packets += 1
         peer.sent_bytes += length
-        kept = reception.history.packets[index] = packet, now
+        kept = reception.history.packets[index] = Kept(packet, now)
         if reception.nacks.next_deadline < self.next_deadline:
             self.next_deadline = reception.nacks.next_deadline
 
@@ -515,14 +518,14 @@ class Router:
         if not is_current:
             return []
         if track.is_video and layer is track.best:
-            track.pictures.handle_packet(packet, codec.name, starts_keyframe, now)
+            track.pictures.handle_packet(kept, codec.name, starts_keyframe)
         copies: list[Copy] = []
         for leg in track.legs:
             if starts_keyframe and leg.awaited is layer and track.is_video:
                 self._begin(copies, leg, reception, index, now)
                 continue
             forwarder = leg.forwarder
-            part = forwarder.forward(reception, packet, first, second, index, rtp_timestamp, size_bytes, now)
+            part = forwarder.forward(reception, packet, index, rtp_timestamp, size_bytes, now)
             if part is not None:
                 if track.is_video:
                     if leg.downlink.send_picture(copies, forwarder, index, part, now):
@@ -537,7 +540,7 @@ class Router:
                 self._begin(copies, leg, reception, index, now)
         return copies
 
-    def _keep(self, peer: Peer, kept: tuple[bytes, float]) -> None:
+    def _keep(self, peer: Peer, kept: Kept) -> None:
         """For the record."""
         if peer.journal is not None and peer.journal.handle_packet(kept):
             self._wake(peer.journal.next_deadline)
@@ -566,8 +569,9 @@ class Router:
         reception.is_recorded = True
         packets = reception.history.packets
         for early in sorted(one for one in packets if one > max(index, reception.recorded_to)):
-            self._keep(peer, (packets[early][0], now))  # a record's times ascend
-            track.pictures.handle_packet(packets[early][0], codec_name, False, now)
+            again = Kept(packets[early].data, now)  # a record's times ascend
+            self._keep(peer, again)
+            track.pictures.handle_packet(again, codec_name, False)
 
     def _handle_repair(self, peer: Peer, packet: bytes, size_bytes: int, now: float) -> list[Copy]:
         """A packet of a stream that is no medium's: a retransmission (RFC 4588), or nobody's."""
@@ -598,7 +602,11 @@ class Router:
         self, peer: Peer, reception: Reception, packet: bytes, size_bytes: int, now: float
     ) -> list[Copy]:
         """Sound that carries what was before it (RFC 2198): what is missing of that first, then itself."""
-        _, second, sequence_number, rtp_timestamp, ssrc = unpack_header(packet)
+        second, sequence_number, rtp_timestamp = (
+            packet[1],
+            sequence_number_of(packet),
+            rtp_timestamp_of(packet),
+        )
         if second & PAYLOAD_TYPE != reception.section.redundant_payload_type:
             self.unbound_packets += 1
             return []
@@ -622,10 +630,15 @@ class Router:
                 continue
             if not peer.recoveries.take(1, now):  # one packet could hold a hundred
                 continue
-            head = HEADER.pack(
-                PLAIN, block.payload_type, number, (rtp_timestamp - block.offset) & 0xFFFF_FFFF, ssrc
+            original = encode_head(
+                PLAIN,
+                block.payload_type,
+                number,
+                (rtp_timestamp - block.offset) & 0xFFFF_FFFF,
+                reception.ssrc,
+                block.data,
             )
-            copies += self._handle_recovered(peer, reception, head + block.data, now)
+            copies += self._handle_recovered(peer, reception, original, now)
         if redundancy.payload_type not in reception.codecs:
             self.unbound_packets += 1
             return copies
@@ -639,12 +652,12 @@ class Router:
 
     def _bind(self, peer: Peer, packet: bytes, now: float) -> Reception | None:
         """Which section does a new SSRC belong to (RFC 9143 §9.2)? None if that cannot be told (yet)."""
-        _, second, sequence_number, _, ssrc = unpack_header(packet)
-        section = section_of(peer, packet, ssrc, second & PAYLOAD_TYPE)
+        ssrc = ssrc_of(packet)
+        section = section_of(peer, packet, ssrc, packet[1] & PAYLOAD_TYPE)
         rid = rid_of(peer, packet, ssrc, section) if section is not None else None
         if section is None or rid is None:
             return None
-        return self._begin_reception(peer, section, Ssrc(ssrc), sequence_number, rid, now)
+        return self._begin_reception(peer, section, Ssrc(ssrc), sequence_number_of(packet), rid, now)
 
     def _begin_reception(
         self, peer: Peer, section: MediaSection, ssrc: Ssrc, sequence_number: int, rid: str, now: float
@@ -930,7 +943,7 @@ class Router:
         it and belongs behind it follows. Whether it could.
         """
         packets, forwarder, downlink = reception.history.packets, leg.forwarder, leg.downlink
-        if not forwarder.speaks(reception, packets[start][0][1]):
+        if not forwarder.speaks(reception, packets[start].data[1]):
             return False
         is_sound = reception.kind == "audio"
         if reception.highest - start > MAX_BEGUN:
@@ -944,12 +957,12 @@ class Router:
             leg.awaited, leg.still_at = None, now
         takes_s = STILL_TAKES_S + downlink.pacer.waiting_s if leg.picture == "stills" else 0.0
         for index in sorted(index for index in packets if index >= start):
-            packet = packets[index][0]
-            first, second, _, rtp_timestamp, _ = unpack_header(packet)
+            packet = packets[index].data
+            rtp_timestamp = rtp_timestamp_of(packet)
             if index == start:
                 forwarder.begin(reception, index, rtp_timestamp, now, takes_s=takes_s)
             size_bytes = header_size(packet)
-            part = forwarder.forward(reception, packet, first, second, index, rtp_timestamp, size_bytes, now)
+            part = forwarder.forward(reception, packet, index, rtp_timestamp, size_bytes, now)
             if part is not None and is_sound:
                 downlink.send_sound(copies, forwarder, index, part, now)
             elif part is not None:
@@ -1086,10 +1099,10 @@ def _follows(reception: Reception, index: int, rtp_timestamp: int) -> bool:
     packets = reception.history.packets
     for step in (-1, 1):
         near = range(index + step, index + step * (red.MAX_BLOCKS + 1), step)
-        neighbour = next((packets[one][0] for one in near if one in packets), None)
+        neighbour = next((packets[one].data for one in near if one in packets), None)
         if neighbour is None:
             continue
-        ahead = (rtp_timestamp - int.from_bytes(neighbour[4:8])) * -step & 0xFFFF_FFFF
+        ahead = (rtp_timestamp - rtp_timestamp_of(neighbour)) * -step & 0xFFFF_FFFF
         if not 0 < ahead < 0x8000_0000:
             return False
     return True

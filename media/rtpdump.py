@@ -19,6 +19,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
+from librt.strings import BytesWriter
+
 from media.errors import MalformedDump
 
 MEDIA_TYPE = "application/x-rtpdump"
@@ -27,7 +29,8 @@ FIRST_LINE = MAGIC + b"0.0.0.0/0\n"
 MAX_FIRST_LINE_BYTES = 80  # an IPv6 address and a port are 46
 FILE_HEAD = struct.Struct("!IIIHH")  # seconds, microseconds, source, port, padding
 RECORD_HEAD = struct.Struct("!HHI")  # length, RTP length, offset
-MAX_DATA_BYTES = 0xFFFF - RECORD_HEAD.size
+RECORD_HEAD_BYTES = 8
+MAX_DATA_BYTES = 0xFFFF - RECORD_HEAD_BYTES
 MAX_OFFSET_MS = 0xFFFF_FFFF
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -48,16 +51,44 @@ class Dump:
     records: list[Record]
 
 
+class DumpWriter:
+    """A file in the making."""
+
+    def __init__(self, began_at: datetime) -> None:
+        elapsed = began_at - EPOCH
+        seconds = elapsed.days * 86_400 + elapsed.seconds
+        self._dump = BytesWriter()
+        self._dump.write(FIRST_LINE)
+        self._dump.write(FILE_HEAD.pack(seconds, elapsed.microseconds, 0, 0, 0))
+
+    def write(self, offset_ms: int, data: bytes, *, is_rtcp: bool) -> None:
+        """A record: at most MAX_OFFSET_MS behind the beginning, 1 to MAX_DATA_BYTES long; else ValueError."""
+        if not 0 <= offset_ms <= MAX_OFFSET_MS or not 1 <= len(data) <= MAX_DATA_BYTES:
+            raise ValueError(f"no record of a dump: {len(data)} bytes at {offset_ms} ms")
+        dump = self._dump
+        length = RECORD_HEAD_BYTES + len(data)
+        rtp_length = 0 if is_rtcp else len(data)
+        dump.append(length >> 8)
+        dump.append(length & 0xFF)
+        dump.append(rtp_length >> 8)
+        dump.append(rtp_length & 0xFF)
+        dump.append(offset_ms >> 24)
+        dump.append(offset_ms >> 16 & 0xFF)
+        dump.append(offset_ms >> 8 & 0xFF)
+        dump.append(offset_ms & 0xFF)
+        dump.write(data)
+
+    def getvalue(self) -> bytes:
+        """The file, as far as it is written."""
+        return self._dump.getvalue()
+
+
 def encode_dump(began_at: datetime, records: Iterable[tuple[int, bool, bytes]]) -> bytes:
-    """The file. A record: its offset in milliseconds, whether it is RTCP, and 1 to MAX_DATA_BYTES of data."""
-    elapsed = began_at - EPOCH
-    seconds = elapsed.days * 86_400 + elapsed.seconds
-    parts = [FIRST_LINE, FILE_HEAD.pack(seconds, elapsed.microseconds, 0, 0, 0)]
+    """The file of these records: the offset in milliseconds, whether it is RTCP, and the packet."""
+    dump = DumpWriter(began_at)
     for offset_ms, is_rtcp, data in records:
-        length = len(data)
-        parts.append(RECORD_HEAD.pack(RECORD_HEAD.size + length, 0 if is_rtcp else length, offset_ms))
-        parts.append(data)
-    return b"".join(parts)
+        dump.write(offset_ms, data, is_rtcp=is_rtcp)
+    return dump.getvalue()
 
 
 def parse_dump(data: bytes) -> Dump:

@@ -21,7 +21,7 @@ from media.forwarder import Forwarder, descriptor_of
 from media.keyframes import KeyframeRequests, KeyframeWishes
 from media.picture_buffer import PictureBuffer
 from media.reception import Reception
-from media.rtp import MARKER
+from media.rtp import MARKER, rtp_timestamp_of
 from media.sdp import MediaSection
 
 # What of a stream's rate is in its temporal layers up to each: as libvpx divides it.
@@ -90,11 +90,11 @@ class Layer:
         packets = self.reception.history.packets
         highest = self.reception.highest
         seen = {
-            (packets[index][0][4:8], descriptor.temporal_layer or 0)
+            (rtp_timestamp_of(packets[index].data), descriptor.temporal_layer or 0)
             for index in range(highest - LOOKED_AT, highest + 1)
             if index in packets
-            and packets[index][0][1] & MARKER  # one of each picture
-            and (descriptor := descriptor_of(self.reception, packets[index][0])) is not None
+            and packets[index].data[1] & MARKER  # one of each picture
+            and (descriptor := descriptor_of(self.reception, packets[index].data)) is not None
         }
         layers = min(MAX_TEMPORAL_LAYERS, max((layer for _, layer in seen), default=0) + 1)
         if layers > self.temporal_layers or len(seen) >= LEAST_LOOKED_AT:

@@ -47,6 +47,8 @@ LIVES_IN = {
         "media/transport.py",
     ),
     "jwt": ("server/tokens.py",),
+    "librt": ("media/rtp.py", "media/rtpdump.py"),
+    "mypy_extensions": ("media/forwarder.py", "media/packet_history.py"),
     "numpy": ("media/attachment_worker.py", "media/picture_difference.py", "media/picture_worker.py"),
     "prometheus_client": ("server/http/health.py",),
     "pydantic": ("signaling", "server"),

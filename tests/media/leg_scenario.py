@@ -301,10 +301,10 @@ class NetworkedCall(SimulatedCall):
         return [
             rid
             for segment in self.cut.get(peer_id, [])
-            for _, is_rtcp, data in segment.records
-            if not is_rtcp
+            for record in segment.records
+            if not record.is_rtcp
             for rid in RIDS
-            if f"<{rid}".encode() in data
+            if f"<{rid}".encode() in record.data
         ]
 
     def sound_delays_s(self, peer_id: str, *, since: float) -> list[float]:

@@ -119,7 +119,10 @@ def test_a_bad_day_reuses_no_number_wakes_nobody_in_vain_and_is_kept_once(
         assert left.setdefault(number, one.packet) == one.packet
     assert len(left) > 100, "or nothing was tried"
     kept = [
-        data[2:4] + data[8:12] for cut in call.cut["a"] for _, is_rtcp, data in cut.records if not is_rtcp
+        record.data[2:4] + record.data[8:12]
+        for cut in call.cut["a"]
+        for record in cut.records
+        if not record.is_rtcp
     ]
     assert len(kept) == len(set(kept)) > 200
     for segment in call.cut["a"]:

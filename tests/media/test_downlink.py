@@ -17,7 +17,7 @@ from media.rtcp import (
     TransportFeedback,
     encode_compound,
 )
-from media.rtp import HEADER, PADDING, Ssrc, header_size
+from media.rtp import PADDING, Ssrc, header_size, rtp_timestamp_of
 from tests.media.call_scenario import START, Admit, Join, Remove, Run, offer_of, page_offer
 from tests.media.leg_scenario import (
     Do,
@@ -364,8 +364,8 @@ def test_a_full_pacer_drops_what_is_too_old_and_begins_again_with_a_keyframe() -
     index, packet = source.next(10.0, key=True)
     to.begin(source.reception, index, int.from_bytes(packet[4:8]), 10.0)
     for _ in range(3 * MAX_WAITING_BYTES // len(packet)):
-        first, second, _, rtp_timestamp, _ = HEADER.unpack_from(packet)
-        part = to.forward(source.reception, packet, first, second, index, rtp_timestamp, 12, 10.0)
+        rtp_timestamp = rtp_timestamp_of(packet)
+        part = to.forward(source.reception, packet, index, rtp_timestamp, 12, 10.0)
         if part is None:
             break
         downlink.send_picture(copies, to, index, part, 10.0)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from media.forwarder import MAX_REWRITTEN, Forwarder, identifiers_between, payload_types_between
+from media.packet_history import Kept
 from media.reception import Reception
 from media.rtp import HEADER, Ssrc, extensions, parse_header
 from media.sdp import MediaSection
@@ -33,11 +34,11 @@ def forward(
 ) -> bytes | None:
     first, second = 0x90 if extension else 0x80, source.section.codecs[0].payload_type | 0x80 * marker
     packet = HEADER.pack(first, second, index & 0xFFFF, rtp_timestamp, source.ssrc) + extension + body
-    source.history.packets[index] = packet, now
+    source.history.packets[index] = Kept(packet, now)
     if forwarder.source is not source:
         forwarder.begin(source, index, rtp_timestamp, now)
     size_bytes = 12 + len(extension)
-    part = forwarder.forward(source, packet, first, second, index, rtp_timestamp, size_bytes, now)
+    part = forwarder.forward(source, packet, index, rtp_timestamp, size_bytes, now)
     return part[0] + packet[part[2] :] if part is not None else None
 
 
@@ -134,7 +135,7 @@ def test_extensions_behind_contributing_sources_or_before_padding_are_rewritten_
         head = HEADER.pack(first, 96, 100, 0, source.ssrc) + csrc + bytes.fromhex("bede 0001 4031 3001")
         forwarder.begin(source, 100, 0, 10.0)
         packet = head + KEYFRAME + padding
-        part = forwarder.forward(source, packet, first, 96, 100, 0, len(head), 10.0)
+        part = forwarder.forward(source, packet, 100, 0, len(head), 10.0)
         assert part is not None
         head_out = part[0]
         assert extensions(head_out + packet[len(head) :]) == [(3, b"\x01")]

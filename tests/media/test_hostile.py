@@ -21,6 +21,7 @@ from media.encodings import RIDS
 from media.forwarder import RESEND_BURST_BYTES, RESEND_SHARE
 from media.keyframes import MAX_PROMPT_WISHES, MIN_INTERVAL_S, WISH_INTERVAL_S, KeyframeWishes
 from media.nack import WISHES_A_SECOND, WISHES_AT_ONCE, NackGenerator
+from media.packet_history import Kept
 from media.peer import STATUSES_A_SECOND, STATUSES_AT_ONCE
 from media.picture_buffer import PictureBuffer
 from media.relay import Relay
@@ -421,7 +422,8 @@ def test_a_keyframe_that_begins_again_and_again_is_not_read_anew_each_time(
     monkeypatch.setattr(picture_buffer, "rtp_payload", counted)
     buffer = PictureBuffer()
     for number in range(2_900, 0, -1):
-        buffer.handle_packet(HEADER.pack(0x80, 96, number, 5, 7) + KEYFRAME, "VP8", True, START)
+        packet = HEADER.pack(0x80, 96, number, 5, 7) + KEYFRAME
+        buffer.handle_packet(Kept(packet, START), "VP8", True)
     assert read <= 2 * 2_900
 
 

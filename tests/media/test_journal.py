@@ -19,11 +19,11 @@ from media.journal import (
     MAX_SEGMENT_S,
     MAX_STREAMS,
     Journal,
-    Kept,
     Segment,
     SegmentStream,
     encode_segment,
 )
+from media.packet_history import Kept
 from media.rtcp import Goodbye, SenderReport, encode_compound
 from media.rtp import HEADER, Ssrc
 from media.rtpdump import Record, parse_dump
@@ -70,14 +70,16 @@ def journal_of(*, sections: Iterable[tuple[Ssrc, MediaSection]] = ((SOUND_SSRC, 
 
 
 def feed(journal: Journal, *arrivals: float, ssrc: int = SOUND_SSRC, payload_type: int = 111) -> list[Kept]:
-    kept = [(packet_of(ssrc, number, payload_type=payload_type), now) for number, now in enumerate(arrivals)]
+    kept = [
+        Kept(packet_of(ssrc, number, payload_type=payload_type), now) for number, now in enumerate(arrivals)
+    ]
     for one in kept:
         journal.handle_packet(one)
     return kept
 
 
 def arrivals_of(segment: Segment) -> list[float]:
-    return [arrived for arrived, _, _ in segment.records]
+    return [record.arrived for record in segment.records]
 
 
 # When a segment ends.
@@ -139,7 +141,7 @@ def test_the_journal_says_when_it_wants_to_be_asked() -> None:
 def test_a_mebibyte_is_cut_at_once_and_by_the_timer_alone() -> None:
     journal = journal_of()
     count = 0
-    while not (journal.handle_packet((packet_of(number=count, size_bytes=1_200), 1.0)) and count):
+    while not (journal.handle_packet(Kept(packet_of(number=count, size_bytes=1_200), 1.0)) and count):
         count += 1
     assert journal.next_deadline == 1.0
     assert MAX_SEGMENT_BYTES * 0.9 < count * 1_212 < MAX_SEGMENT_BYTES
@@ -164,7 +166,7 @@ def test_a_new_stream_ends_a_segment_and_a_crowd_of_them_no_more_than_one_a_seco
     for number in range(40):
         now = number / 10
         journal.handle_stream(Ssrc(100 + number), CAMERA, now)
-        journal.handle_packet((packet_of(100 + number, payload_type=96), now))
+        journal.handle_packet(Kept(packet_of(100 + number, payload_type=96), now))
     segments = journal.handle_timeout(3.9)
     assert [(one.reason, one.packets) for one in segments] == [("interrupted", 10)] * 3
     assert [one.packets for one in journal.close("ended")] == [10]
@@ -197,18 +199,18 @@ def test_a_segment_lists_what_came_in_order_with_the_reports_in_their_place() ->
     (third,) = feed(journal, 10.08)
     journal.handle_report(b"last", 10.5)
     (segment,) = journal.close("interrupted")
-    assert segment.records == (
-        (10.0, False, first[0]),
-        (10.02, False, second[0]),
+    assert [(record.arrived, record.is_rtcp, record.data) for record in segment.records] == [
+        (10.0, False, first.data),
+        (10.02, False, second.data),
         (10.05, True, b"report"),
         (10.06, True, b"another"),
-        (10.08, False, third[0]),
+        (10.08, False, third.data),
         (10.5, True, b"last"),
-    )
+    ]
     assert (segment.began, segment.ended, segment.packets) == (10.0, 10.5, 3)
     assert segment.began_at == CLOCK_ZERO_AT + timedelta(seconds=10)
     assert segment.ended_at == CLOCK_ZERO_AT + timedelta(seconds=10.5)
-    assert segment.size_bytes == sum(len(data) for _, _, data in segment.records)
+    assert segment.size_bytes == sum(len(record.data) for record in segment.records)
 
 
 def test_a_segment_is_encoded_with_the_time_of_each_record() -> None:
@@ -220,9 +222,9 @@ def test_a_segment_is_encoded_with_the_time_of_each_record() -> None:
     dump = parse_dump(encode_segment(segment))
     assert dump.began_at == segment.began_at
     assert dump.records == [
-        Record(0, False, first[0]),
+        Record(0, False, first.data),
         Record(50, True, b"report"),
-        Record(101, False, second[0]),
+        Record(101, False, second.data),
     ]
 
 
@@ -233,7 +235,7 @@ def test_a_report_without_a_packet_is_not_kept() -> None:
     journal.handle_report(b"kept", 10.1)
     (segment,) = journal.handle_timeout(11.0)
     journal.handle_report(b"late", 12.0)
-    assert [data for _, is_rtcp, data in segment.records if is_rtcp] == [b"kept"]
+    assert [record.data for record in segment.records if record.is_rtcp] == [b"kept"]
     assert journal.next_deadline == inf
     assert journal.close("ended") == []
 
@@ -246,7 +248,7 @@ def test_a_late_timer_gives_each_report_to_the_segment_of_its_time() -> None:
     feed(journal, 5.2)
     journal.handle_report(b"after", 5.3)
     segments = journal.handle_timeout(5.4) + journal.close("ended")
-    reports = [[data for _, is_rtcp, data in one.records if is_rtcp] for one in segments]
+    reports = [[record.data for record in one.records if record.is_rtcp] for one in segments]
     assert reports == [[b"before"], [b"after"]]
     assert all(one.ended - one.began <= MAX_SEGMENT_S for one in segments)
 
@@ -332,10 +334,10 @@ def test_what_is_known_of_streams_that_ended_is_forgotten_with_their_packets() -
 
 def journalled(call: SimulatedCall) -> list[tuple[float, bytes]]:
     return [
-        (arrived, data)
+        (record.arrived, record.data)
         for segment in call.cut.get("a", [])
-        for arrived, is_rtcp, data in segment.records
-        if not is_rtcp
+        for record in segment.records
+        if not record.is_rtcp
     ]
 
 
@@ -347,7 +349,7 @@ def test_those_who_come_or_come_back_together_are_not_cut_together() -> None:
         for number in range(90):
             now = begins + number / 10
             lengths += [round(one.ended - one.began, 1) for one in journal.handle_timeout(now)]
-            journal.handle_packet((packet_of(SOUND_SSRC, number, payload_type=111), now))
+            journal.handle_packet(Kept(packet_of(SOUND_SSRC, number, payload_type=111), now))
         lengths += [round(one.ended - one.began, 1) for one in journal.handle_timeout(begins + 10.5)]
     assert lengths == [2.9, 4.9, 0.9] * 2
 
@@ -375,7 +377,7 @@ def test_a_sender_report_is_kept_as_it_came() -> None:
     call.deliver_rtcp("a", Goodbye(ssrcs=(Ssrc(1),)))
     Withdraw("a").play(call)
     (segment,) = call.cut["a"]
-    kept = [data for _, is_rtcp, data in segment.records if is_rtcp]
+    kept = [record.data for record in segment.records if record.is_rtcp]
     assert kept == [encode_compound([report, Goodbye(ssrcs=(Ssrc(1),))])]
 
 
@@ -493,8 +495,10 @@ def test_every_admitted_packet_is_in_exactly_one_segment(actions: list[tuple[str
     recorder.take("reconnect")
     assert journalled(call) == recorder.expected
     segments = call.cut.get("a", [])
-    assert all(one.records == tuple(sorted(one.records, key=lambda record: record[0])) for one in segments)
-    assert all(one.began == one.records[0][0] and one.ended == one.records[-1][0] for one in segments)
+    assert all(arrivals_of(one) == sorted(arrivals_of(one)) for one in segments)
+    assert all(
+        one.began == one.records[0].arrived and one.ended == one.records[-1].arrived for one in segments
+    )
     assert all(one.ended - one.began <= MAX_SEGMENT_S + 1e-9 for one in segments)
     assert all(one.ended <= other.began for one, other in pairwise(segments))
     assert all(one.size_bytes <= MAX_SEGMENT_BYTES for one in segments)

@@ -9,8 +9,9 @@ import pytest
 
 from media.forwarder import Forwarder
 from media.layer_filter import MAX_RUNS, Omissions
+from media.packet_history import Kept
 from media.reception import Reception
-from media.rtp import HEADER, Ssrc, payload
+from media.rtp import HEADER, Ssrc, payload, rtp_timestamp_of
 from media.vp8_descriptor import parse
 from tests.media.call_scenario import (
     video_section,
@@ -52,7 +53,7 @@ class Stream:
         self.rtp_timestamp += 3_600
         head = HEADER.pack(0x80, 96 | 0x80, self.index & 0xFFFF, self.rtp_timestamp, self.reception.ssrc)
         packet = head + vp8(self.picture_id, layer, self.tl0, sync=sync, key=key)
-        self.reception.history.packets[self.index] = packet, now
+        self.reception.history.packets[self.index] = Kept(packet, now)
         return self.index, packet
 
 
@@ -72,8 +73,8 @@ def forwarder() -> Forwarder:
 
 
 def forward(to: Forwarder, source: Stream, index: int, packet: bytes, now: float) -> bytes | None:
-    first, second, _, rtp_timestamp, _ = HEADER.unpack_from(packet)
-    part = to.forward(source.reception, packet, first, second, index, rtp_timestamp, 12, now)
+    rtp_timestamp = rtp_timestamp_of(packet)
+    part = to.forward(source.reception, packet, index, rtp_timestamp, 12, now)
     return part[0] + part[1][part[2] :] if part is not None else None
 
 
@@ -161,7 +162,7 @@ def test_a_late_repair_and_a_retransmission_find_their_place_between_what_was_le
     missing_index = source.index - 7
     hole = (sequence_numbers(got)[0] + 1) & 0xFFFF
     assert hole not in sequence_numbers(got)
-    source.reception.history.packets[missing_index] = sent[missing_index], 10.5
+    source.reception.history.packets[missing_index] = Kept(sent[missing_index], 10.5)
     late = forward(to, source, missing_index, sent[missing_index], 10.5)
     assert late is not None
     assert sequence_numbers([late]) == [hole]

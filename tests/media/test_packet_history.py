@@ -1,20 +1,24 @@
 from __future__ import annotations
 
-from media.packet_history import MAX_PACKETS, PacketHistory
+import gc
+
+from media.forwarder import KeptHead
+from media.packet_history import MAX_PACKETS, Kept, PacketHistory
+from media.relay import IS_COMPILED
 
 
 def history_with(*stored: tuple[int, float]) -> PacketHistory:
     """A history of 2 s with (index, time) stored; each packet is its number."""
     history = PacketHistory(window_s=2.0)
     for index, now in stored:
-        history.packets[index] = index.to_bytes(4), now
+        history.packets[index] = Kept(index.to_bytes(4), now)
     return history
 
 
 def test_a_packet_is_given_as_it_came() -> None:
     packet = bytes(range(100))
     history = PacketHistory(window_s=2.0)
-    history.packets[7] = packet, 10.0
+    history.packets[7] = Kept(packet, 10.0)
     assert history.get(7, 10.5) is packet
 
 
@@ -42,3 +46,8 @@ def test_the_number_of_packets_is_bounded_whatever_a_sender_does() -> None:
     assert len(history.packets) == MAX_PACKETS
     assert history.get(9, 10.0) is None
     assert history.get(10, 10.0) is not None
+
+
+def test_compiled_a_packet_is_nothing_to_the_garbage_collector() -> None:
+    assert gc.is_tracked(Kept(b"packet", 10.0)) is not IS_COMPILED
+    assert gc.is_tracked(KeptHead(b"head", 12)) is not IS_COMPILED

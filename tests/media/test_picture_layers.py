@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from media.depacketizer import VP8
+from media.packet_history import Kept
 from media.picture_buffer import LONG_RUN_PICTURES, PictureBuffer
 from media.picture_worker import needed
 from tests.media.test_layers import Stream, stream
@@ -33,8 +34,8 @@ def test_a_keyframe_is_asked_for_by_what_would_be_decoded() -> None:
     source, buffer = stream(1), PictureBuffer()
     for place in range(4 * LONG_RUN_PICTURES - 8):
         _, packet = source.next(10.0, key=place == 0)
-        buffer.handle_packet(packet, VP8, place == 0, 10.0 + place / 100)
+        buffer.handle_packet(Kept(packet, 10.0 + place / 100), VP8, place == 0)
         assert not buffer.wants_keyframe, place
     for place in range(16):
-        buffer.handle_packet(source.next(10.0)[1], VP8, False, 16.0 + place / 100)
+        buffer.handle_packet(Kept(source.next(10.0)[1], 16.0 + place / 100), VP8, False)
     assert buffer.wants_keyframe

@@ -89,7 +89,10 @@ def seen(call: SimulatedCall) -> list[bytes]:
 
 def kept(segments: list[Segment]) -> list[int]:
     return [
-        parse_header(data).ssrc for segment in segments for _, is_rtcp, data in segment.records if not is_rtcp
+        parse_header(record.data).ssrc
+        for segment in segments
+        for record in segment.records
+        if not record.is_rtcp
     ]
 
 

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from media.depacketizer import VP8, is_keyframe_start
 from media.errors import MalformedRtp
+from media.packet_history import Kept
 from media.picture_buffer import PictureBuffer
 from media.rtp import payload as rtp_payload
 
@@ -40,7 +41,7 @@ def keep(buffer: PictureBuffer, packet: bytes, codec_name: str, now: float) -> N
         body = rtp_payload(packet)
     except MalformedRtp:
         return
-    buffer.handle_packet(packet, codec_name, is_keyframe_start(codec_name, body), now)
+    buffer.handle_packet(Kept(packet, now), codec_name, is_keyframe_start(codec_name, body))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
