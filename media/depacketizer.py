@@ -98,14 +98,14 @@ def shows_picture(codec_name: str, payload: bytes) -> bool:
     return any(NAL_SLICE <= nal_type <= NAL_IDR_SLICE for nal_type in nal_types(payload))
 
 
-def is_base(codec_name: str, payload: bytes) -> bool:
-    """Whether a payload is of a picture in the base layer (RFC 7741 §4.2), which depends on nothing above it;
-    true of all where there are no layers, or nobody can tell.
+def is_base(codec_name: str, packet: bytes, start: int) -> bool:
+    """Whether the payload from `start` on is of a picture in the base layer (RFC 7741 §4.2), which depends on
+    nothing above it; true of all where there are no layers, or nobody can tell.
     """
     if codec_name != VP8:
         return True
     try:
-        return not vp8_descriptor.parse(payload[: vp8_descriptor.LONGEST_BYTES]).temporal_layer
+        return not vp8_descriptor.parse(packet[start : start + vp8_descriptor.LONGEST_BYTES]).temporal_layer
     except MalformedPayload:
         return True
 

@@ -16,6 +16,7 @@ from media.srtp import MAX_PACKET_BYTES, PacketMemory
 from media.stun import Address
 
 SLOTS: Final = 64  # about 2 ms of work, then timers and other sockets have their turn
+NO_KEY: Final = -1
 MAX_KNOWN: Final = 4_096  # addresses whose form in Python is kept; strangers' go with those of everybody
 
 
@@ -26,6 +27,7 @@ class Intake:
         "_addresses",
         "_count",
         "_is_open",
+        "_keys",
         "_known",
         "_next",
         "_reader",
@@ -40,6 +42,7 @@ class Intake:
         self.memory = PacketMemory(SLOTS)
         self._udp = udp
         self._addresses = PacketMemory(SLOTS, ADDRESS_BYTES)
+        self._keys = self._addresses.view.cast("Q")  # family, port and host: the first half of an address
         self._reader: ManyReader | None = None
         if ManyReader.is_at_hand and udp.family == socket.AF_INET:
             self._reader = ManyReader(udp.fileno(), self.memory, self._addresses, SLOTS)
@@ -47,7 +50,7 @@ class Intake:
         self._is_open = True
         self._next = 0
         self._count = 0
-        self._known: dict[bytes, Address] = {}
+        self._known: dict[int, Address] = {}
         self._source: Address = ("", 0)  # of the single one, and its size
         self._size_bytes = 0
 
@@ -90,14 +93,19 @@ class Intake:
         """How long the datagram in a slot is; what was longer than MAX_PACKET_BYTES has been cut."""
         return self._size_bytes if self._reader is None else self._reader.size_bytes(slot)
 
+    def key(self, slot: int) -> int:
+        """A number that stands for where it came from; NO_KEY where there is none."""
+        return NO_KEY if self._reader is None else self._keys[slot * (ADDRESS_BYTES // 8)]
+
     def source(self, slot: int) -> Address:
         """Where it came from."""
         if self._reader is None:
             return self._source
-        raw = self._addresses.read(slot, 8)
-        address = self._known.get(raw)
+        key = self.key(slot)
+        address = self._known.get(key)
         if address is None:
             if len(self._known) >= MAX_KNOWN:
                 self._known.clear()
-            address = self._known[raw] = (socket.inet_ntoa(raw[4:8]), int.from_bytes(raw[2:4]))
+            raw = self._addresses.read(slot, 8)
+            address = self._known[key] = (socket.inet_ntoa(raw[4:8]), int.from_bytes(raw[2:4]))
         return address

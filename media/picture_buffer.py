@@ -22,8 +22,8 @@ from dataclasses import dataclass
 from media.depacketizer import is_base, is_keyframe_slice, shows_picture
 from media.errors import MalformedPayload, NoPicture
 from media.packet_history import Kept
+from media.rtp import header_size, rtp_timestamp_of, sequence_number_of, ssrc_of
 from media.rtp import payload as rtp_payload
-from media.rtp import rtp_timestamp_of, sequence_number_of, ssrc_of
 
 MAX_RUN_BYTES = 8 << 20  # 8 MiB: 20 s at 3 Mbit/s; past it nothing of the run is worth its memory
 MAX_RUN_S = 30.0  # a decoder takes 0.3-1 ms a VGA picture: 30 s of tail are the most one press may cost
@@ -136,7 +136,7 @@ class PictureBuffer:
             return
         self._last_sequence_number = sequence_number
         self._size_bytes += len(packet) + PACKET_OVERHEAD_BYTES
-        if packet[1] & 0x80 and is_base(self._codec_name, rtp_payload(packet)):  # the marker: a picture ends
+        if packet[1] & 0x80 and is_base(self._codec_name, packet, header_size(packet)):  # a picture ends
             self._pictures += 1
             if self._pictures > LONG_RUN_PICTURES and self._start != NO_SEQUENCE:
                 self.wants_keyframe = True

@@ -92,7 +92,7 @@ def needed(pictures: list[list[bytes]], codec_name: str) -> list[list[bytes]]:
     """Of pictures in their order those that the last one may depend on: the base layer, and what came since
     its newest. A camera of three temporal layers sends a quarter of its pictures there.
     """
-    base = [place for place, payloads in enumerate(pictures) if is_base(codec_name, payloads[0])]
+    base = [place for place, payloads in enumerate(pictures) if is_base(codec_name, payloads[0], 0)]
     newest = base[-1] if base else 0
     return [pictures[place] for place in base if place < newest] + pictures[newest:]
 

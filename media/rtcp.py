@@ -19,6 +19,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import assert_never
 
+from librt.strings import BytesWriter
+
 from media.errors import MalformedRtcp
 from media.rtp import Ssrc
 
@@ -437,15 +439,14 @@ def _framed(packet_type: int, count: int, body: bytes) -> bytes:
 
 def _encode_transport_feedback(packet: TransportFeedback) -> bytes:
     arrivals = packet.arrivals
-    symbols = bytearray()
-    deltas = bytearray()
-    reference = previous = 0
+    symbols, deltas = BytesWriter(), BytesWriter()
+    reference = previous = -1
     for _, arrival in arrivals:
         if arrival is None:
             symbols.append(NOT_ARRIVED)
             continue
-        ticks = round(arrival * TICKS_A_SECOND) & TICK_MASK
-        if not deltas:
+        ticks = int(arrival * TICKS_A_SECOND + 0.5) & TICK_MASK
+        if reference < 0:
             reference = ticks // TICKS_A_REFERENCE
             previous = reference * TICKS_A_REFERENCE
         delta = ticks - previous
@@ -457,11 +458,14 @@ def _encode_transport_feedback(packet: TransportFeedback) -> bytes:
             deltas.append(delta)
         else:
             symbols.append(LARGE)
-            deltas += LARGE_DELTA.pack(delta)
+            deltas.write(LARGE_DELTA.pack(delta))
     head = TRANSPORT_WIDE.pack(
-        arrivals[0][0] if arrivals else 0, len(arrivals), reference << 8 | packet.feedback_count & 0xFF
+        arrivals[0][0] if arrivals else 0,
+        len(arrivals),
+        max(reference, 0) << 8 | packet.feedback_count & 0xFF,
     )
-    body = b"".join((FEEDBACK.pack(packet.ssrc, packet.media_ssrc), head, _chunks(bytes(symbols)), deltas))
+    body = FEEDBACK.pack(packet.ssrc, packet.media_ssrc) + head
+    body += _chunks(symbols.getvalue()) + deltas.getvalue()
     # RFC 3550 §6.4.1 wants the padding told by the P bit, and its last byte to count it.
     padding = -len(body) % 4
     if not padding:

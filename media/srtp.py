@@ -3,8 +3,8 @@
     datagram, received into a slot of PacketMemory ──Unprotector──▶ packet
     head, packet[start:] ──Protector──▶ datagram
 
-Packets are decrypted where they lie, and encrypted in memory that all sessions share, one after the other, on
-one thread. Both raise one of `SRTP_ERRORS`.
+Packets are decrypted where they lie, and encrypted where they were just put together, on one thread. What a
+session adds to a packet is always equally long, and learned from its first. Both raise one of `SRTP_ERRORS`.
 """
 
 from __future__ import annotations
@@ -57,12 +57,13 @@ class PacketMemory:
 class Unprotector:
     """What comes in: of RTP, or with `rtcp` of RTCP."""
 
-    __slots__ = ("_call", "_handle", "_session")
+    __slots__ = ("_call", "_handle", "_session", "_trailer_bytes")
 
     def __init__(self, session: pylibsrtp.Session, *, rtcp: bool = False) -> None:
         self._session = session  # lives as long as its handle is used
         self._handle: Any = session._srtp[0]
         self._call: Callable[..., int] = lib.srtp_unprotect_rtcp if rtcp else lib.srtp_unprotect
+        self._trailer_bytes = 0  # not known yet
 
     def unprotect(self, memory: PacketMemory, slot: int, size_bytes: int) -> bytes:
         """The packet that lies protected in the first `size_bytes` of a slot, where it is decrypted."""
@@ -70,29 +71,44 @@ class Unprotector:
         _length[0] = size_bytes
         if self._call(self._handle, place, _length):
             raise pylibsrtp.Error("the packet does not authenticate, or is a repetition")
-        packet: bytes = _take(place, _length[0])
+        if self._trailer_bytes == 0:
+            self._trailer_bytes = size_bytes - int(_length[0])
+        packet: bytes = _take(place, size_bytes - self._trailer_bytes)
         return packet
 
 
 class Protector:
     """What goes out: of RTP, or with `rtcp` of RTCP."""
 
-    __slots__ = ("_call", "_handle", "_session")
+    __slots__ = ("_call", "_handle", "_session", "_trailer")
 
     def __init__(self, session: pylibsrtp.Session, *, rtcp: bool = False) -> None:
         self._session = session
         self._handle: Any = session._srtp[0]
         self._call: Callable[..., int] = lib.srtp_protect_rtcp if rtcp else lib.srtp_protect
+        self._trailer = b""  # room for it; not known yet
 
     def protect(self, head: bytes, packet: bytes, start: int) -> bytes:
         """The datagram of a packet in two pieces: its head, and what `packet` has from `start` on."""
-        whole = head + packet[start:]
-        size_bytes = len(whole)
+        size_bytes = len(head) + len(packet) - start
         if size_bytes > MAX_PACKET_BYTES:
             raise ValueError("the packet is too long")
+        if not self._trailer:
+            return self._protect_first(head + packet[start:])
+        datagram = head + packet[start:] + self._trailer
+        _length[0] = size_bytes
+        # Nobody else has these bytes yet: libsrtp may write into them.
+        if self._call(self._handle, datagram, _length):
+            raise pylibsrtp.Error("the packet could not be encrypted")
+        return datagram
+
+    def _protect_first(self, whole: bytes) -> bytes:
+        """In memory that has room for any trailer."""
+        size_bytes = len(whole)
         _copy(_memory, whole, size_bytes)
         _length[0] = size_bytes
         if self._call(self._handle, _memory, _length):
             raise pylibsrtp.Error("the packet could not be encrypted")
+        self._trailer = bytes(int(_length[0]) - size_bytes)
         datagram: bytes = _take(_memory, _length[0])
         return datagram

@@ -34,7 +34,7 @@ import ifaddr
 from media import dtls, ice, stun
 from media.errors import IllegalCheck, MalformedStun, UnknownUfrag
 from media.gathering import Gathering
-from media.intake import SLOTS, Intake
+from media.intake import NO_KEY, SLOTS, Intake
 from media.sdp import Fingerprint, Offer
 from media.srtp import SLOT_BYTES, SRTP_ERRORS, PacketMemory, Protector, Unprotector
 from media.stun import Address, TcpAddress
@@ -292,6 +292,7 @@ class Peer:
     def select(self, address: Address | None) -> None:
         """From now on everything goes there."""
         self._address = address
+        self._transport.handle_addresses()
         self.handle_pace()
         self._arm()
 
@@ -385,6 +386,7 @@ class UdpTransport:
         self._closed_after_s = closed_after_s
         self._peers: dict[str, Peer] = {}  # by our user fragments
         self._routes: dict[Address, Peer] = {}  # by every address that authenticated
+        self._selected: dict[int, Peer] = {}  # by the key of the address that is sent to; see `_find`
         self._senders: dict[int, list[Peer]] = {}  # by the SSRCs that they offered
         self._strange_media = 0  # since the last sweep
         self.tcp_candidates: tuple[tuple[str, int], ...] = ()
@@ -486,6 +488,7 @@ class UdpTransport:
 
     def remove_peer(self, peer: Peer) -> None:
         """Forget a closed peer's fragment and addresses."""
+        self.handle_addresses()
         for ufrag in peer.ufrags():
             self._peers.pop(ufrag, None)
         for address in peer.addresses():
@@ -532,7 +535,7 @@ class UdpTransport:
             raise
 
     def _handle_datagrams(self) -> None:
-        intake, routes = self._intake, self._routes
+        intake, selected = self._intake, self._selected
         memory, view = intake.memory, intake.memory.view
         left = SLOTS
         while left > 0 and intake.fetch():
@@ -540,15 +543,18 @@ class UdpTransport:
             while (slot := intake.take()) >= 0:
                 left -= 1
                 self._read_datagrams += 1
-                size_bytes, source = intake.size_bytes(slot), intake.source(slot)
-                peer = routes.get(source)
+                size_bytes, start = intake.size_bytes(slot), slot * SLOT_BYTES
+                is_selected = True
+                peer = selected.get(intake.key(slot))
+                if peer is None:
+                    peer, is_selected = self._find(slot)
                 # RFC 7983 §7: 128 to 191 is RTP or RTCP; shorter than an RTCP header and tag is neither.
-                if peer is None or size_bytes < 12 or not 127 < view[slot * SLOT_BYTES] < 192:
-                    self._handle_rest(memory.read(slot, size_bytes), source, peer, now)
+                if peer is None or size_bytes < 12 or not 127 < view[start] < 192:
+                    self._handle_rest(memory.read(slot, size_bytes), intake.source(slot), peer, now)
                     continue
                 try:
                     # RFC 5761 §4: packet types 192 to 223 are RTCP.
-                    if 191 < view[slot * SLOT_BYTES + 1] < 224:
+                    if 191 < view[start + 1] < 224:
                         if peer._rtcp_bytes_left <= 0:
                             self.counters.excess += 1
                             continue
@@ -566,11 +572,26 @@ class UdpTransport:
                     self.counters.unauthenticated_srtp += 1
                     continue
                 peer._media_at = now
-                if source != peer._address:
-                    peer.handle_move(source, now)
+                if not is_selected:
+                    peer.handle_move(intake.source(slot), now)
                 handle(plaintext, now)
             if intake.is_all:
                 return
+
+    def _find(self, slot: int) -> tuple[Peer | None, bool]:
+        """Whose address it is, and whether it is the one that they are sent to: that one is remembered by its
+        key, and forgotten whenever any address of anybody changes.
+        """
+        source, key = self._intake.source(slot), self._intake.key(slot)
+        peer = self._routes.get(source)
+        is_selected = peer is not None and source == peer._address
+        if peer is not None and is_selected and key != NO_KEY:
+            self._selected[key] = peer
+        return peer, is_selected
+
+    def handle_addresses(self) -> None:
+        """Somebody's address is another one, or another's."""
+        self._selected.clear()
 
     def _read_and_pause(self) -> None:
         before = self._read_datagrams
@@ -650,6 +671,7 @@ class UdpTransport:
 
     def _handle_gone(self, address: TcpAddress) -> None:
         """A connection has ended by itself."""
+        self.handle_addresses()
         peer = self._routes.pop(address, None)
         if peer is not None:
             peer.handle_lost(address)
@@ -695,6 +717,7 @@ class UdpTransport:
             peer.handle_checked()
 
     def _perform(self, peer: Peer, outputs: Sequence[ice.Output], source: Address | None = None) -> None:
+        self.handle_addresses()
         for output in outputs:
             match output:
                 case ice.Reply():

@@ -67,6 +67,8 @@ class UplinkFeedback:
         self._ssrc = ssrc
         self._count = 0  # of feedback packets
         self._waiting: deque[tuple[int, float]] = deque(maxlen=MAX_WAITING)
+        self._following = 0  # the number that continues what waits, or what was told
+        self._is_in_order = True  # all that waits continues what was told
         self._waiting_bytes = 0
         self._highest: int | None = None  # unwrapped
         self._next = 0  # unwrapped: what has not been told of begins here
@@ -78,6 +80,9 @@ class UplinkFeedback:
     def handle_arrival(self, number: int, size_bytes: int, now: float) -> None:
         """A packet of so many bytes on the wire, with this transport-wide number (16 bits)."""
         self._waiting.append((number, now))
+        if number != self._following:
+            self._is_in_order = False
+        self._following = (number + 1) & 0xFFFF
         self._waiting_bytes += size_bytes
         if self.next_deadline == inf:
             self._measured_at = now
@@ -99,7 +104,9 @@ class UplinkFeedback:
                 self.next_deadline = inf
             return []
         self._waiting = deque(maxlen=MAX_WAITING)
-        return self._told(waiting)
+        told = self._told(waiting)
+        self._following, self._is_in_order = self._next & 0xFFFF, True
+        return told
 
     def _measure(self, count: int, now: float) -> None:
         elapsed = max(now - self._measured_at, MIN_INTERVAL_S)
@@ -159,11 +166,12 @@ class UplinkFeedback:
 
     def _is_whole(self, waiting: deque[tuple[int, float]]) -> bool:
         """Whether all came, in order, and fit in one packet: the usual case, in which nothing is to sort."""
-        first, end = self._next & 0xFFFF, (self._next & 0xFFFF) + len(waiting)
+        count = len(waiting)
         return (
-            end <= min(first + MAX_ARRIVED, 0x1_0000)
+            self._is_in_order
+            and count <= MAX_ARRIVED
+            and (self._next & 0xFFFF) + count <= 0x1_0000
             and waiting[-1][1] - waiting[0][1] <= MAX_STEP_S
-            and [number for number, _ in waiting] == list(range(first, end))
         )
 
     def _feedback(self, statuses: Iterable[tuple[int, float | None]]) -> TransportFeedback:

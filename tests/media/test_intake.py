@@ -72,7 +72,7 @@ def test_what_is_too_long_is_cut_and_costs_no_other(ends: list[socket.socket]) -
 def test_strangers_addresses_do_not_fill_the_memory(ends: list[socket.socket]) -> None:
     receiver, one, _ = ends
     intake = Intake(receiver)
-    intake._known.update({number.to_bytes(8): ("192.0.2.1", number) for number in range(MAX_KNOWN)})
+    intake._known.update({number: ("192.0.2.1", number) for number in range(MAX_KNOWN)})
     one.sendto(b"anybody", receiver.getsockname())
     assert taken(intake) == [(b"anybody", one.getsockname())]
     assert len(intake._known) <= MAX_KNOWN
