@@ -203,7 +203,9 @@ class BandwidthEstimator:
         packets: list[tuple[float, float, int]] = []
         add = packets.append
         least, most, total, back, last_arrived = inf, -inf, 0, 0, -inf
-        for number, arrived_at in feedback.arrivals:
+        number = feedback.first - 1
+        for arrived_at in feedback.arrivals:
+            number += 1
             if arrived_at is None:
                 continue
             behind = (newest - number) & 0xFFFF
@@ -252,7 +254,7 @@ class BandwidthEstimator:
         self.round_trip_s += 0.2 * (min(now - self._sent[highest & MASK], 2.0) - self.round_trip_s)
         low = self._highest + 1
         if (feedback.feedback_count - self._feedback_count) & 0xFF != 1:  # what others told is not lost
-            first = newest - ((newest - feedback.arrivals[0][0]) & 0xFFFF)
+            first = newest - ((newest - feedback.first) & 0xFFFF)
             low = max(low, min(first, highest))
         self._feedback_count = feedback.feedback_count
         expected = min(max(highest - low + 1, 0), HISTORY)
@@ -561,7 +563,7 @@ class BandwidthEstimator:
         elif self._exact_bps >= self.wanted_bps:
             self.limit = "demand"
         self._exact_bps = min(max(self._exact_bps, FLOOR_BPS), most_bps)
-        self.target_bps = round(self._exact_bps)
+        self.target_bps = int(self._exact_bps + 0.5)
         self._schedule()
 
     def _schedule(self) -> None:

@@ -52,6 +52,7 @@ class Downlink:
 
     __slots__ = (
         "_allocation",
+        "_is_anyone_less",
         "_number",
         "_probe_due",
         "_probe_first",
@@ -77,6 +78,7 @@ class Downlink:
         self.estimator = BandwidthEstimator(start_bps=start_bps, now=now)
         self.pacer: Pacer[Waiting] = Pacer(rate_bps=round(PACE * start_bps))
         self.choices: Mapping[str, Choice] = {}
+        self._is_anyone_less = False  # than their best
         self.next_review = now
         self._reviewed_at = -inf
         self._allocation = Allocation()
@@ -243,7 +245,9 @@ class Downlink:
     def _keep_pace(self) -> None:
         estimator = self.estimator
         factor = PACE if estimator.limit in ("start", "demand") else CAREFUL_PACE
-        self.pacer.rate_bps = max(MIN_PACE_BPS, round(factor * self.carried_bps))
+        rate_bps = max(MIN_PACE_BPS, int(factor * self.carried_bps))
+        if rate_bps != self.pacer.rate_bps:
+            self.pacer.rate_bps = rate_bps
 
     def bears(self, redundancy: int) -> bool:
         """Whether sound may carry so many packets before it: where the network is narrow, what would repair
@@ -258,7 +262,7 @@ class Downlink:
     def is_short(self) -> bool:
         """Whether the network carries less than there is to see."""
         return self.is_estimated and (
-            any(choice.reason != "best" for choice in self.choices.values())
+            self._is_anyone_less
             or self.carried_bps * BUDGET_SHARE < self._allocation.wanted_bps + self._voice_bps
             or self.pacer.waiting_s > LONG_WAIT_S
         )
@@ -275,6 +279,7 @@ class Downlink:
             self._voice_bps = round(self._voice_bytes * 8 / (now - self._voice_since))
             self._voice_bytes, self._voice_since = 0, now
         self.choices = self._allocation.handle_budget(self._budget_bps(), watched, now)
+        self._is_anyone_less = any(choice.reason != "best" for choice in self.choices.values())
         self.estimator.wanted_bps = self._allocation.wanted_bps + self._voice_bps
         self.next_review = min(self.next_review, self._allocation.next_deadline)
         return self.choices

@@ -137,15 +137,17 @@ class FullIntraRequest:
 class TransportFeedback:
     """draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1: what arrived of all that was sent to a peer.
 
-    `arrivals` are (transport-wide number, arrival in seconds of the receiver's own clock, or None where it
-    has not arrived), one a number, without a hole. The clock begins anywhere and wraps to 0 after 12.4 days;
-    it ticks each 250 µs. One that arrived lies within 8 s of the one before it, or cannot be encoded.
+    `arrivals` are those of the packet with the transport-wide number `first` and of those behind it, in
+    seconds of the receiver's own clock, or None where one has not arrived. The clock begins anywhere and
+    wraps to 0 after 12.4 days; it ticks each 250 µs. One that arrived lies within 8 s of the one before it, or
+    cannot be encoded.
     """
 
     ssrc: Ssrc
     media_ssrc: Ssrc
     feedback_count: int  # 8 bits, one more with each packet
-    arrivals: tuple[tuple[int, float | None], ...]
+    first: int  # 16 bits, wrapping
+    arrivals: tuple[float | None, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -183,7 +185,8 @@ def parse_compound(compound: bytes, grant: Callable[[int], bool] | None = None) 
     while position < length:
         if length < position + HEAD.size:
             raise MalformedRtcp("the head of an RTCP packet is cut off")
-        first, packet_type, words = HEAD.unpack_from(compound, position)
+        first, packet_type = compound[position], compound[position + 1]
+        words = compound[position + 2] << 8 | compound[position + 3]
         if first >> 6 != 2:
             raise MalformedRtcp(f"RTCP version {first >> 6}; only 2 is spoken")
         start = position + HEAD.size
@@ -342,30 +345,34 @@ def _parse_transport_feedback(body: bytes) -> TransportFeedback:
     if deltas_end > len(body):
         raise MalformedRtcp("a transport-wide feedback packet has too few arrival times")
 
-    arrivals: list[tuple[int, float | None]] = []
+    arrivals: list[float | None] = []
     ticks = (reference >> 8) * TICKS_A_REFERENCE
-    number = base
+    first = base
     if count > MAX_STATUSES:
         skipped = symbols[: count - MAX_STATUSES]
         symbols = symbols[count - MAX_STATUSES :]
-        number += len(skipped)
+        first = (base + len(skipped)) & 0xFFFF
         for symbol in skipped.translate(None, b"\0"):
             ticks += body[position] if symbol == SMALL else LARGE_DELTA.unpack_from(body, position)[0]
             position += symbol
-    for symbol in symbols:
+    for place in range(len(symbols)):
+        symbol = symbols[place]
         if symbol == SMALL:
             ticks += body[position]
             position += 1
-            arrivals.append((number & 0xFFFF, (ticks & TICK_MASK) / TICKS_A_SECOND))
+            arrivals.append((ticks & TICK_MASK) / TICKS_A_SECOND)
         elif symbol == NOT_ARRIVED:
-            arrivals.append((number & 0xFFFF, None))
+            arrivals.append(None)
         else:
             ticks += LARGE_DELTA.unpack_from(body, position)[0]
             position += 2
-            arrivals.append((number & 0xFFFF, (ticks & TICK_MASK) / TICKS_A_SECOND))
-        number += 1
+            arrivals.append((ticks & TICK_MASK) / TICKS_A_SECOND)
     return TransportFeedback(
-        ssrc=ssrc, media_ssrc=media_ssrc, feedback_count=reference & 0xFF, arrivals=tuple(arrivals)
+        ssrc=ssrc,
+        media_ssrc=media_ssrc,
+        feedback_count=reference & 0xFF,
+        first=first,
+        arrivals=tuple(arrivals),
     )
 
 
@@ -441,7 +448,7 @@ def _encode_transport_feedback(packet: TransportFeedback) -> bytes:
     arrivals = packet.arrivals
     symbols, deltas = BytesWriter(), BytesWriter()
     reference = previous = -1
-    for _, arrival in arrivals:
+    for arrival in arrivals:
         if arrival is None:
             symbols.append(NOT_ARRIVED)
             continue
@@ -460,7 +467,7 @@ def _encode_transport_feedback(packet: TransportFeedback) -> bytes:
             symbols.append(LARGE)
             deltas.write(LARGE_DELTA.pack(delta))
     head = TRANSPORT_WIDE.pack(
-        arrivals[0][0] if arrivals else 0,
+        packet.first,
         len(arrivals),
         max(reference, 0) << 8 | packet.feedback_count & 0xFF,
     )

@@ -17,7 +17,7 @@ sent in all (REMB, draft-alvestrand-rmcat-remb-03), as draft-ietf-rmcat-gcc §4 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Sequence
 from math import inf
 
 from media.delay_detector import DelayDetector
@@ -66,7 +66,8 @@ class UplinkFeedback:
         self.bitrate_bps = 0
         self._ssrc = ssrc
         self._count = 0  # of feedback packets
-        self._waiting: deque[tuple[int, float]] = deque(maxlen=MAX_WAITING)
+        self._numbers: list[int] = []  # of the packets that wait to be told of
+        self._times: list[float] = []  # and when they came
         self._following = 0  # the number that continues what waits, or what was told
         self._is_in_order = True  # all that waits continues what was told
         self._waiting_bytes = 0
@@ -79,7 +80,11 @@ class UplinkFeedback:
 
     def handle_arrival(self, number: int, size_bytes: int, now: float) -> None:
         """A packet of so many bytes on the wire, with this transport-wide number (16 bits)."""
-        self._waiting.append((number, now))
+        if len(self._numbers) == MAX_WAITING:
+            del self._numbers[: MAX_WAITING // 2], self._times[: MAX_WAITING // 2]
+            self._is_in_order = False
+        self._numbers.append(number)
+        self._times.append(now)
         if number != self._following:
             self._is_in_order = False
         self._following = (number + 1) & 0xFFFF
@@ -92,10 +97,10 @@ class UplinkFeedback:
         """What is due to be told, or soon will be."""
         if now < self.next_deadline - TOGETHER_S:
             return []
-        waiting = self._waiting
-        count = len(waiting)
+        numbers, times = self._numbers, self._times
+        count = len(numbers)
         if count:
-            self._arrived_at = waiting[-1][1]
+            self._arrived_at = times[-1]
         self._measure(count, now)
         if not count:
             if now - self._arrived_at >= SILENCE_S:
@@ -103,8 +108,8 @@ class UplinkFeedback:
                 self._packets_a_second = self._bytes_a_second = 0.0
                 self.next_deadline = inf
             return []
-        self._waiting = deque(maxlen=MAX_WAITING)
-        told = self._told(waiting)
+        self._numbers, self._times = [], []
+        told = self._told(numbers, times)
         self._following, self._is_in_order = self._next & 0xFFFF, True
         return told
 
@@ -123,16 +128,16 @@ class UplinkFeedback:
         affordable = FEEDBACK_BYTES / bearable if bearable > 0 else MAX_INTERVAL_S
         self.next_deadline = now + min(max(interval, affordable), MAX_INTERVAL_S)
 
-    def _told(self, waiting: deque[tuple[int, float]]) -> list[TransportFeedback]:
+    def _told(self, numbers: list[int], times: list[float]) -> list[TransportFeedback]:
         highest = self._highest
         if highest is None:
-            highest = self._next = waiting[0][0]
-        elif self._next == highest + 1 and self._is_whole(waiting):
-            self._highest = highest + len(waiting)
+            highest = self._next = numbers[0]
+        elif self._next == highest + 1 and self._is_whole(times):
+            self._highest = highest + len(numbers)
             self._next = self._highest + 1
-            return [self._feedback(waiting)]
+            return [self._feedback(numbers[0], times)]
         arrived: dict[int, float] = {}
-        for number, at in waiting:
+        for number, at in zip(numbers, times, strict=True):
             unwrapped = highest + ((number - highest + HALF_CIRCLE) & 0xFFFF) - HALF_CIRCLE
             if unwrapped > highest:
                 highest = unwrapped
@@ -140,8 +145,8 @@ class UplinkFeedback:
         self._highest = highest
 
         told: list[TransportFeedback] = []
-        statuses: list[tuple[int, float | None]] = []
-        following = in_packet = 0  # of this packet: the number that comes next, and how many arrived
+        statuses: list[float | None] = []
+        first = following = in_packet = 0  # of this packet: its numbers, what comes next, how many arrived
         previous_at = 0.0
         expected, untold = self._next, MAX_UNTOLD
         for number in sorted(arrived):
@@ -151,34 +156,34 @@ class UplinkFeedback:
             if statuses and (
                 start != following or in_packet >= MAX_ARRIVED or abs(at - previous_at) > MAX_STEP_S
             ):
-                told.append(self._feedback(statuses))
+                told.append(self._feedback(first, statuses))
                 statuses, in_packet = [], 0
+            if not statuses:
+                first = start
             if start < number:
                 untold -= gap
-                statuses += [(missing & 0xFFFF, None) for missing in range(start, number)]
-            statuses.append((number & 0xFFFF, at))
+                statuses += [None] * (number - start)
+            statuses.append(at)
             in_packet += 1
             following, previous_at = number + 1, at
             expected = max(expected, following)
-        told.append(self._feedback(statuses))
+        told.append(self._feedback(first, statuses))
         self._next = expected
         return told
 
-    def _is_whole(self, waiting: deque[tuple[int, float]]) -> bool:
+    def _is_whole(self, times: list[float]) -> bool:
         """Whether all came, in order, and fit in one packet: the usual case, in which nothing is to sort."""
-        count = len(waiting)
-        return (
-            self._is_in_order
-            and count <= MAX_ARRIVED
-            and (self._next & 0xFFFF) + count <= 0x1_0000
-            and waiting[-1][1] - waiting[0][1] <= MAX_STEP_S
-        )
+        return self._is_in_order and len(times) <= MAX_ARRIVED and times[-1] - times[0] <= MAX_STEP_S
 
-    def _feedback(self, statuses: Iterable[tuple[int, float | None]]) -> TransportFeedback:
+    def _feedback(self, first: int, statuses: Sequence[float | None]) -> TransportFeedback:
         count = self._count
         self._count = count + 1 & 0xFF
         return TransportFeedback(
-            ssrc=self._ssrc, media_ssrc=self.media_ssrc, feedback_count=count, arrivals=tuple(statuses)
+            ssrc=self._ssrc,
+            media_ssrc=self.media_ssrc,
+            feedback_count=count,
+            first=first & 0xFFFF,
+            arrivals=tuple(statuses),
         )
 
 

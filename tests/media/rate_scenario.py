@@ -183,15 +183,16 @@ class Flow:
         first = min(behind, 0)
         numbers = [(self._told + offset) & 0xFFFF for offset in range(first, ahead + 1)]
         times = [
-            (
-                number,
-                round((arrived[number] + CLOCK_OFFSET_S) / 0.00025) * 0.00025 if number in arrived else None,
-            )
+            round((arrived[number] + CLOCK_OFFSET_S) / 0.00025) * 0.00025 if number in arrived else None
             for number in numbers
         ]
         self._told = (self._told + max(ahead + 1, 0)) & 0xFFFF
         feedback = TransportFeedback(
-            ssrc=Ssrc(1), media_ssrc=Ssrc(2), feedback_count=self._feedback_count, arrivals=tuple(times)
+            ssrc=Ssrc(1),
+            media_ssrc=Ssrc(2),
+            feedback_count=self._feedback_count,
+            first=numbers[0],
+            arrivals=tuple(times),
         )
         self._feedback_count = (self._feedback_count + 1) & 0xFF
         if self._random.random() >= self._way.loss:

@@ -268,7 +268,8 @@ def fed(
             ssrc=Ssrc(1),
             media_ssrc=Ssrc(2),
             feedback_count=count & 0xFF,
-            arrivals=tuple(((first + place) & 0xFFFF, arrived) for place, arrived in enumerate(arrivals)),
+            first=first & 0xFFFF,
+            arrivals=tuple(arrivals),
         ),
         now,
     )

@@ -181,11 +181,14 @@ def forge(call: NetworkedCall, count: int) -> None:
     numbers = range(count * 37, count * 37 + 90)
     for offset in (0, 1):
         arrivals = tuple(
-            (number & 0xFFFF, None if (number + count) % 3 == offset else (number * 7919 % 1000) / 130)
-            for number in numbers
+            None if (number + count) % 3 == offset else (number * 7919 % 1000) / 130 for number in numbers
         )
         forged = TransportFeedback(
-            ssrc=Ssrc(1), media_ssrc=Ssrc(2), feedback_count=count * 5 & 0xFF, arrivals=arrivals
+            ssrc=Ssrc(1),
+            media_ssrc=Ssrc(2),
+            feedback_count=count * 5 & 0xFF,
+            first=numbers[0] & 0xFFFF,
+            arrivals=arrivals,
         )
         call.perform(call.router.handle_rtcp("c", encode_compound([forged]), call.now))
 

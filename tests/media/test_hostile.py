@@ -205,12 +205,15 @@ def forged_feedback(call: SimulatedCall, step: int) -> Iterable[bytes]:
     for place in range(40):
         numbers = range(newest - 150 + 17 * (place % 7), newest + 100)
         arrivals = tuple(
-            (number & 0xFFFF, None if place % 3 == 2 and number % 50 else step * STEP_S * (place % 3))
-            for number in numbers
+            None if place % 3 == 2 and number % 50 else step * STEP_S * (place % 3) for number in numbers
         )
         told.append(
             TransportFeedback(
-                ssrc=Ssrc(1), media_ssrc=Ssrc(2), feedback_count=place & 0xFF, arrivals=arrivals
+                ssrc=Ssrc(1),
+                media_ssrc=Ssrc(2),
+                feedback_count=place & 0xFF,
+                first=numbers[0] & 0xFFFF,
+                arrivals=arrivals,
             )
         )
     return within(told, BYTES_A_STEP)
@@ -569,13 +572,16 @@ def test_what_a_receiver_claims_of_its_packets_is_read_within_an_allowance() -> 
         packets = parse_compound(compound, lambda cost: statuses.take_all(cost, now))
         return sum(len(packet.arrivals) for packet in packets if isinstance(packet, TransportFeedback))
 
-    arrivals = ((0, 1.0), *((number, None) for number in range(1, 900)), (900, 1.0))
-    claims = TransportFeedback(ssrc=Ssrc(1), media_ssrc=Ssrc(2), feedback_count=0, arrivals=arrivals)
+    claims = TransportFeedback(
+        ssrc=Ssrc(1), media_ssrc=Ssrc(2), feedback_count=0, first=0, arrivals=(1.0, *(None,) * 899, 1.0)
+    )
     most = STATUSES_AT_ONCE + SECONDS * STATUSES_A_SECOND
     assert (
         0.5 * most < sum(read(encode_compound([claims] * 4), step * STEP_S) for step in range(STEPS)) <= most
     )
-    modest = TransportFeedback(ssrc=Ssrc(1), media_ssrc=Ssrc(2), feedback_count=0, arrivals=((0, 1.0),) * 100)
+    modest = TransportFeedback(
+        ssrc=Ssrc(1), media_ssrc=Ssrc(2), feedback_count=0, first=0, arrivals=(1.0,) * 100
+    )
     assert [read(encode_compound([modest]), SECONDS + 1 + 0.05 * place) for place in range(20)] == [
         100
     ] * 20, "two thousand a second are three cameras of 2.5 Mbit/s"
@@ -594,7 +600,8 @@ def test_what_is_beyond_a_receivers_allowance_moves_nothing() -> None:
         ssrc=Ssrc(1),
         media_ssrc=Ssrc(2),
         feedback_count=0,
-        arrivals=tuple((number, 1.0) for number in range(8)),
+        first=0,
+        arrivals=(1.0,) * 8,
     )
     peer.statuses = Allowance(burst=0, per_second=0)
     call.deliver_rtcp("c", told)

@@ -241,9 +241,9 @@ def test_a_sender_is_told_of_each_packet_when_it_came() -> None:
     camera.send("high", key=True)
     camera.send("high", pictures=9)
     call.run(0.5)
-    arrivals = [arrival for one in call.told_of("a", TransportFeedback) for arrival in one.arrivals]
-    assert [number for number, _ in arrivals] == list(range(1, 11))
-    times = [arrived for _, arrived in arrivals if arrived is not None]
+    told = call.told_of("a", TransportFeedback)
+    assert [one.first + place for one in told for place in range(len(one.arrivals))] == list(range(1, 11))
+    times = [arrived for one in told for arrived in one.arrivals if arrived is not None]
     assert [round(later - earlier, 2) for earlier, later in itertools.pairwise(times)] == [FRAME_S] * 9
 
 
@@ -251,16 +251,18 @@ def test_no_feedback_whatever_it_says_disturbs_a_call() -> None:
     call, camera = call_with(receiver_numbered=True)
     camera.send("high", key=True)
     for count in range(20):
-        arrivals = tuple(
-            (number & 0xFFFF, (number * 7919 % 1000) / 200) for number in range(count * 50, count * 50 + 60)
-        )
+        arrivals = tuple((number * 7919 % 1000) / 200 for number in range(count * 50, count * 50 + 60))
         call.perform(
             call.router.handle_rtcp(
                 "b",
                 encode_compound(
                     [
                         TransportFeedback(
-                            ssrc=Ssrc(1), media_ssrc=Ssrc(2), feedback_count=count, arrivals=arrivals
+                            ssrc=Ssrc(1),
+                            media_ssrc=Ssrc(2),
+                            feedback_count=count,
+                            first=count * 50 & 0xFFFF,
+                            arrivals=arrivals,
                         )
                     ]
                 ),

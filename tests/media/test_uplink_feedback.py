@@ -26,12 +26,16 @@ SEND_TIME_ID = 9
 NUMBERS = st.integers(0, 0xFFFF)
 
 
+def numbered(packet: TransportFeedback) -> list[tuple[int, float | None]]:
+    return [((packet.first + place) & 0xFFFF, arrived) for place, arrived in enumerate(packet.arrivals)]
+
+
 def told(feedback: UplinkFeedback, *numbers: int, at: float = 1.0) -> list[list[tuple[int, bool]]]:
     """Numbers that arrive a millisecond apart; what each feedback then says of whom."""
     for index, number in enumerate(numbers):
         feedback.handle_arrival(number, 1_000, at + index / 1_000)
     return [
-        [(number, arrived is not None) for number, arrived in packet.arrivals]
+        [(number, arrived is not None) for number, arrived in numbered(packet)]
         for packet in feedback.handle_timeout(at + 1)
     ]
 
@@ -160,13 +164,13 @@ def test_any_numbers_at_any_time_are_told_in_packets_that_can_be_read(
         if asks:
             packets += feedback.handle_timeout(now)
     packets += feedback.handle_timeout(now + 1)
-    said = [number for packet in packets for number, at in packet.arrivals if at is not None]
+    said = [number for packet in packets for number, at in numbered(packet) if at is not None]
     assert set(said) == set(arrived)
     for packet in packets:
         (read,) = parse_compound(encode_compound([packet]))
         assert isinstance(read, TransportFeedback)
         assert len(packet.arrivals) <= MAX_STATUSES
-        assert [number for number, _ in read.arrivals] == [number for number, _ in packet.arrivals]
+        assert (read.first, len(read.arrivals)) == (packet.first, len(packet.arrivals))
 
 
 class Uplink:
