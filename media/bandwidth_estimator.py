@@ -196,6 +196,29 @@ class BandwidthEstimator:
             self._sizes[skipped & MASK] = 0
         self._next += gap
 
+    def handle_move(self, now: float) -> None:
+        """The receiver is sent to another way from now on. What left before, and nobody has spoken of, went
+        the old one, and is neither lost nor late on this. Its queues and its end are forgotten; the target
+        stays.
+        """
+        for number in range(max(self._highest + 1, self._next - HISTORY), self._next):
+            self._sizes[number & MASK] = 0
+        self._highest = self._next - 1
+        self._next_at_feedback = self._next
+        if self._silence_at < inf:
+            self._silence_at = now + SILENCE_S
+        self._detector = DelayDetector()
+        self._rate = AcknowledgedRate()
+        self._usual_queue_s = 0.0
+        self._capacity_bps = None
+        self._is_draining = self._is_theirs = False
+        self._crowded_until = -inf
+        self._loss.abandon(self._next, now)
+        self._prober.is_under_way = False
+        self._prober.hasten(now)
+        self._report_at = now  # the next report speaks of the old way as well
+        self._schedule()
+
     def handle_feedback(self, feedback: TransportFeedback, now: float) -> None:
         """What a receiver says arrived. Numbers never sent, or told before, count for nothing."""
         sent, arrived, sizes = self._sent, self._arrived, self._sizes

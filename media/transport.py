@@ -97,7 +97,9 @@ UNSENDABLE = (*SRTP_ERRORS, OSError)
 
 
 class Peer:
-    """One peer connection. `on_state` is told of every change but those that the caller makes by `close`."""
+    """One peer connection. `on_state` is told of every change but those that the caller makes by `close`;
+    `on_move`, when what is sent goes to another address than before.
+    """
 
     __slots__ = (
         "_address",
@@ -108,6 +110,7 @@ class Peer:
         "_is_awaited",
         "_keys",
         "_media_at",
+        "_on_move",
         "_on_rtcp",
         "_on_rtp",
         "_on_state",
@@ -135,6 +138,7 @@ class Peer:
         on_rtp: Callable[[bytes, float], None],
         on_rtcp: Callable[[bytes, float], None],
         on_state: Callable[[], None],
+        on_move: Callable[[], None],
     ) -> None:
         self.ssrcs = tuple(ssrc for section in offer.sections for ssrc in section.ssrcs)
         self.state = PeerState.NEW
@@ -142,6 +146,7 @@ class Peer:
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp
         self._on_state = on_state
+        self._on_move = on_move
         self._silent_after_s = silent_after_s
         self._transport = transport
         self._counters = transport.counters
@@ -291,9 +296,12 @@ class Peer:
 
     def select(self, address: Address | None) -> None:
         """From now on everything goes there."""
+        moves = address is not None and address != self._address
         self._address = address
         self.handle_pace()
         self._arm()
+        if moves and self.state in (PeerState.CONNECTED, PeerState.SILENT):
+            self._on_move()
 
     def handle_pace(self) -> None:
         """The way out is another one: the address is, or what is sent is gathered from now on, or no more."""
@@ -464,6 +472,7 @@ class UdpTransport:
         on_rtp: Callable[[bytes, float], None],
         on_rtcp: Callable[[bytes, float], None],
         on_state: Callable[[], None],
+        on_move: Callable[[], None],
     ) -> Peer:
         """Expect a peer, whose fragment and password go into the answer. The callbacks get plaintext."""
         peer = Peer(
@@ -473,6 +482,7 @@ class UdpTransport:
             on_rtp=on_rtp,
             on_rtcp=on_rtcp,
             on_state=on_state,
+            on_move=on_move,
         )
         self._peers[peer.ice_ufrag] = peer
         for ssrc in peer.ssrcs:

@@ -17,6 +17,7 @@ from media import transport as transport_module
 from media.dtls import Certificate
 from media.intake import SLOTS
 from media.sdp import Fingerprint, encode_answer, lay_out_slots, parse_offer
+from media.stun import Address
 from media.transport import Peer, PeerState, UdpTransport, own_addresses
 from tests.media.client_peer import ClientPeer, Link, receiver_report, rtp_packet
 
@@ -34,6 +35,7 @@ class Call:
         self.transport = transport
         self.client = client
         self.states: list[PeerState] = []
+        self.moves: list[Address | None] = []
         self.rtp: list[bytes] = []
         self.rtcp: list[bytes] = []
         self.back: list[bytes] = []
@@ -45,6 +47,7 @@ class Call:
             on_rtp=lambda packet, now: self.rtp.append(packet),
             on_rtcp=lambda compound, now: self.rtcp.append(compound),
             on_state=self._note,
+            on_move=lambda: self.moves.append(self.peer.address),
         )
         self.answer = encode_answer(
             parsed,
@@ -250,6 +253,7 @@ async def test_a_phone_that_changes_its_address_keeps_its_call() -> None:
             await call.exchange(2)
         assert call.peer.address == call.client.address != before
         assert call.states == [PeerState.CONNECTING, PeerState.CONNECTED]
+        assert call.moves == [call.client.address]
         call.client.close()
 
 
