@@ -278,6 +278,48 @@ async def test_a_port_that_a_nat_changed_is_followed_by_the_media_alone() -> Non
         call.client.close()
 
 
+async def test_all_that_comes_from_where_a_nat_put_somebody_is_theirs_once_their_sound_is() -> None:
+    """Encodings and repairs, whose SSRCs no offer names, and RTCP; and many of them."""
+    async with opened() as transport:
+        call = await called(transport)
+        await call.connect()
+        sound = rtp_packet(ssrc=call.client.audio_ssrc, sequence_number=1)
+        call.client.send_rtp(sound)
+        await until(lambda: call.rtp == [sound])
+        call.client.fall_silent()
+        call.client.move(unnoticed=True)
+        call.client.send_rtp(rtp_packet(ssrc=7, sequence_number=1))
+        await until(lambda: transport.counters.unknown_source == 1)
+        for number in range(100):
+            call.client.send_rtp(rtp_packet(ssrc=call.client.audio_ssrc, sequence_number=2 + number))
+            call.client.send_rtp(rtp_packet(ssrc=7, sequence_number=2 + number))
+            call.client.send_rtcp(receiver_report(ssrc=7))
+        await until(lambda: len(call.rtp) == 201 and len(call.rtcp) == 100)
+        assert transport.counters.unknown_source == 1 and call.moves == []
+        await asyncio.sleep(0.2)
+        call.client.send_rtp(rtp_packet(ssrc=7, sequence_number=200))
+        await until(lambda: len(call.rtp) == 202)
+        assert call.moves == [call.client.address] and transport._strangers == {}
+        call.client.close()
+
+
+async def test_who_sends_too_much_is_not_heard_from_elsewhere_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport_module, "PACKETS_A_SECOND", 0)
+    monkeypatch.setattr(transport_module, "PACKETS_AT_ONCE", 50)
+    async with opened() as transport:
+        call = await called(transport)
+        await call.connect()
+        call.client.send_rtp(rtp_packet(ssrc=call.client.audio_ssrc, sequence_number=1))
+        await until(lambda: len(call.rtp) == 1)
+        call.client.fall_silent()
+        call.client.move(unnoticed=True)
+        for number in range(2, 100):
+            call.client.send_rtp(rtp_packet(ssrc=call.client.audio_ssrc, sequence_number=number))
+        await until(lambda: len(call.rtp) + transport.counters.unknown_source >= 99)
+        assert len(call.rtp) == 50 and call.moves == []
+        call.client.close()
+
+
 async def test_media_that_strangers_repeat_or_forge_moves_nobody() -> None:
     async with opened() as transport:
         call = await called(transport)
