@@ -255,6 +255,28 @@ def test_what_was_sent_to_an_old_address_is_not_taken_for_too_much(
         step.play(network)
 
 
+@pytest.mark.parametrize("wanted_bps", [600_000, 1_500_000])
+@pytest.mark.parametrize("feedback_s", [0.05, 0.1, 0.25])
+@pytest.mark.parametrize("dark_s", [0.25, 0.5, 0.9])
+def test_a_network_that_is_gone_for_a_moment_carries_as_much_as_before(
+    dark_s: float, feedback_s: float, wanted_bps: int
+) -> None:
+    network = play(
+        Shape(link(FAST_BPS)),
+        Send(start_bps=1_000_000, wanted_bps=wanted_bps, way=Way(feedback_s=feedback_s)),
+        Run(20),
+    )
+    before = network.target()
+    for step in (
+        Shape(Conditions(loss=1.0)),
+        Run(dark_s),
+        Shape(link(FAST_BPS)),
+        Run(2),
+        Check("as much as before", lambda network: network.least_target(last_s=2) >= before),
+    ):
+        step.play(network)
+
+
 def test_a_narrower_network_behind_a_move_is_met_as_any_that_collapses() -> None:
     play(
         Shape(link(FAST_BPS)),

@@ -135,6 +135,17 @@ def test_a_move_costs_the_pictures_that_it_lost_and_no_more(rate_bps: float | No
     assert seen <= call.rids("b", last_s=2.9)
 
 
+@pytest.mark.parametrize("dark_s", [0.25, 0.8])
+def test_a_network_that_is_gone_for_a_moment_costs_the_pictures_of_that_moment(dark_s: float) -> None:
+    call = play(*filmed("b"), Run(10))
+    went_dark = call.now
+    for step in (Shape("b", Conditions(loss=1.0)), Run(dark_s), Shape("b", with_network(None)), Run(3)):
+        step.play(call)
+    came = [went_dark, *(one.now for one in call.seen_in("b") if one.now > went_dark + dark_s)]
+    assert max(after - before for before, after in pairwise(came)) <= dark_s + 0.15
+    assert call.rids("b", last_s=2.9) == {"high"}
+
+
 def test_who_moves_all_the_time_hides_nothing_of_what_they_lose() -> None:
     """Two addresses that are both in use: each packet comes from the other one."""
     steps = (step for _ in range(500) for step in (Do(has_moved), Run(0.02)))
