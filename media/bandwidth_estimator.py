@@ -14,6 +14,7 @@ held against the cases of RFC 8867, and differs from the draft on purpose where 
   target returns to nearly that. The draft stays at 0.85 and climbs; this one uses 0.95 of a slow link.
 - A link that collapses is met at once, by the pace at which the last packets came through, not by steps.
 - Loss is attributed by trial (loss_bound.py): 10 % of random loss starves nobody, 5 % at a policer is found.
+- A network that is gone for a moment loses all of a moment: an outage says nothing of how much it carries.
 - Without feedback the target decays gently, and never for the silence of who sends nothing.
 
 What is sent below the target is the normal case, and the cheapest: delays that stay at their base cost one
@@ -74,6 +75,9 @@ COLLAPSE_ALONE, COLLAPSE_PACKETS_ALONE = 0.4, 20  # without a queue: 30 % of ran
 TAIL_S, TAIL_BYTES = 0.04, 1000  # the pace of less is that of a packet of sound, not of the link
 LEAST_TAIL = 0.25  # of the rate of late: nor is a pause within it
 RUSH_QUEUE_S, RUSH_GROWTH_S = 0.08, 0.03  # or the last waited so long, and so much longer than the first
+
+OUTAGE_S = 0.15  # in which nothing came through: seven packets of sound; what is too narrow lets some pass
+OUTAGE_LOST = 6  # packets of a feedback, before anybody looks
 
 SILENCE_S = 1.0  # of feedback though packets were sent: ten feedbacks lost in a row are no chance
 SILENCE_STEP_S, SILENCE_DECREASE = 0.5, 0.8  # a third a second
@@ -196,6 +200,29 @@ class BandwidthEstimator:
             self._sizes[skipped & MASK] = 0
         self._next += gap
 
+    def handle_move(self, now: float) -> None:
+        """The receiver is sent to another way from now on. What left before, and nobody has spoken of, went
+        the old one, and is neither lost nor late on this. Its queues and its end are forgotten; the target
+        stays.
+        """
+        for number in range(max(self._highest + 1, self._next - HISTORY), self._next):
+            self._sizes[number & MASK] = 0
+        self._highest = self._next - 1
+        self._next_at_feedback = self._next
+        if self._silence_at < inf:
+            self._silence_at = now + SILENCE_S
+        self._detector = DelayDetector()
+        self._rate = AcknowledgedRate()
+        self._usual_queue_s = 0.0
+        self._capacity_bps = None
+        self._is_draining = self._is_theirs = False
+        self._crowded_until = -inf
+        self._loss.abandon(self._next, now)
+        self._prober.is_under_way = False
+        self._prober.hasten(now)
+        self._report_at = now  # the next report speaks of the old way as well
+        self._schedule()
+
     def handle_feedback(self, feedback: TransportFeedback, now: float) -> None:
         """What a receiver says arrived. Numbers never sent, or told before, count for nothing."""
         sent, arrived, sizes = self._sent, self._arrived, self._sizes
@@ -258,6 +285,8 @@ class BandwidthEstimator:
             low = max(low, min(first, highest))
         self._feedback_count = feedback.feedback_count
         expected = min(max(highest - low + 1, 0), HISTORY)
+        if expected - received >= OUTAGE_LOST:
+            expected -= self._lost_in_outage(highest - expected + 1, highest)
         self._highest = max(highest, self._highest)
         self._feedback_at = now
         self._next_at_feedback = self._next
@@ -268,6 +297,21 @@ class BandwidthEstimator:
             self._prober.hasten(now)
         self._loss.handle_feedback(expected, expected - received, highest, now)
         return expected
+
+    def _lost_in_outage(self, low: int, highest: int) -> int:
+        """How many of these numbers were sent while nothing at all came through, without a queue before it or
+        behind: a network that was gone for a moment, and not one that is too narrow.
+        """
+        if self._detector.queue_s > LEAST_QUEUE_S:
+            return 0
+        lost = 0
+        before = low - 1
+        for number in range(low, highest + 1):
+            if self._sizes[number & MASK] < 0:
+                if self._sent[number & MASK] - self._sent[before & MASK] >= OUTAGE_S:
+                    lost += number - before - 1
+                before = number
+        return lost
 
     def _update(self, packets: list[tuple[float, float, int]], expected: int, now: float) -> None:
         """Decides, once what a feedback says is booked."""

@@ -105,6 +105,7 @@ class Call:
             on_rtp=partial(self._handle_rtp, participant_id),
             on_rtcp=partial(self._handle_rtcp, participant_id),
             on_state=lambda: self._handle_state(participant_id, session_id),
+            on_move=lambda: self._handle_move(participant_id),
         )
         participant.peer, participant.session_id = peer, session_id
         first = offer.accepted_sections()[0]
@@ -236,6 +237,10 @@ class Call:
 
     def _handle_rtcp(self, participant_id: str, compound: bytes, now: float) -> None:
         self.perform(self.router.handle_rtcp(participant_id, compound, now))
+
+    def _handle_move(self, participant_id: str) -> None:
+        self.router.handle_move(participant_id, time.monotonic())
+        self._keep_time()
 
     def _handle_state(self, participant_id: str, session_id: str) -> None:
         participant = self.participants.get(participant_id)

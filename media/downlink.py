@@ -18,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from math import inf
 
 from media.allocation import Allocation, Choice, LayerRate
+from media.allowance import Allowance
 from media.bandwidth_estimator import CAP_BPS, RECEIVER_LIMIT_S, BandwidthEstimator
 from media.encodings import UNLIMITED_BPS
 from media.forwarder import NUMBER_AT, Forwarder, Part
@@ -46,6 +47,10 @@ QUEUE_GONE_S = 2.0  # in which what waits is to leave beside what comes
 TRIAL_BPS = 110_000  # voice and the least picture that moves, for whom nothing else is known of any more
 REVIEW_S = 1.0  # how often a receiver who lacks nothing is looked at
 
+# Moves that are taken for another way: somebody walks through a door and back, and a NAT forgets. Who sends
+# from two addresses at once moves with each packet, which must not hide what is lost.
+MOVES_AT_ONCE, MOVES_A_SECOND = 4, 0.5
+
 
 class Downlink:
     """The way to one receiver."""
@@ -53,6 +58,7 @@ class Downlink:
     __slots__ = (
         "_allocation",
         "_is_anyone_less",
+        "_moves",
         "_number",
         "_probe_due",
         "_probe_first",
@@ -82,6 +88,7 @@ class Downlink:
         self.next_review = now
         self._reviewed_at = -inf
         self._allocation = Allocation()
+        self._moves = Allowance(burst=MOVES_AT_ONCE, per_second=MOVES_A_SECOND)
         self.is_estimated = is_numbered  # or the receiver says by itself what it carries
         self._trial_bps = 0  # what a receiver that says nothing any more is sent, to find out
         self._trial_at = inf  # when to send more
@@ -222,6 +229,12 @@ class Downlink:
             if not self._probe_due:
                 count = (self._number + 1 - self._probe_first) & 0xFFFF
                 self.estimator.handle_probe_sent(self._probe_of, self._probe_first, count, now)
+
+    def handle_move(self, now: float) -> None:
+        """The receiver has another address: what was under way to the old one may be lost."""
+        if self._moves.take(1, now):
+            self.estimator.handle_move(now)
+            self._keep_pace()
 
     def handle_feedback(self, feedback: TransportFeedback, now: float) -> None:
         if self.is_numbered:

@@ -753,6 +753,13 @@ class Router:
                     assert_never(packet)
         return outputs + self._ask_for_keyframes(now)
 
+    def handle_move(self, peer_id: str, now: float) -> None:
+        """This peer is sent to at another address from now on. Never raises."""
+        peer = self._peers.get(peer_id)
+        if peer is not None:
+            peer.downlink.handle_move(now)
+            self._wake(peer.downlink.next_deadline)
+
     def handle_timeout(self, now: float) -> list[Output]:
         """What is due: NACKs, keyframe requests, reports and feedback, what was paced, choices of encodings,
         segments of the journals.

@@ -139,8 +139,8 @@ class TransportFeedback:
 
     `arrivals` are those of the packet with the transport-wide number `first` and of those behind it, in
     seconds of the receiver's own clock, or None where one has not arrived. The clock begins anywhere and
-    wraps to 0 after 12.4 days; it ticks each 250 µs. One that arrived lies within 8 s of the one before it, or
-    cannot be encoded.
+    wraps to 0 after 12.4 days; it ticks each 250 µs. One that arrived lies within 8 s of the one before it,
+    or cannot be encoded.
     """
 
     ssrc: Ssrc

@@ -51,7 +51,8 @@ CLOSED_AFTER_S = 60.0  # browsers give up after half of it; a lift ride does not
 TAKEOVER_AFTER_S = 1.0  # quiet for that long, an address may have become another peer's
 MAX_CANDIDATES = 8  # a browser pairs each with each of its own
 SO_SNDBUFFORCE, SO_RCVBUFFORCE = 32, 33  # Linux, asm-generic/socket.h; Python has no names for them
-MAX_STRANGE_MEDIA = 50  # packets a sweep that may look for their peer; a call that has moved has ten
+MAX_STRANGE_MEDIA = 50  # packets a sweep that may look in vain for the peer that they are of
+MAX_STRANGERS = 256  # addresses from which peers have spoken that no check has taught; the oldest makes room
 MAX_NAMESAKES = 4  # peers asked about one SSRC: it is a peer's own claim, and 32 random bits
 
 # What one peer may send, so that it takes no more than its share of a core that serves 50 calls. A camera of
@@ -97,7 +98,9 @@ UNSENDABLE = (*SRTP_ERRORS, OSError)
 
 
 class Peer:
-    """One peer connection. `on_state` is told of every change but those that the caller makes by `close`."""
+    """One peer connection. `on_state` is told of every change but those that the caller makes by `close`;
+    `on_move`, when what is sent goes to another address than before.
+    """
 
     __slots__ = (
         "_address",
@@ -108,6 +111,7 @@ class Peer:
         "_is_awaited",
         "_keys",
         "_media_at",
+        "_on_move",
         "_on_rtcp",
         "_on_rtp",
         "_on_state",
@@ -135,6 +139,7 @@ class Peer:
         on_rtp: Callable[[bytes, float], None],
         on_rtcp: Callable[[bytes, float], None],
         on_state: Callable[[], None],
+        on_move: Callable[[], None],
     ) -> None:
         self.ssrcs = tuple(ssrc for section in offer.sections for ssrc in section.ssrcs)
         self.state = PeerState.NEW
@@ -142,6 +147,7 @@ class Peer:
         self._on_rtp = on_rtp
         self._on_rtcp = on_rtcp
         self._on_state = on_state
+        self._on_move = on_move
         self._silent_after_s = silent_after_s
         self._transport = transport
         self._counters = transport.counters
@@ -291,10 +297,13 @@ class Peer:
 
     def select(self, address: Address | None) -> None:
         """From now on everything goes there."""
+        moves = address is not None and address != self._address
         self._address = address
         self._transport.handle_addresses()
         self.handle_pace()
         self._arm()
+        if moves and self.state in (PeerState.CONNECTED, PeerState.SILENT):
+            self._on_move()
 
     def handle_pace(self) -> None:
         """The way out is another one: the address is, or what is sent is gathered from now on, or no more."""
@@ -388,7 +397,8 @@ class UdpTransport:
         self._routes: dict[Address, Peer] = {}  # by every address that authenticated
         self._selected: dict[int, Peer] = {}  # by the key of the address that is sent to; see `_find`
         self._senders: dict[int, list[Peer]] = {}  # by the SSRCs that they offered
-        self._strange_media = 0  # since the last sweep
+        self._strange_media = 0  # that was nobody's, since the last sweep
+        self._strangers: dict[Address, Peer] = {}  # by addresses that their media alone have named
         self.tcp_candidates: tuple[tuple[str, int], ...] = ()
         self.tcp = TcpPort(
             on_packet=self.handle_packet, knows=self._routes.__contains__, on_gone=self._handle_gone
@@ -466,6 +476,7 @@ class UdpTransport:
         on_rtp: Callable[[bytes, float], None],
         on_rtcp: Callable[[bytes, float], None],
         on_state: Callable[[], None],
+        on_move: Callable[[], None],
     ) -> Peer:
         """Expect a peer, whose fragment and password go into the answer. The callbacks get plaintext."""
         peer = Peer(
@@ -475,6 +486,7 @@ class UdpTransport:
             on_rtp=on_rtp,
             on_rtcp=on_rtcp,
             on_state=on_state,
+            on_move=on_move,
         )
         self._peers[peer.ice_ufrag] = peer
         for ssrc in peer.ssrcs:
@@ -501,6 +513,8 @@ class UdpTransport:
                 namesakes.remove(peer)
             if not namesakes:
                 self._senders.pop(ssrc, None)
+        for address in [address for address, stranger in self._strangers.items() if stranger is peer]:
+            del self._strangers[address]
 
     def way_to(self, address: Address | None) -> Callable[[Any, Any], int]:
         """How to send there, in the form of `socket.sendto`."""
@@ -656,17 +670,27 @@ class UdpTransport:
         return True
 
     def _handle_strange_media(self, packet: bytes, source: Address, now: float) -> bool:
-        """Media from an address that no check has taught: whether a peer has spoken from there."""
-        if len(packet) < 12 or 191 < packet[1] < 224:
+        """Media from an address that no check has taught: whether a peer has spoken from there.
+
+        An SSRC that was offered, of sound mostly, says whose they are. What else comes from there may be
+        theirs, too: the SSRCs of encodings and of their repairs stand in no offer, and RTCP may name any.
+        """
+        if len(packet) < 12 or self._strange_media >= MAX_STRANGE_MEDIA:
             return False
-        namesakes = self._senders.get(int.from_bytes(packet[8:12]), [])[:MAX_NAMESAKES]
-        if not namesakes or self._strange_media >= MAX_STRANGE_MEDIA:
-            return False
-        self._strange_media += 1
-        for peer in namesakes:
+        is_rtcp = 191 < packet[1] < 224
+        namesakes = [] if is_rtcp else self._senders.get(int.from_bytes(packet[8:12]), [])[:MAX_NAMESAKES]
+        known = self._strangers.get(source)
+        candidates = namesakes if known is None else [known, *namesakes]
+        for peer in candidates:
+            if peer.has_sent_too_much(rtcp=is_rtcp):
+                continue
             if self._handle_media(packet, source, peer, now):
+                if len(self._strangers) >= MAX_STRANGERS and source not in self._strangers:
+                    del self._strangers[next(iter(self._strangers))]
+                self._strangers[source] = peer
                 self._perform(peer, peer.handle_strange_media(source, now), source)
                 return True
+        self._strange_media += bool(candidates)
         return False
 
     def _handle_gone(self, address: TcpAddress) -> None:
@@ -728,6 +752,7 @@ class UdpTransport:
                     if holder is not None:
                         holder.handle_lost(output.address)
                     self._routes[output.address] = peer
+                    self._strangers.pop(output.address, None)
                 case ice.Forgotten():
                     del self._routes[output.address]
                     self.tcp.forget(output.address)

@@ -231,6 +231,84 @@ def test_feedback_that_stops_lets_the_rate_decay_gently_and_comes_back() -> None
     )
 
 
+def has_moved(network: Network) -> None:
+    network.flows["ours"].estimator.handle_move(network.now)
+
+
+@pytest.mark.parametrize("wanted_bps", [600_000, 1_500_000, 3_000_000])
+@pytest.mark.parametrize("new_delay_s", [DELAY_S, 3 * DELAY_S])
+@pytest.mark.parametrize("dark_s", [0.05, 0.25, 0.9])
+def test_what_was_sent_to_an_old_address_is_not_taken_for_too_much(
+    dark_s: float, new_delay_s: float, wanted_bps: int
+) -> None:
+    """Nor is a longer way taken for a queue."""
+    network = play(Shape(link(FAST_BPS)), Send(start_bps=1_000_000, wanted_bps=wanted_bps), Run(20))
+    before = network.target()
+    for step in (
+        Shape(Conditions(loss=1.0)),
+        Run(dark_s),
+        Shape(link(FAST_BPS, delay_s=new_delay_s)),
+        Do(has_moved),
+        Run(2),
+        Check("as much as before", lambda network: network.least_target(last_s=2) >= before),
+    ):
+        step.play(network)
+
+
+@pytest.mark.parametrize("wanted_bps", [600_000, 1_500_000])
+@pytest.mark.parametrize("feedback_s", [0.05, 0.1, 0.25])
+@pytest.mark.parametrize("dark_s", [0.25, 0.5, 0.9])
+def test_a_network_that_is_gone_for_a_moment_carries_as_much_as_before(
+    dark_s: float, feedback_s: float, wanted_bps: int
+) -> None:
+    network = play(
+        Shape(link(FAST_BPS)),
+        Send(start_bps=1_000_000, wanted_bps=wanted_bps, way=Way(feedback_s=feedback_s)),
+        Run(20),
+    )
+    before = network.target()
+    for step in (
+        Shape(Conditions(loss=1.0)),
+        Run(dark_s),
+        Shape(link(FAST_BPS)),
+        Run(2),
+        Check("as much as before", lambda network: network.least_target(last_s=2) >= before),
+    ):
+        step.play(network)
+
+
+def test_a_narrower_network_behind_a_move_is_met_as_any_that_collapses() -> None:
+    play(
+        Shape(link(FAST_BPS)),
+        Send(start_bps=1_000_000, wanted_bps=3_000_000),
+        Run(20),
+        Shape(Conditions(loss=1.0)),
+        Run(0.25),
+        Shape(link(SLOW_BPS)),
+        Do(has_moved),
+        Run(1),
+        Check("less is sent than it carries", lambda network: network.target() < SLOW_BPS),
+        Run(9),
+        Check("and it is used", lambda network: network.use(last_s=7) >= 0.88),
+        Check("without a queue", lambda network: network.queue_s(last_s=7) <= 0.15),
+    )
+
+
+def test_the_silence_before_a_move_does_not_go_on_behind_it() -> None:
+    play(
+        Shape(link(FAST_BPS)),
+        Send(),
+        Run(20),
+        answers(False),
+        Run(0.9),
+        Do(has_moved),
+        Run(0.9),
+        Check("not a second of it", lambda network: network.flows["ours"].estimator.limit != "silence"),
+        Run(1),
+        Check("but then", lambda network: network.flows["ours"].estimator.limit == "silence"),
+    )
+
+
 def test_a_source_that_needs_little_keeps_the_estimate_it_has() -> None:
     def need_little(network: Network) -> None:
         network.flows["ours"].source_bps = 100_000
@@ -368,6 +446,9 @@ def test_where_no_feedback_comes_reports_count() -> None:
     assert estimator.target_bps == 450_000
     estimator.handle_report(0.0, 0.1, START + 2.2)
     assert estimator.target_bps == 472_500
+    estimator.handle_move(START + 3)
+    estimator.handle_report(0.4, 0.1, START + 3.5)  # of the old way as well
+    assert estimator.target_bps == 472_500
 
 
 def test_where_feedback_comes_reports_do_not_count() -> None:
@@ -398,6 +479,7 @@ STEPS = st.one_of(
     st.tuples(st.just("limit"), st.integers(-(1 << 70), 1 << 70), st.just(0)),
     st.tuples(st.just("probe"), st.integers(0, 65_535), st.integers(-5, 5000)),
     st.tuples(st.just("wait"), st.floats(0, 30), st.just(0)),
+    st.tuples(st.just("move"), st.floats(0, 1), st.just(0)),
 )
 
 
@@ -431,6 +513,11 @@ def test_whatever_feedback_says_nothing_is_raised_and_the_bounds_hold(
                 probe = estimator.next_probe(now)
                 if probe is not None:
                     estimator.handle_probe_sent(probe, one, other, now)
+            case "move", _, _:
+                now += float(one)
+                before = estimator.target_bps
+                estimator.handle_move(now)
+                assert estimator.target_bps == before
             case _:
                 now += float(one)
         if estimator.next_deadline <= now:

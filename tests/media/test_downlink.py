@@ -18,6 +18,7 @@ from media.rtcp import (
     encode_compound,
 )
 from media.rtp import PADDING, Ssrc, header_size, rtp_timestamp_of
+from tests.link import Conditions
 from tests.media.call_scenario import START, Admit, Join, Remove, Run, offer_of, page_offer
 from tests.media.leg_scenario import (
     Do,
@@ -109,6 +110,48 @@ def test_the_full_picture_comes_back_with_the_network() -> None:
         Run(8),
         Expect("the best again", lambda call: "high" in call.rids("b", last_s=9)),
     )
+
+
+def has_moved(call: NetworkedCall) -> None:
+    call.router.handle_move("b", call.now)
+
+
+@pytest.mark.parametrize("dark_s", [0.1, 0.25, 0.8])
+@pytest.mark.parametrize("rate_bps", [None, 2_000_000, 700_000, 300_000])
+def test_a_move_costs_the_pictures_that_it_lost_and_no_more(rate_bps: float | None, dark_s: float) -> None:
+    network = with_network(rate_bps)
+    call = play(*filmed("b"), Shape("b", network), Run(10))
+    seen, before_bps = call.rids("b", last_s=2), call.router.leg("b").received_estimate_bps
+    went_dark = call.now
+    for step in (Shape("b", Conditions(loss=1.0)), Run(dark_s), Shape("b", network), Do(has_moved)):
+        step.play(call)
+    least_bps = before_bps
+    for _ in range(30):
+        Run(0.1).play(call)
+        least_bps = min(least_bps or 0, call.router.leg("b").received_estimate_bps or 0)
+    assert before_bps and least_bps and least_bps >= 0.5 * before_bps, "repairs, too, fill a narrow network"
+    came = [went_dark, *(one.now for one in call.seen_in("b") if one.now > went_dark + dark_s)]
+    assert max(after - before for before, after in pairwise(came)) <= dark_s + 0.15
+    assert seen <= call.rids("b", last_s=2.9)
+
+
+@pytest.mark.parametrize("dark_s", [0.25, 0.8])
+def test_a_network_that_is_gone_for_a_moment_costs_the_pictures_of_that_moment(dark_s: float) -> None:
+    call = play(*filmed("b"), Run(10))
+    went_dark = call.now
+    for step in (Shape("b", Conditions(loss=1.0)), Run(dark_s), Shape("b", with_network(None)), Run(3)):
+        step.play(call)
+    came = [went_dark, *(one.now for one in call.seen_in("b") if one.now > went_dark + dark_s)]
+    assert max(after - before for before, after in pairwise(came)) <= dark_s + 0.15
+    assert call.rids("b", last_s=2.9) == {"high"}
+
+
+def test_who_moves_all_the_time_hides_nothing_of_what_they_lose() -> None:
+    """Two addresses that are both in use: each packet comes from the other one."""
+    steps = (step for _ in range(500) for step in (Do(has_moved), Run(0.02)))
+    call = play(*filmed("b"), Shape("b", with_network(300_000)), *steps)
+    assert (call.router.leg("b").received_estimate_bps or 0) < 500_000
+    assert call.rids("b", last_s=2) <= {"low"}
 
 
 @pytest.mark.parametrize(("late", "within_s"), [(0, 3), (7, 6)])

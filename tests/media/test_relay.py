@@ -11,6 +11,8 @@ import pytest
 from media.errors import NoPicture, UnknownPeer
 from media.journal import Segment
 from media.relay import Relay
+from media.rtcp import ReceiverEstimatedMaximumBitrate, ReceiverReport, ReportBlock, encode_compound
+from media.rtp import Ssrc
 from tests.media.client_peer import ClientPeer
 
 DELTA = bytes((0x90, 0x80, 0x01)) + bytes(200)  # a VP8 payload that begins no keyframe (RFC 7741 section 4.2)
@@ -106,6 +108,43 @@ async def test_a_restart_of_ice_keeps_session_slots_and_keys(relay: Relay) -> No
         relay.restart_ice("call", "customer", "another session", restarted.fragment)
     for client in peers.values():
         client.close()
+
+
+@pytest.mark.parametrize("moves", [True, False])
+async def test_what_is_lost_around_a_move_counts_for_nothing(relay: Relay, moves: bool) -> None:
+    peer = await ClientPeer.open()
+    answer = relay.connect("call", "peer", peer.offer()).answer
+    peer.connect(answer)
+    await until(lambda: relay.connection_state("call", "peer") == "connected")
+    slot_ssrc = Ssrc(int(answer.partition("a=ssrc:")[2].split()[0]))
+
+    def bitrate_bps() -> int | None:
+        leg = relay.leg("call", "peer")
+        return leg.received_estimate_bps if leg is not None else None
+
+    limit = ReceiverEstimatedMaximumBitrate(ssrc=Ssrc(1), bitrate_bps=1_500_000, ssrcs=())
+    peer.send_rtcp(encode_compound([ReceiverReport(ssrc=Ssrc(1)), limit]))
+    await until(lambda: bitrate_bps() == 1_500_000)
+    if moves:
+        await asyncio.sleep(0.6)  # no media hold the old address any more
+        peer.move()
+        await peer.wait_checked()
+    block = ReportBlock(
+        ssrc=slot_ssrc,
+        fraction_lost=128,
+        packets_lost=50,
+        highest_sequence_number=100,
+        jitter=0,
+        last_sender_report=0,
+        delay_since_last_sender_report=0,
+    )
+    peer.send_rtcp(encode_compound([ReceiverReport(ssrc=Ssrc(1), blocks=(block,))]))
+    if moves:
+        await asyncio.sleep(0.1)
+        assert bitrate_bps() == 1_500_000
+    else:
+        await until(lambda: bitrate_bps() == 1_125_000)
+    peer.close()
 
 
 async def test_the_journal_goes_on_across_connections_and_ends_with_the_call(relay: Relay) -> None:

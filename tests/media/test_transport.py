@@ -17,6 +17,7 @@ from media import transport as transport_module
 from media.dtls import Certificate
 from media.intake import SLOTS
 from media.sdp import Fingerprint, encode_answer, lay_out_slots, parse_offer
+from media.stun import Address
 from media.transport import Peer, PeerState, UdpTransport, own_addresses
 from tests.media.client_peer import ClientPeer, Link, receiver_report, rtp_packet
 
@@ -34,6 +35,7 @@ class Call:
         self.transport = transport
         self.client = client
         self.states: list[PeerState] = []
+        self.moves: list[Address | None] = []
         self.rtp: list[bytes] = []
         self.rtcp: list[bytes] = []
         self.back: list[bytes] = []
@@ -45,6 +47,7 @@ class Call:
             on_rtp=lambda packet, now: self.rtp.append(packet),
             on_rtcp=lambda compound, now: self.rtcp.append(compound),
             on_state=self._note,
+            on_move=lambda: self.moves.append(self.peer.address),
         )
         self.answer = encode_answer(
             parsed,
@@ -250,6 +253,7 @@ async def test_a_phone_that_changes_its_address_keeps_its_call() -> None:
             await call.exchange(2)
         assert call.peer.address == call.client.address != before
         assert call.states == [PeerState.CONNECTING, PeerState.CONNECTED]
+        assert call.moves == [call.client.address]
         call.client.close()
 
 
@@ -271,6 +275,48 @@ async def test_a_port_that_a_nat_changed_is_followed_by_the_media_alone() -> Non
         assert asyncio.get_running_loop().time() - began < 0.5
         assert len(call.rtp) == number, "what came before the move was sure is not lost"
         await call.exchange(100)
+        call.client.close()
+
+
+async def test_all_that_comes_from_where_a_nat_put_somebody_is_theirs_once_their_sound_is() -> None:
+    """Encodings and repairs, whose SSRCs no offer names, and RTCP; and many of them."""
+    async with opened() as transport:
+        call = await called(transport)
+        await call.connect()
+        sound = rtp_packet(ssrc=call.client.audio_ssrc, sequence_number=1)
+        call.client.send_rtp(sound)
+        await until(lambda: call.rtp == [sound])
+        call.client.fall_silent()
+        call.client.move(unnoticed=True)
+        call.client.send_rtp(rtp_packet(ssrc=7, sequence_number=1))
+        await until(lambda: transport.counters.unknown_source == 1)
+        for number in range(100):
+            call.client.send_rtp(rtp_packet(ssrc=call.client.audio_ssrc, sequence_number=2 + number))
+            call.client.send_rtp(rtp_packet(ssrc=7, sequence_number=2 + number))
+            call.client.send_rtcp(receiver_report(ssrc=7))
+        await until(lambda: len(call.rtp) == 201 and len(call.rtcp) == 100)
+        assert transport.counters.unknown_source == 1 and call.moves == []
+        await asyncio.sleep(0.2)
+        call.client.send_rtp(rtp_packet(ssrc=7, sequence_number=200))
+        await until(lambda: len(call.rtp) == 202)
+        assert call.moves == [call.client.address] and transport._strangers == {}
+        call.client.close()
+
+
+async def test_who_sends_too_much_is_not_heard_from_elsewhere_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(transport_module, "PACKETS_A_SECOND", 0)
+    monkeypatch.setattr(transport_module, "PACKETS_AT_ONCE", 50)
+    async with opened() as transport:
+        call = await called(transport)
+        await call.connect()
+        call.client.send_rtp(rtp_packet(ssrc=call.client.audio_ssrc, sequence_number=1))
+        await until(lambda: len(call.rtp) == 1)
+        call.client.fall_silent()
+        call.client.move(unnoticed=True)
+        for number in range(2, 100):
+            call.client.send_rtp(rtp_packet(ssrc=call.client.audio_ssrc, sequence_number=number))
+        await until(lambda: len(call.rtp) + transport.counters.unknown_source >= 99)
+        assert len(call.rtp) == 50 and call.moves == []
         call.client.close()
 
 
