@@ -81,6 +81,43 @@ def test_a_link_that_collapses_is_met_by_one_cut() -> None:
     )
 
 
+def test_what_is_left_of_a_link_is_seen_by_the_few_packets_that_come() -> None:
+    """One packet of 1,200 bytes takes 64 ms of it, about as long as from one feedback to the next."""
+    play(
+        Shape(link(FAST_BPS)),
+        Send(start_bps=1_000_000, wanted_bps=3_000_000, way=Way(feedback_s=0.06)),
+        Run(20),
+        Shape(link(150_000)),
+        Run(0.4),
+        Check("less is sent than it carries", lambda network: network.target() < 150_000),
+    )
+
+
+def test_who_lost_most_of_a_link_is_not_given_it_back_as_others_filled_its_queue() -> None:
+    """Repairs that nobody counts here, for instance: the queue stays while we send nothing but voice."""
+
+    def fill(network: Network) -> None:
+        def arrive() -> None:
+            network.bottleneck.handle(300, network.now)
+
+        flow = network.flows["ours"]
+        flow.sends_pictures = False
+        for place in range(70):
+            network.at(network.now + 0.02 * place, arrive)
+
+    play(
+        Shape(link(FAST_BPS)),
+        Send(start_bps=1_000_000, wanted_bps=3_000_000),
+        Run(20),
+        Shape(link(150_000)),
+        Run(0.45),
+        Check("it was found to have collapsed", lambda network: network.target() < 150_000),
+        Do(fill),
+        Run(2.5),
+        Check("and is not taken for what it was", lambda network: network.target() < 300_000),
+    )
+
+
 def test_a_network_that_recovers_is_found_again_within_eight_seconds() -> None:
     play(
         Shape(link(FAST_BPS)),
