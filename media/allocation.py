@@ -71,6 +71,7 @@ class LayerRate(NamedTuple):
     rid: str
     bitrate_bps: int
     base_steps: tuple[int, ...] = ()
+    is_settling: bool = False  # that is what it was told, and will have
 
 
 class Choice(NamedTuple):
@@ -217,6 +218,8 @@ class _Watched:
             self._is_calm = self._is_past(self._calm_since + CALM_AFTER_S, now)
 
     def _steady(self, layer: LayerRate, now: float) -> LayerRate:
+        if layer.is_settling:
+            self._rates[layer.rid] = SteadyRate()
         steady_bps = self._rates[layer.rid].handle_reading(layer.bitrate_bps, now)
         divided, divided_at = self._divided.get(layer.rid, (layer, now))
         if len(layer.base_steps) >= len(divided.base_steps) or now - divided_at >= LAYERS_GONE_S:

@@ -74,6 +74,10 @@ COLLAPSE, COLLAPSE_PACKETS = 0.5, 8  # of one feedback's packets less arrived, b
 COLLAPSE_ALONE, COLLAPSE_PACKETS_ALONE = 0.4, 20  # without a queue: 30 % of random loss does it once in 1000
 TAIL_S, TAIL_BYTES = 0.04, 1000  # the pace of less is that of a packet of sound, not of the link
 LEAST_TAIL = 0.25  # of the rate of late: nor is a pause within it
+TAIL_PACKETS = 5  # are remembered from one feedback to the next
+TRICKLE_PACKETS = 4  # of a link that fell: more would be waited for too long
+STRETCHED_FROM_BPS = 600_000  # a packet of less takes as long as a notable wait, and pictures come seldom
+FEW_PACKETS, STRETCHED = 2, 0.3  # in one feedback, at less than this share of the rate of late
 RUSH_QUEUE_S, RUSH_GROWTH_S = 0.08, 0.03  # or the last waited so long, and so much longer than the first
 
 OUTAGE_S = 0.15  # in which nothing came through: seven packets of sound; what is too narrow lets some pass
@@ -105,6 +109,9 @@ class BandwidthEstimator:
         self.target_bps = min(max(start_bps, FLOOR_BPS), CAP_BPS)
         self.limit: Limit = "start"
         self.has_feedback = False
+        self.is_suspicious = False
+        """The network may have collapsed just now; the next feedback tells."""
+        self.collapses = 0  # how often the network was found to carry far less than before, behind a queue
         self.round_trip_s = 0.1  # until it is measured
         self.next_deadline = inf
 
@@ -130,6 +137,7 @@ class BandwidthEstimator:
         self._capacity_bps: float | None = None  # where it last was too much
         self._cut_at = -inf
 
+        self._tail: list[tuple[float, float, int]] = []  # of packets: sent, arrived, size
         self._is_draining = False
         self._drain_from = (0.0, 0, 0)  # arrival of the last packet, bytes acknowledged and sent by then
         self._drain_queue_s = 0.0
@@ -171,6 +179,11 @@ class BandwidthEstimator:
     def loss(self) -> float:
         """The fraction lost in the last second, by transport feedback."""
         return self._loss.fraction
+
+    @property
+    def cut_queue_s(self) -> float:
+        """How long what was sent waited when the target was last cut."""
+        return self._drain_queue_s
 
     @property
     def queue_s(self) -> float:
@@ -215,7 +228,8 @@ class BandwidthEstimator:
         self._rate = AcknowledgedRate()
         self._usual_queue_s = 0.0
         self._capacity_bps = None
-        self._is_draining = self._is_theirs = False
+        self._tail = []
+        self._is_draining = self._is_theirs = self.is_suspicious = False
         self._crowded_until = -inf
         self._loss.abandon(self._next, now)
         self._prober.is_under_way = False
@@ -317,12 +331,15 @@ class BandwidthEstimator:
         """Decides, once what a feedback says is booked."""
         elapsed = min(max(now - self._updated, 0.0), MAX_STEP_S)
         self._updated = now
+        self.is_suspicious = len(packets) <= FEW_PACKETS and self._is_stretched(packets)
+        # The last packets that arrived, whichever feedback told of them.
+        self._tail = packets if len(packets) >= TAIL_PACKETS else [*self._tail, *packets][-TAIL_PACKETS:]
         detector = self._detector
         if self._prober.is_under_way:
             self._take_outcome(now)
         queue_s = self._unusual_queue_s(elapsed, now)
         if now - self._cut_at > self.round_trip_s and self._is_collapse(packets, expected):
-            self._collapse(packets, queue_s, now)
+            self._collapse(queue_s, now)
         elif self._is_over(queue_s, now):
             self._cut_for_delay(queue_s, now)
         elif self._is_draining:
@@ -351,6 +368,8 @@ class BandwidthEstimator:
 
     def _is_collapse(self, packets: list[tuple[float, float, int]], expected: int) -> bool:
         received = len(packets)
+        if self._is_trickle(packets):
+            return True
         is_queueing = self._detector.queue_s > LEAST_QUEUE_S
         if expected >= (COLLAPSE_PACKETS if is_queueing else COLLAPSE_PACKETS_ALONE):
             share = COLLAPSE if is_queueing else COLLAPSE_ALONE
@@ -365,20 +384,52 @@ class BandwidthEstimator:
         grown = waited - (first_arrived - first_sent - base)
         return waited > RUSH_QUEUE_S and grown > RUSH_GROWTH_S
 
-    def _collapse(self, packets: list[tuple[float, float, int]], queue_s: float, now: float) -> None:
+    def _is_stretched(self, packets: list[tuple[float, float, int]]) -> bool:
+        """Whether hardly anything came since the feedback before, and the last of it has waited far longer:
+        the first packet through what is left of a link, or the first behind a stall.
+        """
+        if not self._tail or self._rate.long_bps < STRETCHED_FROM_BPS:
+            return False
+        before_sent, before_arrived, _ = self._tail[-1]
+        sent, arrived, _ = packets[-1]
+        size_bytes = sum(came for _, _, came in packets)
+        grown = (arrived - sent) - (before_arrived - before_sent)
+        took_s = arrived - before_arrived
+        return grown > RUSH_GROWTH_S and size_bytes * 8 < STRETCHED * self._rate.long_bps * took_s
+
+    def _is_trickle(self, packets: list[tuple[float, float, int]]) -> bool:
+        """Whether the last few packets, of one feedback or several, waited ever longer, and came one by one:
+        what is left of a link that was much faster. Behind a stall they come all at once.
+        """
+        sent, arrived, _ = packets[-1]
+        if arrived - sent - self._detector.base_delay_s < RUSH_QUEUE_S or len(self._tail) < TRICKLE_PACKETS:
+            return False
+        first, second, *rest = self._tail[-TRICKLE_PACKETS:]
+        size_bytes = sum(came for _, _, came in rest)
+        waited_s = min(arrived_at - sent_at for sent_at, arrived_at, _ in (second, *rest))
+        return (
+            waited_s - (first[1] - first[0]) > RUSH_GROWTH_S
+            and size_bytes >= TAIL_BYTES
+            and size_bytes * 8 < COLLAPSE * self._rate.long_bps * (arrived - second[1])
+        )
+
+    def _collapse(self, queue_s: float, now: float) -> None:
         """By the pace at which the last packets came: what the link is now, not what it was."""
         short_bps = self._rate.short_bps() or inf
         rate_bps = short_bps
         if not self._is_draining:  # later the rate of late has the new pace alone
-            rate_bps = min(short_bps, max(self._tail_bps(packets), LEAST_TAIL * short_bps))
+            rate_bps = min(short_bps, max(self._tail_bps(), LEAST_TAIL * short_bps))
+        base = self._detector.base_delay_s
+        waited_s = min(arrived - sent for sent, arrived, _ in self._tail[1 - TRICKLE_PACKETS :]) - base
+        queue_s = max(queue_s, waited_s)
         if isfinite(rate_bps) and DECREASE * self._carried(rate_bps) < self._exact_bps:
             self._cut(rate_bps, max(queue_s, LEAST_QUEUE_S), now)
             self.limit = "delay" if queue_s > LEAST_QUEUE_S else "loss"
 
-    def _tail_bps(self, packets: list[tuple[float, float, int]]) -> float:
+    def _tail_bps(self) -> float:
         size_bytes = 0
-        end = packets[-1][1]
-        for _, arrived_at, came in reversed(packets):
+        end = self._tail[-1][1]
+        for _, arrived_at, came in reversed(self._tail):
             if end - arrived_at >= TAIL_S and size_bytes >= TAIL_BYTES:
                 return size_bytes * 8 / (end - arrived_at)
             size_bytes += came
@@ -418,6 +469,8 @@ class BandwidthEstimator:
         self._drain_queue_s = queue_s
         self._cut_at = now
         self._capacity_bps = rate_bps
+        if queue_s > LEAST_QUEUE_S and DECREASE * rate_bps < FALLEN * self._exact_bps:
+            self.collapses += 1
         self._exact_bps = min(self._exact_bps, DECREASE * rate_bps)
         self._loss.abandon(self._next, now)
         self._prober.handle_cut(now, now)
@@ -428,6 +481,8 @@ class BandwidthEstimator:
 
     def _drain(self, queue_s: float, now: float) -> None:
         is_gone = queue_s < max(DRAINED_S, DRAINED * self._drain_queue_s)
+        if self._exact_bps < FALLEN * self._drain_before_bps and now - self._cut_at < self.round_trip_s:
+            is_gone = False  # it was found by its growth, before all of it was seen
         if not is_gone and now - self._cut_at < DRAIN_S + self.round_trip_s:
             return
         self._is_draining = False
@@ -439,7 +494,10 @@ class BandwidthEstimator:
         sent_bps = (self._sent_bytes - sent) * 8 / max(now - self._cut_at, LEAST_MEASURED_S)
         if sent_bps > max(OBEYED * self._exact_bps, VOICE_BPS):
             resumed_bps = (RESUME if is_gone else DECREASE) * self._capacity_bps
-        elif self._capacity_bps < OURS * max(sent_bps, self._exact_bps):
+        elif (
+            self._capacity_bps < OURS * max(sent_bps, self._exact_bps)
+            and self._capacity_bps >= FALLEN * self._drain_before_bps
+        ):
             if self._is_theirs:  # twice in a row
                 self._crowded_until = now + CROWDED_S
             self._is_theirs = True
@@ -589,7 +647,7 @@ class BandwidthEstimator:
         else:
             self._silence_at = now + SILENCE_STEP_S
             self._exact_bps *= SILENCE_DECREASE
-            self._is_draining = False
+            self._is_draining = self.is_suspicious = False
             self._cut_at = now
             self._is_silent = True
             self.limit = "silence"

@@ -42,6 +42,8 @@ ASSUMED_VOICE_BPS = 57_000  # Opus at 32 kbit/s, fifty times a second with all h
 VOICE_WINDOW_S = 0.5
 REDUNDANT_SHARE = 0.6  # of a packet of sound and its headers is the sound itself
 VOICE_SHARE = 0.3  # of what the network carries, with redundancy
+REPAIR_QUEUE_S = 0.05  # behind such a queue what is missed was dropped by it: repairs have a part of the pace
+REPAIRS_S = 0.2  # of it: about what a queue holds, and two rounds in which the rest is asked for again
 LONG_WAIT_S = 1.0  # what waits longer than this has become old: better a keyframe of what fits
 QUEUE_GONE_S = 2.0  # in which what waits is to leave beside what comes
 TRIAL_BPS = 110_000  # voice and the least picture that moves, for whom nothing else is known of any more
@@ -143,6 +145,12 @@ class Downlink:
         else:
             copies.append((self.receiver_id, *part))
 
+    def repair_room_bytes(self, now: float) -> float:
+        """How much may go out again at once: all, as long as nothing queues; 0 or less: nothing."""
+        if not self.is_estimated or self.estimator.queue_s < REPAIR_QUEUE_S:
+            return inf
+        return self.pacer.room_bytes(REPAIRS_S, now)
+
     def _leave(
         self,
         copies: list[Copy],
@@ -236,10 +244,18 @@ class Downlink:
             self.estimator.handle_move(now)
             self._keep_pace()
 
-    def handle_feedback(self, feedback: TransportFeedback, now: float) -> None:
-        if self.is_numbered:
-            self.estimator.handle_feedback(feedback, now)
-            self._keep_pace()
+    def handle_feedback(self, feedback: TransportFeedback, now: float) -> bool:
+        """Whether the network has just been found to have collapsed: its queue is full of what was sent."""
+        if not self.is_numbered:
+            return False
+        collapses = self.estimator.collapses
+        self.estimator.handle_feedback(feedback, now)
+        self._keep_pace()
+        if self.estimator.collapses == collapses:
+            return False
+        # What did not fit into its queue was dropped there, and takes no time.
+        self.pacer.forgive(round(self.estimator.cut_queue_s * self.estimator.target_bps / 8), now)
+        return True
 
     def handle_receiver_limit(self, bitrate_bps: int, now: float) -> None:
         """The receiver's own estimate (REMB)."""
@@ -257,6 +273,9 @@ class Downlink:
 
     def _keep_pace(self) -> None:
         estimator = self.estimator
+        if estimator.is_suspicious:  # pictures can wait for a feedback, and the voice may need what is left
+            self.pacer.rate_bps = MIN_PACE_BPS
+            return
         factor = PACE if estimator.limit in ("start", "demand") else CAREFUL_PACE
         rate_bps = max(MIN_PACE_BPS, int(factor * self.carried_bps))
         if rate_bps != self.pacer.rate_bps:

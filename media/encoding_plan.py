@@ -44,6 +44,9 @@ LESSER = 0.9  # of the best one's rate: what takes more takes its uplink, and is
 LIVE_ORDER_BPS = 35_000  # who has less sees keyframes alone, and lowers nobody's encoding for them
 LIVE_ORDER_AGAIN_BPS = 42_000  # or has not had this much since: from here on they see a moving picture again
 STILLS_BPS = 80_000  # on the wire, of the encoding for those: a keyframe of 28 kbit, 640 wide and legible
+SETTLES_S = 1.5  # from an order to the rate: its way to the page, a keyframe, and the second of a measurement
+KEYFRAME_DUE_S = 0.5  # an encoder that begins, or changes its size, begins with a keyframe unasked within it
+FAR_LESS = 0.6  # of what was ordered before: the picture becomes smaller, too
 SOLE_LEAST_BPS = (
     150_000  # Vonage: 320×240 wants as much. One encoding for all goes below it for the last only
 )
@@ -61,6 +64,7 @@ class EncodingPlan:
         self._in_force = dict.fromkeys(self._names, 0)
         self._in_force[self._names[-1]] = UNLIMITED_BPS
         self._needed_until = dict.fromkeys(self._names, -inf)
+        self._changed: dict[str, tuple[float, int]] = {}  # when it began, or was cut deeply, and to what
         self._begun = False
         self._best_rate = SteadyRate()
         self._raised_at = -inf
@@ -184,9 +188,22 @@ class EncodingPlan:
             if wanted != present:
                 is_changed = True
                 self._in_force[rid] = wanted
+                if wanted and (wanted < FAR_LESS * present or not present):
+                    self._changed[rid] = now, round(COMMISSIONED * wire_bps)
         if is_changed:
             self._raised_at = now
         return is_changed
+
+    def settling_bps(self, rid: str, now: float) -> int:
+        """What an encoding that has just been ordered to begin, or to send far less, will have on the wire,
+        until that can be measured; 0 otherwise.
+        """
+        changed_at, wire_bps = self._changed.get(rid, (-inf, 0))
+        return wire_bps if now < changed_at + SETTLES_S else 0
+
+    def keyframe_due(self, rid: str) -> float:
+        """When a keyframe of this encoding should have come unasked, if that is still to be."""
+        return self._changed.get(rid, (-inf, 0))[0] + KEYFRAME_DUE_S
 
     def _wake_at(self, deadline: float) -> None:
         self.next_deadline = min(self.next_deadline, deadline)

@@ -29,6 +29,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable
+from math import inf
 
 from mypy_extensions import mypyc_attr
 
@@ -113,6 +114,7 @@ class Forwarder:
 
     __slots__ = (
         "_asked",
+        "_asks",
         "_blocks",
         "_credited_bytes",
         "_filter",
@@ -129,6 +131,7 @@ class Forwarder:
         "_picture_id_offset",
         "_plain_block",
         "_repair_sequence_number",
+        "_repairs_from",
         "_repeats",
         "_report_times",
         "_reported_asked",
@@ -208,6 +211,7 @@ class Forwarder:
         self._sequence_offset = sequence_number
         self._timestamp_offset = rtp_timestamp
         self._first_index = 0
+        self._repairs_from = 0  # what is before it is not sent again
         self._highest_index = -1
         self._rtp_timestamp = rtp_timestamp
         self._sent_at: float | None = None
@@ -219,6 +223,7 @@ class Forwarder:
         self._resent_at: dict[int, float] = {}
         self._resend_allowance = float(RESEND_BURST_BYTES)  # bytes; the share of `_credited_bytes` is in it
         self._credited_bytes = 0
+        self._asks = False  # whether the receiver ever asked for one
         self._asked = 0  # different packets that NACKs have named
         self._repeats = 0  # sent again in the stream itself
         self._reported_at = 0.0
@@ -253,8 +258,14 @@ class Forwarder:
         """How many temporal layers of the source go on from now on, or nothing but the picture that it begins
         with next.
         """
+        if stills and not self._filter.is_stopped:
+            self.give_up_repairs()  # of a picture that is not to be seen any more
         self._filter.limit(temporal_layers, stills=stills)
         self._is_filtered = self._is_filtered or not self._filter.is_open
+
+    def give_up_repairs(self) -> None:
+        """What went on by now is not sent again, whoever asks for it."""
+        self._repairs_from = self._highest_index + 1
 
     @property
     def highest_index(self) -> int:
@@ -296,7 +307,7 @@ class Forwarder:
         self._heads.clear()
         self._resent_at.clear()
         self._unsent = 0
-        self._first_index = index
+        self._first_index = self._repairs_from = index
         self._highest_index = index - 1
         self._omissions = Omissions()
         self._filter.begin(rtp_timestamp)
@@ -512,12 +523,12 @@ class Forwarder:
         return part
 
     def resend(
-        self, sequence_numbers: Iterable[int], now: float, round_trip_s: float
+        self, sequence_numbers: Iterable[int], now: float, round_trip_s: float, room_bytes: float = inf
     ) -> tuple[list[tuple[Part, bool]], list[int]]:
         """What a NACK asks for: the packets, as far as they are kept and not under way already, each with
         whether it goes out as a new packet of the repair stream; and the source's indices of those that never
         came. A receiver that asks twice within a round trip has not waited for the answer; one that asks for
-        more than its share is not answered.
+        more than its share, or than there is room for, is not answered.
         """
         parts: list[tuple[Part, bool]] = []
         absent: list[int] = []
@@ -532,9 +543,10 @@ class Forwarder:
         newest = (newest_place + self._sequence_offset) & 0xFFFF
         oldest = next(iter(source.history.packets), self._highest_index)  # before it, what came is forgotten
         for sequence_number in sequence_numbers:
+            self._asks = True
             behind = (newest - sequence_number) & 0xFFFF
             index = self._omissions.index_at(newest_place - behind)
-            if index < self._first_index or behind >= 0x8000:
+            if index < self._repairs_from or behind >= 0x8000:
                 continue
             resent_at = self._resent_at.get(index)
             if resent_at is not None and now - resent_at < gate_s:
@@ -544,6 +556,8 @@ class Forwarder:
                 if index > oldest and index not in source.history.packets:
                     absent.append(index)
                 continue
+            if room_bytes <= 0:
+                break
             if resent_at is None:
                 self._asked += 1
             if self._resend_allowance < len(part[1]):
@@ -555,6 +569,7 @@ class Forwarder:
                 repair = self._as_repair(part)
                 self._count_resent(repair)
                 parts.append((repair, in_repair_stream))
+                room_bytes -= len(part[1])
         return parts, absent
 
     def _again(self, source: Reception, index: int, now: float) -> Part | None:
@@ -682,7 +697,7 @@ class Forwarder:
         asked, sent = self._asked - self._reported_asked, self.packets - self._reported_packets
         self._reported_asked, self._reported_packets = self._asked, self.packets
         now_lost = block.fraction_lost / 256
-        if self._asked > 0:
+        if self._asks:
             now_lost = min(1.0, asked / max(sent, MEANINGFUL_PACKETS))
         self.fraction_lost = now_lost
         remembered = self.expected_loss * 0.5 ** ((now - self._reported_at) / LOSS_HALF_LIFE_S)

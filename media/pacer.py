@@ -81,6 +81,16 @@ class Pacer(Generic[T]):
         if debt < self._max_debt_bytes:
             self._debt_bytes = min(debt + size_bytes, self._max_debt_bytes)
 
+    def room_bytes(self, ahead_s: float, now: float) -> float:
+        """How much may be booked until it takes so long to leak; 0 or less: nothing."""
+        self._leak(now)
+        return ahead_s * self._bytes_per_s - self._debt_bytes
+
+    def forgive(self, most_bytes: int, now: float) -> None:
+        """No more than this of what was sent is on the way still: the rest need not be waited for."""
+        self._leak(now)
+        self._debt_bytes = min(self._debt_bytes, float(most_bytes))
+
     def queue(self, item: T, size_bytes: int, now: float) -> bool:
         """Lets it wait behind what waits. False: `MAX_WAITING_BYTES` wait already, and it is dropped."""
         if self.waiting_bytes + size_bytes > MAX_WAITING_BYTES:

@@ -18,7 +18,7 @@ asks for.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from math import inf
 from typing import assert_never
@@ -70,6 +70,7 @@ from media.track import Layer, Leg, Track
 from media.uplink_feedback import SEND_TIME_BYTES, TOGETHER_S, UplinkEstimate, UplinkFeedback
 
 LEAST_KNOWN_BPS = 300_000  # libwebrtc's own beginning: a reconnect is no reason for less
+ORDERED_S = 0.005  # behind an order for somebody who sees nothing: its first keyframe is what they wait for
 REVIEW_INTERVAL_S = 0.05  # however often a receiver reports: nothing changes sooner than a picture
 STILL_TAKES_S = 1.5  # until a still is through, beside what waits already
 STILL_INTERVAL_S = (
@@ -723,7 +724,8 @@ class Router:
         for packet in packets:
             match packet:
                 case TransportFeedback():  # the most frequent by far
-                    peer.downlink.handle_feedback(packet, now)
+                    if peer.downlink.handle_feedback(packet, now):
+                        _let_go_of_sound(peer)
                     self._review(peer, now)
                 case SenderReport():
                     if not is_kept and peer.journal is not None and peer.journal.handle_report(compound, now):
@@ -856,7 +858,8 @@ class Router:
             return []
         forwarder = peer.legs[nack.media_ssrc][2].forwarder
         granted = peer.lookups.take(len(nack.sequence_numbers), now)
-        parts, absent = forwarder.resend(nack.sequence_numbers[:granted], now, peer.round_trip_s)
+        room_bytes = peer.downlink.repair_room_bytes(now)
+        parts, absent = forwarder.resend(nack.sequence_numbers[:granted], now, peer.round_trip_s, room_bytes)
         reception = forwarder.source
         if reception is not None:
             for index in absent:
@@ -908,17 +911,30 @@ class Router:
             for seat in peer.seats
             if seat.occupant is not None and "video" in seat.legs
         }
-        choices = peer.downlink.choose(watched, now)
-        self._wake(peer.downlink.next_review)
-        outputs: list[Output] = []
+        downlink = peer.downlink
+        waiting_bytes = downlink.pacer.waiting_bytes
+        outputs = self._show_all(peer, downlink.choose(watched, now), now)
+        if downlink.pacer.waiting_bytes < waiting_bytes:  # what was dropped leaves room
+            outputs += self._show_all(peer, downlink.choose(watched, now), now)
         for seat in peer.seats:
-            if seat.occupant is None or seat.occupant.peer_id not in choices:
+            if seat.occupant is None or seat.occupant.peer_id not in watched:
                 continue
-            track = seat.occupant.tracks["video"]
-            if _show(seat.legs["video"], track, choices[seat.occupant.peer_id], now):
-                outputs.append(SlotsChanged(peer_id=peer.peer_id))
-            outputs += self._order(seat.occupant, now)
+            ordered = self._order(seat.occupant, now)
+            outputs += ordered
+            if ordered and seat.legs["video"].reason == "switching":
+                downlink.hurry_review(now, ORDERED_S)
+        self._wake(downlink.next_review)
         return outputs + self._ask_for_keyframes(now)
+
+    def _show_all(self, peer: Peer, choices: Mapping[str, Choice], now: float) -> list[Output]:
+        """Let the pictures of all whom this peer watches be seen as chosen."""
+        return [
+            SlotsChanged(peer_id=peer.peer_id)
+            for seat in peer.seats
+            if seat.occupant is not None
+            and seat.occupant.peer_id in choices
+            and _show(seat.legs["video"], seat.occupant.tracks["video"], choices[seat.occupant.peer_id], now)
+        ]
 
     def _order(self, sender: Peer, now: float) -> list[Output]:
         """What a camera shall send, for those who watch it and for the record."""
@@ -1023,7 +1039,7 @@ def _show(leg: Leg, track: Track, choice: Choice, now: float) -> bool:
     elif forwarder.is_stopped or forwarder.source is not layer.reception or forwarder.source is None:
         if leg.awaited is not layer:
             leg.awaited = layer
-            layer.keyframes.handle_request(now)
+            layer.keyframes.handle_request(now, track.plan.keyframe_due(layer.rid))
     else:
         leg.awaited = None
     return before != leg.picture
@@ -1150,6 +1166,15 @@ def _spread_sound(peer: Peer) -> None:
     for _, kind, leg in peer.legs.values():
         if kind == "audio":
             leg.forwarder.redundancy = redundancy
+
+
+def _let_go_of_sound(peer: Peer) -> None:
+    """What a full queue has dropped would come behind all that waits in it, when its time is over, and delay
+    the sound that is still to come.
+    """
+    for _, kind, leg in peer.legs.values():
+        if kind == "audio":
+            leg.forwarder.give_up_repairs()
 
 
 def _handle_picture_loss(peer: Peer, ssrc: Ssrc, now: float) -> None:

@@ -77,11 +77,17 @@ class Layer:
             counted.append((now, wire_bytes))
         return self._rate_bps
 
-    def rate(self, now: float) -> LayerRate:
-        """The same, and what of it is the base of its temporal layers."""
+    def rate(self, now: float, settling_bps: int = 0) -> LayerRate:
+        """The same, or `settling_bps` if it is on its way there, and what of it is the base of its temporal
+        layers.
+        """
         bitrate_bps = self.bitrate_bps(now)
+        is_settling = settling_bps > 0 and not 0 < bitrate_bps < settling_bps
+        if is_settling:
+            bitrate_bps = settling_bps
         shares = TEMPORAL_SHARES[self.temporal_layers - 1]
-        return LayerRate(self.rid, bitrate_bps, tuple(round(share * bitrate_bps) for share in shares))
+        steps = tuple(round(share * bitrate_bps) for share in shares)
+        return LayerRate(self.rid, bitrate_bps, steps, is_settling)
 
     def look_for_temporal_layers(self) -> None:
         """How many temporal layers the newest pictures have (RFC 7741 §4.2)."""
@@ -133,8 +139,10 @@ class Track:
         self.plan = EncodingPlan(rids)
 
     def rates(self, now: float) -> list[LayerRate]:
-        """What each encoding has lately, from the least."""
-        return [layer.rate(now) for layer in self.layers]
+        """What each encoding has lately, from the least; of one that was just told to send less, or to begin,
+        what it will have.
+        """
+        return [layer.rate(now, self.plan.settling_bps(layer.rid, now)) for layer in self.layers]
 
     def layer(self, rid: str) -> Layer:
         """The encoding of this name, or the best there may be."""

@@ -129,9 +129,9 @@ def test_a_move_costs_the_pictures_that_it_lost_and_no_more(rate_bps: float | No
     for _ in range(30):
         Run(0.1).play(call)
         least_bps = min(least_bps or 0, call.router.leg("b").received_estimate_bps or 0)
-    assert before_bps and least_bps and least_bps >= 0.5 * before_bps, "repairs, too, fill a narrow network"
+    assert before_bps and least_bps and least_bps >= 0.4 * before_bps, "repairs, too, fill a narrow network"
     came = [went_dark, *(one.now for one in call.seen_in("b") if one.now > went_dark + dark_s)]
-    assert max(after - before for before, after in pairwise(came)) <= dark_s + 0.15
+    assert max(after - before for before, after in pairwise(came)) <= dark_s + 0.2
     assert seen <= call.rids("b", last_s=2.9)
 
 
@@ -152,6 +152,45 @@ def test_who_moves_all_the_time_hides_nothing_of_what_they_lose() -> None:
     call = play(*filmed("b"), Shape("b", with_network(300_000)), *steps)
     assert (call.router.leg("b").received_estimate_bps or 0) < 500_000
     assert call.rids("b", last_s=2) <= {"low"}
+
+
+def fallen(phase_s: float, *, to_bps: float = 150_000) -> NetworkedCall:
+    """A viewer's network that falls at another moment of the camera's pictures, and what comes of it."""
+    good = with_network(2_000_000)
+    return play(*filmed("b"), Shape("b", good), Run(12 + phase_s), Shape("b", with_network(to_bps)), Run(10))
+
+
+@pytest.mark.parametrize("phase_s", [0, 0.03, 0.05, 0.08])
+def test_a_network_that_collapses_costs_the_voice_half_a_second(phase_s: float) -> None:
+    """Its queue is full before anybody can know; repairs of what it dropped do not fill it again."""
+    call = fallen(phase_s)
+    fell = START + 12 + phase_s
+    in_time = [delay for delay in call.sound_delays_s("b", since=fell) if delay < 0.35]
+    assert len(in_time) >= 10 / 0.02 - 25
+    repairs = call.slots["b"][0].repair_ssrc
+    sent_again = [
+        one.packet for one in call.pages["b"].left if one.ssrc == repairs and fell < one.now < fell + 2
+    ]
+    assert sum(len(packet) for packet in sent_again) < 0.2 * 2 * 150_000 / 8
+
+
+@pytest.mark.parametrize("phase_s", [0, 0.03, 0.05, 0.08])
+def test_pictures_that_do_not_fit_stop_within_a_third_of_a_second(phase_s: float) -> None:
+    """A round trip and two feedbacks; they wait as soon as a collapse is suspected."""
+    call = fallen(phase_s)
+    fell = START + 12 + phase_s
+    left = [payload for when, payload in pictures_left(call, "b", since=fell + 0.3) if when < fell + 0.6]
+    assert sum(map(len, left)) < 0.3 * 150_000 / 8
+
+
+@pytest.mark.parametrize("phase_s", [0, 0.03, 0.05, 0.08])
+def test_a_lesser_picture_moves_within_two_seconds_of_a_collapse(phase_s: float) -> None:
+    """It begins with the keyframe that its encoder makes anyway when it is told to begin."""
+    call = fallen(phase_s)
+    fell = START + 12 + phase_s
+    lesser = [one.now - fell for one in call.seen_in("b", last_s=10) if b"<low" in one.payload]
+    assert lesser[0] < 1.3
+    assert max(later - sooner for sooner, later in pairwise(lesser)) < 0.5
 
 
 @pytest.mark.parametrize(("late", "within_s"), [(0, 3), (7, 6)])

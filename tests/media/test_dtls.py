@@ -6,23 +6,20 @@ import asyncio
 import importlib.metadata
 from collections.abc import Callable, Sequence
 
-import pylibsrtp
 import pytest
 from aiortc import rtcdtlstransport
-from aiortc.rtcdtlstransport import SRTP_PROFILES, SRTPProtectionProfile
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from media import dtls
 from media.dtls import MTU_BYTES, Certificate, DtlsSession, SrtpKeys
 from media.sdp import Fingerprint
-from media.srtp import MAX_PACKET_BYTES, SRTP_ERRORS, Protector, Unprotector
+from media.srtp import SRTP_ERRORS
 from tests.media.client_peer import (
     protected,
     protected_rtcp,
     receiver_report,
     rtp_packet,
-    unprotect,
     unprotected,
     unprotected_rtcp,
 )
@@ -320,30 +317,3 @@ def test_the_private_names_of_aiortc_are_where_this_version_has_them() -> None:
         b"SRTP_AEAD_AES_128_GCM",
         b"SRTP_AES128_CM_SHA1_80",
     ]
-
-
-@pytest.mark.parametrize("profile", SRTP_PROFILES, ids=lambda profile: profile.openssl_profile.decode())
-def test_packets_worked_on_in_place_are_those_of_pylibsrtp(profile: SRTPProtectionProfile) -> None:
-    key = bytes(range(profile.key_length + profile.salt_length))
-
-    def session(ssrc_type: int) -> pylibsrtp.Session:
-        return pylibsrtp.Session(
-            pylibsrtp.Policy(key=key, ssrc_type=ssrc_type, srtp_profile=profile.libsrtp_profile)
-        )
-
-    ours, theirs = (session(pylibsrtp.Policy.SSRC_ANY_OUTBOUND) for _ in range(2))
-    receiver = session(pylibsrtp.Policy.SSRC_ANY_INBOUND)
-    protector, unprotector = Protector(ours), Unprotector(receiver)
-
-    for number in range(50):
-        packet = bytes((0x80, 96)) + number.to_bytes(2) + bytes(8) + bytes(number * 26)
-        shared = b"another head" + packet[12:]
-        sealed = protector.protect(packet[:12], shared, 12)
-        assert sealed == theirs.protect(packet)
-        with pytest.raises(SRTP_ERRORS):
-            unprotect(unprotector, sealed[:-1] + bytes((sealed[-1] ^ 1,)))
-        assert unprotect(unprotector, sealed) == packet
-        with pytest.raises(SRTP_ERRORS):
-            unprotect(unprotector, sealed)
-    with pytest.raises(SRTP_ERRORS):
-        protector.protect(bytes(12), bytes(MAX_PACKET_BYTES + 1), 12)

@@ -6,7 +6,15 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from media.encoding_plan import PAUSED_AFTER_S, STILLS_BPS, EncodingPlan, payload_bps
+from media.encoding_plan import (
+    COMMISSIONED,
+    KEYFRAME_DUE_S,
+    PAUSED_AFTER_S,
+    SETTLES_S,
+    STILLS_BPS,
+    EncodingPlan,
+    payload_bps,
+)
 from media.encodings import UNLIMITED_BPS
 
 RIDS = ("low", "mid", "high")
@@ -131,3 +139,18 @@ def test_what_is_ordered_fits_with_its_headers_and_uses_most_of_the_share(wire_b
     ordered = payload_bps(wire_bps)
     packets = max(12, ordered / 8 / 1_150)
     assert 0.93 * wire_bps <= ordered + packets * 62 * 8 <= 0.96 * wire_bps or wire_bps < 50_000
+
+
+def test_what_an_encoding_will_have_is_known_before_it_comes() -> None:
+    planned = Planned()
+    planned.run(1, UNLIMITED_BPS, recorded=True, best_bps=1_500_000)
+    assert planned.plan.settling_bps("low", planned.now) == 0
+    began = planned.now
+    planned.run(0.1, 70_000, recorded=True, best_bps=1_500_000)
+    assert planned.plan.settling_bps("low", planned.now) == round(COMMISSIONED * 70_000)
+    assert planned.plan.keyframe_due("low") == began + KEYFRAME_DUE_S
+    assert planned.plan.settling_bps("high", planned.now) == 0, "it goes on as it was"
+    planned.run(SETTLES_S, 69_000, recorded=True, best_bps=1_500_000)
+    assert planned.plan.settling_bps("low", planned.now) == 0, "by now it can be measured"
+    planned.run(0.1, 35_500, recorded=True, best_bps=1_500_000)
+    assert planned.plan.settling_bps("low", planned.now) == round(COMMISSIONED * 35_500)

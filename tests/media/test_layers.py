@@ -232,3 +232,22 @@ def test_each_packet_that_went_on_is_found_by_its_place(trims: bool) -> None:
     assert len(known) == len(places) or trims
     for place, one in places.items():
         assert omissions.index_at(place) == (one if place in known else -1)
+
+
+def test_what_was_stopped_is_not_sent_again_and_what_begins_then_is() -> None:
+    to, source = forwarder(), stream(1)
+    number = sequence_numbers([begin(to, source), *run(to, source, 4)])[-1]
+    assert to.resend([number], 10.5, 0.05)[0], "as long as it goes on"
+    to.limit(None, stills=True)
+    assert not to.resend([number], 11.0, 0.05)[0]
+    still = sequence_numbers([begin(to, source, now=11.0)])[0]
+    to.limit(None, stills=True)
+    assert to.resend([still], 11.5, 0.05)[0], "the picture that it stops with"
+
+
+def test_what_there_is_no_room_for_is_not_sent_again_nor_taken_for_loss_of_the_way() -> None:
+    to, source = forwarder(), stream(1)
+    numbers = sequence_numbers([begin(to, source), *run(to, source, 8)])
+    assert not to.resend(numbers, 10.5, 0.05, 0.0)[0]
+    parts, _ = to.resend(numbers, 10.5, 0.05, 1.0)
+    assert len(parts) == 1, "whatever is left is enough for one"

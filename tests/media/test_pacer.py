@@ -152,3 +152,22 @@ def test_no_stretch_of_pictures_is_faster_than_the_rate(
             # all before the last item of a stretch fits the burst and what has leaked since its first
             assert total <= rate_bps / 8 * (when - sent[first][0] + BURST_S) + 1
             total += size_bytes
+
+
+def test_what_was_dropped_on_the_way_need_not_be_waited_for() -> None:
+    pacer = Pacer[int](rate_bps=RATE_BPS)
+    pacer.book(10_000, START)
+    pacer.queue(1, 1_000, START)
+
+    pacer.forgive(3_000, START)
+    assert pacer.next_deadline == pytest.approx(START + 0.03 - BURST_S, abs=1e-4)
+    pacer.forgive(5_000, START)
+    assert pacer.next_deadline == pytest.approx(START + 0.03 - BURST_S, abs=1e-4), "it adds nothing"
+
+
+def test_there_is_room_for_what_leaks_in_time() -> None:
+    pacer = Pacer[int](rate_bps=RATE_BPS)
+    assert pacer.room_bytes(0.2, START) == pytest.approx(20_000)
+    pacer.book(25_000, START)
+    assert pacer.room_bytes(0.2, START) == pytest.approx(-5_000)
+    assert pacer.room_bytes(0.2, START + 0.1) == pytest.approx(5_000)
