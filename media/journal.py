@@ -65,7 +65,7 @@ class SegmentStream:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
-    """What arrived from one sender in a stretch of time. `records` are in the order of arrival, RTP first."""
+    """What arrived from one sender in a stretch of time. `records` lie as they arrived; the first is RTP."""
 
     began: float
     ended: float

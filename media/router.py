@@ -470,11 +470,8 @@ class Router:
         self, peer: Peer, reception: Reception | None, packet: bytes, size_bytes: int, now: float
     ) -> list[Copy]:
         """A packet as it came, or as it was recovered."""
-        second, sequence_number, rtp_timestamp = (
-            packet[1],
-            sequence_number_of(packet),
-            rtp_timestamp_of(packet),
-        )
+        second = packet[1]
+        sequence_number, rtp_timestamp = sequence_number_of(packet), rtp_timestamp_of(packet)
         if reception is None:
             reception = self._bind(peer, packet, now)
             if reception is None:
@@ -603,11 +600,8 @@ class Router:
         self, peer: Peer, reception: Reception, packet: bytes, size_bytes: int, now: float
     ) -> list[Copy]:
         """Sound that carries what was before it (RFC 2198): what is missing of that first, then itself."""
-        second, sequence_number, rtp_timestamp = (
-            packet[1],
-            sequence_number_of(packet),
-            rtp_timestamp_of(packet),
-        )
+        second = packet[1]
+        sequence_number, rtp_timestamp = sequence_number_of(packet), rtp_timestamp_of(packet)
         if second & PAYLOAD_TYPE != reception.section.redundant_payload_type:
             self.unbound_packets += 1
             return []

@@ -298,8 +298,9 @@ class Peer:
     def select(self, address: Address | None) -> None:
         """From now on everything goes there."""
         moves = address is not None and address != self._address
+        if address != self._address:
+            self._transport.handle_addresses()
         self._address = address
-        self._transport.handle_addresses()
         self.handle_pace()
         self._arm()
         if moves and self.state in (PeerState.CONNECTED, PeerState.SILENT):
@@ -741,7 +742,6 @@ class UdpTransport:
             peer.handle_checked()
 
     def _perform(self, peer: Peer, outputs: Sequence[ice.Output], source: Address | None = None) -> None:
-        self.handle_addresses()
         for output in outputs:
             match output:
                 case ice.Reply():
@@ -752,9 +752,11 @@ class UdpTransport:
                     if holder is not None:
                         holder.handle_lost(output.address)
                     self._routes[output.address] = peer
+                    self.handle_addresses()
                     self._strangers.pop(output.address, None)
                 case ice.Forgotten():
                     del self._routes[output.address]
+                    self.handle_addresses()
                     self.tcp.forget(output.address)
                 case ice.Selected():
                     peer.select(output.address)
