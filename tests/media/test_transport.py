@@ -241,6 +241,24 @@ async def test_a_check_that_does_not_authenticate_is_not_answered(mistake: str) 
         call.client.close()
 
 
+async def test_who_is_known_by_number_stays_so_until_an_address_changes() -> None:
+    async with opened() as transport:
+        call = await called(transport)
+        await call.connect()
+        await call.exchange(1)
+        known = dict(transport._selected)
+        assert list(known.values()) == [call.peer]
+        call.client.send(call.client.check())  # browsers repeat theirs every few seconds
+        await call.exchange(2)
+        assert transport._selected == known
+        call.client.move()
+        async with asyncio.timeout(1):
+            await call.client.wait_checked()
+            await call.exchange(3)
+        assert set(transport._selected).isdisjoint(known)
+        call.client.close()
+
+
 async def test_a_phone_that_changes_its_address_keeps_its_call() -> None:
     async with opened() as transport:
         call = await called(transport)
