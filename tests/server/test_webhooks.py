@@ -567,8 +567,10 @@ async def test_a_certificate_that_nobody_vouches_for_is_sent_nothing(caller: Cal
 async def test_nobody_there_is_told_in_words(caller: Caller) -> None:
     made = await add(caller, "http://127.0.0.1:1/hooks")
     await caller.open_case()
-    shown = await shown_until(caller, made["webhook_id"], lambda shown: shown["waiting"] == 1)
-    assert "127.0.0.1:1" in shown["last_error"] and shown["behind"] == 0
+    shown = await shown_until(
+        caller, made["webhook_id"], lambda shown: shown["waiting"] == 1 and shown["behind"] == 0
+    )
+    assert "127.0.0.1:1" in shown["last_error"]
 
 
 async def test_a_receiver_that_says_nothing_is_given_up_and_holds_up_no_other(

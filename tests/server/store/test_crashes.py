@@ -255,7 +255,8 @@ def test_nothing_is_lost_or_half_there_whichever_call_fails_or_is_the_last(
 
 
 KILLS = 1000
-MAX_DELAY_S = 0.080  # from the fork, at each fourth kill from the moment when the log is open
+MAX_DELAY_S = 0.080  # from the fork, at each fourth kill from when the log is open and some entries are told
+MAX_ENTRIES = 12  # so many make the log grow however slow the machine is
 KILLS_BETWEEN_CHECKS = 200
 
 
@@ -271,6 +272,8 @@ def test_kills_at_random_moments_lose_nothing(server: ForkServer, tmp_path: Path
         child = server.start("endless", folder)
         if kill % 4 == 0:
             child.read_until("opened")
+            for _ in range(chosen.randint(0, MAX_ENTRIES)):
+                child.read_until("entry")
         threading.Timer(chosen.uniform(0, MAX_DELAY_S), os.kill, (child.pid, signal.SIGKILL)).start()
         assert child.wait() == -signal.SIGKILL
         lines += child.lines
