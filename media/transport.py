@@ -42,6 +42,7 @@ from media.tcp import TcpPort
 
 BUSY_DATAGRAMS_A_SECOND = 2_000  # six calls: from here on waking up costs as much as what there is to do
 BUSY_PAUSE_S = 0.003  # what gathering may add to a delay; the packets of a picture come within it
+PORT_TRIES = 16  # for one that is free over both
 SOCKET_BUFFER_BYTES = 4 << 20  # 4 MiB: 200 ms of 160 Mbit/s, while the loop does something else
 SWEEP_S = 0.1  # how often peers are looked over for silence
 SILENT_AFTER_S = 2.8  # with the sweep and the way to the others' screens, within the 3 s that are promised
@@ -437,7 +438,7 @@ class UdpTransport:
             if family == socket.AF_INET6:
                 udp.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
             _enlarge_buffers(udp)
-            udp.bind(address)
+            _bind(udp, address)
             bound_host, bound_port = udp.getsockname()[:2]
             candidates = announced or [(own, bound_port) for own in own_addresses(bound_host)]
             return cls(
@@ -803,6 +804,17 @@ def own_addresses(bound_host: str) -> list[str]:
 async def _resolve(loop: asyncio.AbstractEventLoop, name: str) -> str:
     found = await loop.getaddrinfo(name, None, type=socket.SOCK_DGRAM)
     return str(found[0][4][0])
+
+
+def _bind(udp: socket.socket, address: Any) -> None:
+    """Where any port will do, it is one that nobody has over TCP: `listen_tcp` wants the same."""
+    if address[1] == 0:
+        for _ in range(PORT_TRIES):
+            with socket.socket(udp.family, socket.SOCK_STREAM) as probe, contextlib.suppress(OSError):
+                probe.bind(address)
+                udp.bind(probe.getsockname())
+                return
+    udp.bind(address)
 
 
 def _enlarge_buffers(udp: socket.socket) -> None:

@@ -188,7 +188,7 @@ async def test_a_viewers_weak_network_lowers_their_picture_and_nothing_that_is_k
         assert all(order["high"] == UNLIMITED_BPS for order in courier.orders), courier.orders
         assert customer.complaints == courier.complaints == []
         await courier.tap("hangup")
-    await until(partial(is_kept, scene), "what the courier sent is kept")
+        await until(partial(is_kept, scene), "what the courier sent is kept")
     segments = await kept(scene)
     began = datetime.fromisoformat(segments[0].body["began_at"])
     assert recorded(segments, began, segments[-1].ended_at).height == HEIGHT

@@ -44,6 +44,14 @@ async def make_copy(
         return await worker.make(picture, order, sign)
 
 
+def store_of(copy: bytes) -> range:
+    """Where the credentials of a JPEG lie: its APP11 segments, one behind the other."""
+    begin = end = copy.index(b"\xff\xeb")
+    while copy[end : end + 2] == b"\xff\xeb":
+        end += 2 + int.from_bytes(copy[end + 2 : end + 4])
+    return range(begin, end)
+
+
 def generated(picture: bytes, signer: PictureSigner, media_type: str = "image/jpeg") -> bytes:
     """A picture whose credentials say that a model made it, as such tools write them."""
     manifest = {

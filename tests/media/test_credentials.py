@@ -30,7 +30,7 @@ from media.credentials_worker import describe
 from media.errors import CredentialsFailed
 from server.store.picture_keys import PictureSigner
 from tests.media.attachment_files import picture, plain
-from tests.media.credential_files import generated, make_copy, make_signer, order, read_elsewhere
+from tests.media.credential_files import generated, make_copy, make_signer, order, read_elsewhere, store_of
 
 PICTURE = plain(picture(), "JPEG")
 
@@ -109,10 +109,10 @@ async def test_what_was_changed_since_is_refused_by_both_readers(
 async def test_credentials_that_are_taken_to_another_picture_do_not_hold(
     copy: bytes, signer: PictureSigner
 ) -> None:
-    begin, end = copy.index(b"\xff\xeb"), copy.index(b"\xff\xdb")
+    store = store_of(copy)
     other = plain(picture(320, 240), "JPEG")
     place = other.index(b"\xff\xdb")
-    data = other[:place] + copy[begin:end] + other[place:]
+    data = other[:place] + copy[store.start : store.stop] + other[place:]
     assert read_elsewhere(data, signer.root).integrity != "valid"
     facts = await read_credentials(data, "image/jpeg", signer.root)
     assert (facts.standing, facts.problem) == ("invalid", "assertion.dataHash.mismatch")

@@ -7,7 +7,7 @@ import logging
 import random
 import socket
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import ExitStack, asynccontextmanager
 
 import pytest
 
@@ -210,6 +210,15 @@ async def test_a_slow_reader_is_sent_sound_rather_than_pictures_and_costs_no_mem
         await asyncio.wait_for(arrives(), 2)  # it reads again: pictures come again
         slow.client.close()
         other.client.close()
+
+
+async def test_a_port_that_the_system_chooses_is_free_over_tcp_as_well() -> None:
+    with ExitStack() as taken:
+        for _ in range(600):  # of some 28,000 that systems choose from
+            taken.enter_context(socket.create_server(("127.0.0.1", 0)))
+        for _ in range(300):
+            async with listening() as transport:
+                assert transport.tcp_candidates == (("127.0.0.1", transport.port),)
 
 
 async def test_a_taken_port_leaves_udp_alone_and_says_so(caplog: pytest.LogCaptureFixture) -> None:

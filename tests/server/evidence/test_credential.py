@@ -25,7 +25,7 @@ from server.evidence.credential import (
 )
 from server.evidence.errors import MalformedCredential
 from server.evidence.signer import Ed25519Signer
-from tests.media.credential_files import make_copy, make_signer, order
+from tests.media.credential_files import make_copy, make_signer, order, store_of
 from tests.server.evidence.sample_case import CASE, ORIGIN, SIGNER, VKEY, draft, make_log
 from tests.server.evidence.sample_credential import PICTURE, blob_of, credential
 
@@ -158,7 +158,7 @@ def test_every_byte_of_the_picture_and_of_what_is_said_counts() -> None:
     """The rest of the store is signed: that is for a C2PA reader to find."""
     begin = COPY.index(b'{"checkpoint"') if b'{"checkpoint"' in COPY else COPY.index(b'{"')
     said = range(begin, COPY.index(b"}", COPY.index(b'"vkey"')))
-    store = range(COPY.index(b"\xff\xeb"), COPY.index(b"\xff\xdb"))
+    store = store_of(COPY)
     places = [*range(0, store.start, 3), *said[::29], *range(store.stop, len(COPY), 41)]
     for place in places:
         data = COPY[:place] + bytes([COPY[place] ^ 1]) + COPY[place + 1 :]
