@@ -13,10 +13,10 @@ BROWSER_TESTS := tests/end_to_end tests/interop
 # somebody edits is what they run wherever nobody asked for speed; without a C compiler everything runs as it is
 # written.
 COMPILED := build/compiled
-PACKET_PATH := acknowledged_rate allowance bandwidth_estimator binding call delay_detector depacketizer downlink \
-  forwarder gathering intake journal keyframes layer_filter loss_bound nack pacer packet_history peer \
-  picture_buffer probing reception red router rtcp rtp rtpdump rtx srtp track transport uplink_feedback \
-  vp8_descriptor
+PACKET_PATH := acknowledged_rate allocation allowance bandwidth_estimator binding call delay_detector depacketizer \
+  downlink encoding_plan forwarder gathering ice intake journal keyframes layer_filter loss_bound nack pacer \
+  packet_history peer picture_buffer probing reception red router rtcp rtp rtpdump rtx srtp steady_rate stun track \
+  transport uplink_feedback vp8_descriptor
 COMPILED_READY := $(COMPILED)/.ready
 run test test-long bench: export PYTHONPATH := $(CURDIR)/$(COMPILED)
 
@@ -58,7 +58,8 @@ $(READY): requirements-dev.lock tests/oracles.lock pyproject.toml
 
 $(COMPILED_READY): $(wildcard media/*.py) | $(READY)
 	rm -rf $(COMPILED) && mkdir -p $(COMPILED) && cp -r media pyproject.toml $(COMPILED)
-	cd $(COMPILED) && MYPYC_OPT_LEVEL=1 MYPYC_DEBUG_LEVEL=0 $(CURDIR)/$(BIN)/mypyc $(PACKET_PATH:%=media/%.py) \
+	cd $(COMPILED) && MYPYC_OPT_LEVEL=3 MYPYC_DEBUG_LEVEL=0 \
+	  CFLAGS="-fno-semantic-interposition -fvisibility=hidden" $(CURDIR)/$(BIN)/mypyc $(PACKET_PATH:%=media/%.py) \
 	  >mypyc.log 2>&1 || { rm -rf media; \
 	  echo "The way of a packet runs as it is written, at a quarter more CPU: see $(COMPILED)/mypyc.log (Debian: gcc)"; }
 	rm -rf $(COMPILED)/build

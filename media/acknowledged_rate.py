@@ -6,11 +6,12 @@ Fed with each feedback's sum, not with each packet. Pure.
 from __future__ import annotations
 
 from collections import deque
+from typing import Final
 
 LONG_S = 0.5  # of arrivals: long enough that a keyframe is not taken for the rate (libwebrtc's window, too)
-SHORT_S = 0.15  # as soon as a rate means anything: two frames, seven packets of sound
-LEAST_S = 0.04  # a shorter stretch is one burst
-PAUSE_S = 2.0  # nothing arrived for so long: what was before says nothing any more
+SHORT_S: Final = 0.15  # as soon as a rate means anything: two frames, seven packets of sound
+LEAST_S: Final = 0.04  # a shorter stretch is one burst
+PAUSE_S: Final = 2.0  # nothing arrived for so long: what was before says nothing any more
 
 
 class AcknowledgedRate:

@@ -24,6 +24,7 @@ loop over the numbers and no statistics. Pure; whatever feedback says, it moves 
 from __future__ import annotations
 
 from math import inf, isfinite
+from typing import Final
 
 from media.acknowledged_rate import AcknowledgedRate
 from media.delay_detector import DelayDetector
@@ -34,8 +35,8 @@ from media.rtcp import TransportFeedback
 
 FLOOR_BPS, CAP_BPS = 30_000, 20_000_000  # voice alone with headers; more than any picture here asks for
 
-HISTORY = 4096  # numbers remembered: 2 s of 20 Mbit/s, a minute of voice; a power of 2 below 65,536
-MASK = HISTORY - 1
+HISTORY: Final = 4096  # numbers remembered: 2 s of 20 Mbit/s, a minute of voice; a power of 2 below 65,536
+MASK: Final = HISTORY - 1
 
 DECREASE = 0.85  # draft §5.5: of what arrives
 RESUME = 0.95  # of what a draining queue let through, once it is gone
@@ -48,7 +49,7 @@ ADDED, LEAST_ADDED_BPS = (
 HEADROOM, HEADROOM_BPS = 1.5, 10_000  # draft §5.5: never grows beyond this much of what arrives
 WANTED_HEADROOM = 1.5  # nor beyond this much of what is wanted
 
-QUIET_S = 0.008  # packets that waited no longer need no statistics: a frame of six at 10 Mbit/s
+QUIET_S: Final = 0.008  # packets that waited no longer need no statistics: a frame of six at 10 Mbit/s
 USUAL_UP_S, USUAL_DOWN_S = 8.0, 0.5  # how fast a queue becomes usual, and unusual: slower than any cut
 MOST_USUAL_S = 0.05  # more than that is never usual
 LEAST_QUEUE_S = 0.015  # a slope with less behind it is noise

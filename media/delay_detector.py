@@ -20,14 +20,14 @@ from __future__ import annotations
 
 from collections import deque
 from math import inf
-from typing import Literal
+from typing import Final, Literal
 
 Usage = Literal["normal", "over", "under"]
 
-BURST_S = 0.005  # draft §5.2: what was sent within 5 ms is one group
+BURST_S: Final = 0.005  # draft §5.2: what was sent within 5 ms is one group
 WINDOW = 20  # groups, as libwebrtc: a third of a second of sound and pictures
 MIN_GROUPS = 8  # fewer give no slope worth the name
-QUIET_WINDOW_S = 0.5  # points of a quiet time that still count once it is over
+QUIET_WINDOW_S: Final = 0.5  # points of a quiet time that still count once it is over
 SMOOTHING = 0.8  # of a group's delay; libwebrtc's 0.9 lags ten groups, and our queue sorts out noise already
 GAIN = 4.0  # libwebrtc's: brings the slope to the scale of the draft's thresholds in ms
 MAX_DELTAS = 60  # and the number of groups by which it is multiplied, at most
@@ -40,7 +40,7 @@ OVERUSE_S = 0.01  # draft §5.4: so long before over-use is said
 
 RECENT_S = 0.1  # the least delay is taken over one to two of these: two frames, five packets of sound
 BASE_S = 15.0  # and held against the least of one to two of these: clocks drift less than 2 ms in it
-LEAP_S = 10.0  # a delay that changes so much is another clock (feedback's wraps every 12.4 days)
+LEAP_S: Final = 10.0  # a delay that changes so much is another clock (feedback's wraps every 12.4 days)
 
 
 class DelayDetector:

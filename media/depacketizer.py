@@ -15,30 +15,35 @@ a whole picture, is asked only when somebody wants a frame.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Final
 
 from media import vp8_descriptor
 from media.errors import MalformedPayload
 
-VP8 = "VP8"
-H264 = "H264"
+VP8: Final = "VP8"
+H264: Final = "H264"
 
 # RFC 7741 §4.2: the first octet of the payload descriptor.
-VP8_START_MASK, VP8_START = 0x17, 0x10  # S = 1 and PID = 0: the frame begins in this packet
+VP8_START_MASK: Final = 0x17  # S = 1 and PID = 0: the frame begins in this packet
+VP8_START: Final = 0x10
 
 # RFC 6386 §9.1: the frame tag.
-VP8_INTERFRAME = 0x01
-VP8_SHOW_FRAME = 0x10
-VP8_KEYFRAME_START_CODE = b"\x9d\x01\x2a"
-VP8_KEYFRAME_HEADER_BYTES = 10  # frame tag, start code, width and height
+VP8_INTERFRAME: Final = 0x01
+VP8_SHOW_FRAME: Final = 0x10
+VP8_KEYFRAME_START_CODE: Final = b"\x9d\x01\x2a"
+VP8_KEYFRAME_HEADER_BYTES: Final = 10  # frame tag, start code, width and height
 
 # RFC 6184 §5.2 and ITU-T H.264 table 7-1: NAL unit types.
-NAL_TYPE_MASK = 0x1F
-NAL_SLICE, NAL_IDR_SLICE = 1, 5  # 2 to 4 are the partitions of a slice
-NAL_SPS = 7
-NAL_LAST_SINGLE = 23
-NAL_STAP_A, NAL_FU_A = 24, 28
-FU_START, FU_END = 0x80, 0x40
-ANNEX_B_START_CODE = b"\x00\x00\x00\x01"
+NAL_TYPE_MASK: Final = 0x1F
+NAL_SLICE: Final = 1  # 2 to 4 are the partitions of a slice
+NAL_IDR_SLICE: Final = 5
+NAL_SPS: Final = 7
+NAL_LAST_SINGLE: Final = 23
+NAL_STAP_A: Final = 24
+NAL_FU_A: Final = 28
+FU_START: Final = 0x80
+FU_END: Final = 0x40
+ANNEX_B_START_CODE: Final = b"\x00\x00\x00\x01"
 
 
 # Which first octets of a payload a keyframe can begin with: most packets need no closer look.

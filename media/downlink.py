@@ -16,6 +16,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Mapping, Sequence
 from math import inf
+from typing import Final
 
 from media.allocation import Allocation, Choice, LayerRate
 from media.allowance import Allowance
@@ -32,7 +33,7 @@ Copy = tuple[str, bytes, bytes, int]  # receiver, head, packet, start: what leav
 # Whose, its source, the index in it, the packet, bytes on the wire, and whether newer ones came before it.
 Waiting = tuple[Forwarder, Reception | None, int, Part, int, bool]
 
-WIRE_OVERHEAD_BYTES = 28 + 16  # IPv4 and UDP, and the tag of AES-GCM (RFC 7714 §8.1): what networks count
+WIRE_OVERHEAD_BYTES: Final = 28 + 16  # IPv4, UDP and the tag of AES-GCM (RFC 7714 §8.1): what networks count
 START_BPS = 1_000_000  # a fair mobile network; a keyframe of 20 kB leaves within 70 ms at the pace below
 PACE = 2.5  # × the estimate: libwebrtc's own, as long as queues are not known to be short
 CAREFUL_PACE = 1.05  # × the estimate, where the network has shown its end: a keyframe must not fill its queue

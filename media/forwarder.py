@@ -30,6 +30,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from math import inf
+from typing import Any, Final
 
 from mypy_extensions import mypyc_attr
 
@@ -69,12 +70,12 @@ from media.sdp import (
 from media.vp8_descriptor import LONGEST_BYTES, Vp8Descriptor, parse, rewritten
 
 MAX_REWRITTEN = 512  # blocks of header extensions of one stream: 256 loudnesses, spoken and not
-EXTENDED = VERSION_2 | EXTENSION
-PLAIN_MASK = VERSION_MASK | CSRC_COUNT  # of the first byte: whatever else is set there is set anew
+EXTENDED: Final = VERSION_2 | EXTENSION
+PLAIN_MASK: Final = VERSION_MASK | CSRC_COUNT  # of the first byte: whatever else is set there is set anew
 MAX_CLOCK_JUMP_S = 1.0  # between two encodings of a camera: more is no clock, but a forged report
 MAX_PADDING = 255  # RFC 3550 §5.1: its last octet counts it
 PASSED_EXTENSIONS = (EXTENSION_AUDIO_LEVEL, EXTENSION_VIDEO_ORIENTATION)
-NUMBER_AT = HEADER_BYTES + 5  # of the transport-wide number: behind profile, length and identifier
+NUMBER_AT: Final = HEADER_BYTES + 5  # of the transport-wide number: behind profile, length and identifier
 REMEMBERED_REPORTS = 4  # receivers answer the newest sender report, or the one before it
 
 MIN_REPEAT_GATE_S = 0.02  # the shortest NACK timer in use (libwebrtc's is 20 ms)
@@ -655,8 +656,8 @@ class Forwarder:
         """
         self._note_descriptor()
         kept = self.source.history.packets if self.source is not None else {}
-        self._resent_at = {index: at for index, at in self._resent_at.items() if index in kept}
-        self._heads = {index: head for index, head in self._heads.items() if index in kept}
+        _forget_oldest(self._resent_at, kept)
+        _forget_oldest(self._heads, kept)
         if now - self._reported_at > LOSS_FORGOTTEN_S:
             self.fraction_lost = self.expected_loss = 0.0
 
@@ -758,3 +759,14 @@ def descriptor_of(source: Reception, packet: bytes) -> Vp8Descriptor | None:
         return parse(packet[start : start + LONGEST_BYTES])
     except MalformedPayload:
         return None
+
+
+def _forget_oldest(entries: dict[int, Any], kept: dict[int, Kept]) -> None:
+    """Let go of entries by index, in the order in which they were made, up to the first that is kept."""
+    gone: list[int] = []
+    for index in entries:
+        if index in kept:
+            break
+        gone.append(index)
+    for index in gone:
+        del entries[index]

@@ -12,13 +12,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from media.stun import Address
 
 UDP_SEGMENT = 103  # linux/udp.h; Python has no name for it
-MAX_RUN = 40  # the kernel takes 64 (UDP_MAX_SEGMENTS), and 64 KiB at the most: 40 of the longest packets here
-MAX_GATHERED = 4096  # datagrams between two flushes: 40 for each of a hundred people
+MAX_RUN: Final = 40  # the kernel takes 64 (UDP_MAX_SEGMENTS), and 64 KiB: 40 of the longest packets here
+MAX_GATHERED: Final = 4096  # datagrams between two flushes: 40 for each of a hundred people
 
 
 class Gathering:

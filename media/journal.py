@@ -23,7 +23,7 @@ from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
-from typing import Literal
+from typing import Final, Literal
 
 from media.packet_history import Kept
 from media.rtp import PAYLOAD_TYPE, ssrc_of
@@ -32,11 +32,12 @@ from media.sdp import Codec, MediaSection
 
 MAX_SEGMENT_S = 5.0  # what a power failure may cost at the most
 MAX_SEGMENT_BYTES = 1 << 20  # 1 MiB: 5 s of 1.6 Mbit/s; a larger piece is a longer wait for its writer
-RECORD_OVERHEAD_BYTES = 128  # what CPython needs to keep a record; also bounds how many are in a segment
+RECORD_OVERHEAD_BYTES: Final = 128  # for CPython to keep a record; bounds how many are in a segment, too
 SILENCE_S = (
     1.0  # as long as the sender's next packet may be far: a browser repeats even a still picture sooner
 )
 MIN_SEGMENT_S = 1.0  # a sender may begin any number of streams, and each segment is an entry of the log
+NO_STREAM: Final = -1  # in the place of an SSRC and a payload type
 MAX_STREAMS = 16  # named in a segment, as many as the router knows at a time
 MAX_PARAMETERS_CHARACTERS = 512  # of a format: H.264 parameter sets have about 100; an entry has 64 KiB
 
@@ -226,7 +227,8 @@ class Journal:
         return segments
 
     def _segment(self, records: list[Kept], reason: Reason) -> Segment:
-        size_bytes = packets = 0
+        size_bytes = packets = run = 0
+        last = NO_STREAM
         counts: dict[int, int] = {}  # of packets, by SSRC and payload type
         for record in records:
             data = record.data
@@ -234,7 +236,12 @@ class Journal:
             if not record.is_rtcp:
                 packets += 1
                 key = ssrc_of(data) << 8 | data[1] & PAYLOAD_TYPE
-                counts[key] = counts.get(key, 0) + 1
+                if key != last:  # those of a picture come together
+                    counts[last] = counts.get(last, 0) + run
+                    last, run = key, 0
+                run += 1
+        counts[last] = counts.get(last, 0) + run
+        counts.pop(NO_STREAM, None)
         began, ended = records[0].arrived, records[-1].arrived
         return Segment(
             began=began,

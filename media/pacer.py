@@ -19,7 +19,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from math import inf
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
 
@@ -27,7 +27,7 @@ BURST_S = 0.01  # what may leave in one go: a timer of an event loop is no finer
 MAX_DEBT_S = 0.5  # sound above the rate delays pictures so long, and not until it has all been paid for
 MIN_RATE_BPS = 1_000  # a bucket that does not leak at all would never let anything pass
 MAX_WAITING_BYTES = 1 << 19  # 2 s at 2 Mbit/s: a receiver who needs more than that needs another layer
-ROUNDING_BYTES = 0.01  # at 20 Mbit/s a float of monotonic seconds is exact to a thousandth of a byte
+ROUNDING_BYTES: Final = 0.01  # at 20 Mbit/s a float of monotonic seconds is exact to a thousandth of a byte
 
 
 class Pacer(Generic[T]):

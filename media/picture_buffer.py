@@ -18,6 +18,7 @@ once in a while and names the packets from which `picture_decoder.py` makes a pi
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 from media.depacketizer import is_base, is_keyframe_slice, shows_picture
 from media.errors import MalformedPayload, NoPicture
@@ -27,10 +28,10 @@ from media.rtp import payload as rtp_payload
 
 MAX_RUN_BYTES = 8 << 20  # 8 MiB: 20 s at 3 Mbit/s; past it nothing of the run is worth its memory
 MAX_RUN_S = 30.0  # a decoder takes 0.3-1 ms a VGA picture: 30 s of tail are the most one press may cost
-LONG_RUN_BYTES = 4 << 20  # where a new keyframe is asked for: leaves half of the bound for it to come
+LONG_RUN_BYTES: Final = 4 << 20  # where a new keyframe is asked for: leaves half of the bound for it to come
 LONG_RUN_S = 20.0  # the same, in time
-LONG_RUN_PICTURES = 150  # the same, in what is to be decoded: 1.2 ms a VGA picture of VP8, 180 ms at the most
-PACKET_OVERHEAD_BYTES = 256  # what CPython needs to keep one packet; also keeps a run below 2^15 packets
+LONG_RUN_PICTURES: Final = 150  # the same, in what is to be decoded: 1.2 ms a VGA picture of VP8
+PACKET_OVERHEAD_BYTES: Final = 256  # for CPython to keep one; keeps a run below 2^15 packets, too
 MAX_DISORDER_S = 2.0  # as long as the packet history answers a NACK; older loose packets are forgotten
 MAX_JUMP = 3000  # RFC 3550 appendix A.1, MAX_DROPOUT: beyond it the sender has begun to count anew
 MAX_EARLIER_STARTS = 4  # of a keyframe that comes in reverse: H.264 has two parameter sets and a slice
@@ -40,10 +41,11 @@ MAX_PICTURE_AGE_S = (
     5.0  # a press asks for now; behind a lasting gap older pictures would answer another question
 )
 
-SEQUENCE_MASK = 0xFFFF
-HALF_SEQUENCE = 0x8000
-NO_SEQUENCE = NO_SSRC = -1
-NEVER = float("inf")
+SEQUENCE_MASK: Final = 0xFFFF
+HALF_SEQUENCE: Final = 0x8000
+NO_SEQUENCE: Final = -1
+NO_SSRC: Final = -1
+NEVER: Final = float("inf")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,22 +7,24 @@ router reasons with.
 
 from __future__ import annotations
 
+from typing import Final
+
 from media.nack import MAX_MISSING, NackGenerator
 from media.packet_history import AUDIO_WINDOW_S, VIDEO_WINDOW_S, PacketHistory
 from media.rtcp import ReportBlock, SenderReport
 from media.rtp import Ssrc
 from media.sdp import Codec, MediaSection
 
-MAX_DROPOUT = (
+MAX_DROPOUT: Final = (
     3000  # RFC 3550 A.1: packets; a longer jump is a restart, not a loss (one minute at 50 a second)
 )
-MAX_MISORDER = 3000  # RFC 3550 says 100; repairs come up to 2 s late, which is more
+MAX_MISORDER: Final = 3000  # RFC 3550 says 100; repairs come up to 2 s late, which is more
 
-REFUSED = -1  # a duplicate, or a jump that the next packet must confirm
-RESTARTED = -2  # the sender counts from somewhere else: begin a new reception with this packet
+REFUSED: Final = -1  # a duplicate, or a jump that the next packet must confirm
+RESTARTED: Final = -2  # the sender counts from somewhere else: begin a new reception with this packet
 
-VIDEO_REPAIR_S = 2.0  # no browser's history goes back further
-AUDIO_REPAIR_S = 0.6  # a jitter buffer seldom waits longer than this for sound
+VIDEO_REPAIR_S: Final = 2.0  # no browser's history goes back further
+AUDIO_REPAIR_S: Final = 0.6  # a jitter buffer seldom waits longer than this for sound
 
 
 class Reception:

@@ -16,17 +16,17 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from media.errors import MalformedPayload
 
-FOLLOWS = 0x80  # F: another block header follows
+FOLLOWS: Final = 0x80  # F: another block header follows
 PAYLOAD_TYPE = 0x7F
 MAX_OFFSET = (1 << 14) - 1  # timestamp units: 341 ms of sound at 48 kHz
 MAX_BLOCK_BYTES = (1 << 10) - 1
 MAX_BLOCKS = 8  # libwebrtc makes ten at the most, and one by itself; each costs its bytes in every packet
 
-BLOCK_HEADER = struct.Struct("!I")
+BLOCK_HEADER: Final = struct.Struct("!I")
 
 
 class Redundant(NamedTuple):

@@ -17,56 +17,63 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import assert_never
+from typing import Final, assert_never
 
 from librt.strings import BytesWriter
 
 from media.errors import MalformedRtcp
 from media.rtp import Ssrc
 
-SENDER_REPORT, RECEIVER_REPORT, SOURCE_DESCRIPTION, GOODBYE = 200, 201, 202, 203  # RFC 3550 §12.1
-TRANSPORT_FEEDBACK, PAYLOAD_FEEDBACK = 205, 206  # RFC 4585 §6.1
-FORMAT_NACK = 1  # RFC 4585 §6.2.1
-FORMAT_PLI = 1  # RFC 4585 §6.3.1
-FORMAT_FIR = 4  # RFC 5104 §4.3.1
-FORMAT_TRANSPORT_WIDE = 15  # draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1
-FORMAT_APPLICATION = 15  # RFC 4585 §6.4: of payload feedback; REMB is one such
-CNAME = 1  # RFC 3550 §6.5.1
+SENDER_REPORT: Final = 200  # RFC 3550 §12.1
+RECEIVER_REPORT: Final = 201
+SOURCE_DESCRIPTION: Final = 202
+GOODBYE: Final = 203
+TRANSPORT_FEEDBACK: Final = 205  # RFC 4585 §6.1
+PAYLOAD_FEEDBACK: Final = 206
+FORMAT_NACK: Final = 1  # RFC 4585 §6.2.1
+FORMAT_PLI: Final = 1  # RFC 4585 §6.3.1
+FORMAT_FIR: Final = 4  # RFC 5104 §4.3.1
+FORMAT_TRANSPORT_WIDE: Final = 15  # draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1
+FORMAT_APPLICATION: Final = 15  # RFC 4585 §6.4: of payload feedback; REMB is one such
+CNAME: Final = 1  # RFC 3550 §6.5.1
 
-HEAD = struct.Struct("!BBH")
-WORD = struct.Struct("!I")
-REPORT_BLOCK = struct.Struct("!IIIIII")  # SSRC, fraction and lost, highest, jitter, LSR, DLSR
-SENDER_INFO = struct.Struct("!IQIII")  # SSRC, NTP timestamp, RTP timestamp, packets, octets
-FEEDBACK = struct.Struct("!II")  # SSRC of the packet's sender, SSRC of the media
-NACK_ITEM = struct.Struct("!HH")  # PID, BLP
-FIR_ITEM = struct.Struct("!IB3x")  # SSRC, command sequence number
-TRANSPORT_WIDE = struct.Struct("!HHI")  # base number, status count, reference time and feedback count
-STATUS_COUNT_AT = FEEDBACK.size + 2
-CHUNK = struct.Struct("!H")
-LARGE_DELTA = struct.Struct("!h")
-REMB = struct.Struct("!4sI")  # identifier; count of SSRCs (8 bits), exponent (6) and mantissa (18)
-REMB_IDENTIFIER = b"REMB"
-REMB_MANTISSA_BITS, REMB_LARGEST_EXPONENT = 18, 63
+HEAD: Final = struct.Struct("!BBH")
+WORD: Final = struct.Struct("!I")
+REPORT_BLOCK: Final = struct.Struct("!IIIIII")  # SSRC, fraction and lost, highest, jitter, LSR, DLSR
+SENDER_INFO: Final = struct.Struct("!IQIII")  # SSRC, NTP timestamp, RTP timestamp, packets, octets
+FEEDBACK: Final = struct.Struct("!II")  # SSRC of the packet's sender, SSRC of the media
+NACK_ITEM: Final = struct.Struct("!HH")  # PID, BLP
+FIR_ITEM: Final = struct.Struct("!IB3x")  # SSRC, command sequence number
+TRANSPORT_WIDE: Final = struct.Struct("!HHI")  # base number, status count, reference time and feedback count
+STATUS_COUNT_AT: Final = FEEDBACK.size + 2
+CHUNK: Final = struct.Struct("!H")
+LARGE_DELTA: Final = struct.Struct("!h")
+REMB: Final = struct.Struct("!4sI")  # identifier; count of SSRCs (8 bits), exponent (6) and mantissa (18)
+REMB_IDENTIFIER: Final = b"REMB"
+REMB_MANTISSA_BITS: Final = 18
+REMB_LARGEST_EXPONENT: Final = 63
 
 # §3.1.1 and §3.1.5: what is said of a packet, and how many bytes of delta it has.
 NOT_ARRIVED, SMALL, LARGE, RESERVED = range(4)
-TICKS_A_SECOND = 4_000  # §3.1.5: a delta counts units of 250 µs
-TICKS_A_REFERENCE = 256  # §3.1: a reference time counts units of 64 ms, in 24 bits
-TICK_MASK = 0xFFFF_FFFF
-LARGEST_DELTA_TICKS = 0x7FFF
-VECTOR, TWO_BIT_VECTOR = 0x8000, 0xC000  # §3.1.4: the first bits of a chunk that is no run length
-VECTOR_SYMBOLS, TWO_BIT_SYMBOLS = 14, 7
-LONGEST_RUN = 0x1FFF  # §3.1.3
+TICKS_A_SECOND: Final = 4_000  # §3.1.5: a delta counts units of 250 µs
+TICKS_A_REFERENCE: Final = 256  # §3.1: a reference time counts units of 64 ms, in 24 bits
+TICK_MASK: Final = 0xFFFF_FFFF
+LARGEST_DELTA_TICKS: Final = 0x7FFF
+VECTOR: Final = 0x8000  # §3.1.4: the first bits of a chunk that is no run length
+TWO_BIT_VECTOR: Final = 0xC000
+VECTOR_SYMBOLS: Final = 14
+TWO_BIT_SYMBOLS: Final = 7
+LONGEST_RUN: Final = 0x1FFF  # §3.1.3
 MAX_FEEDBACKS = 8  # transport-wide, of one datagram: one is usual; each may claim MAX_STATUSES in 24 bytes
 MAX_STATUSES = 1_000  # of one packet: two seconds of a stream of 5 Mbit/s; six bytes could claim 65,535
-FEEDBACK_COST = 32  # statuses: what a transport-wide packet costs to read, however little it says
+FEEDBACK_COST: Final = 32  # statuses: what a transport-wide packet costs to read, however little it says
 # The first byte of a vector chunk without its two leading bits, and the second: their symbols.
-ONE_BIT_TABLE = tuple(bytes(byte >> shift & 1 for shift in range(7, -1, -1)) for byte in range(256))
-TWO_BIT_TABLE = tuple(bytes(byte >> shift & 3 for shift in (6, 4, 2, 0)) for byte in range(256))
+ONE_BIT_TABLE: Final = tuple(bytes(byte >> shift & 1 for shift in range(7, -1, -1)) for byte in range(256))
+TWO_BIT_TABLE: Final = tuple(bytes(byte >> shift & 3 for shift in (6, 4, 2, 0)) for byte in range(256))
 
-LOST_LIMIT = 1 << 23  # RFC 3550 §6.4.1: cumulative loss is a signed 24-bit number
-COUNTER_MASK = 0xFFFF_FFFF
-NTP_SECOND = 1 << 32  # an NTP timestamp is seconds in 32.32 fixed point
+LOST_LIMIT: Final = 1 << 23  # RFC 3550 §6.4.1: cumulative loss is a signed 24-bit number
+COUNTER_MASK: Final = 0xFFFF_FFFF
+NTP_SECOND: Final = 1 << 32  # an NTP timestamp is seconds in 32.32 fixed point
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

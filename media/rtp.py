@@ -23,7 +23,7 @@ The router forwards thousands of packets a second: it reads each field by itself
 from __future__ import annotations
 
 import struct
-from typing import NamedTuple, NewType
+from typing import Final, NamedTuple, NewType
 
 from librt.strings import BytesWriter
 
@@ -31,22 +31,26 @@ from media.errors import MalformedRtp
 
 Ssrc = NewType("Ssrc", int)
 
-HEADER = struct.Struct("!BBHII")  # V P X CC, M PT, sequence number, RTP timestamp, SSRC
-HEADER_BYTES = 12
-EXTENSION_HEAD = struct.Struct("!HH")  # profile, length in words
-PLAIN = 0x80  # version 2, no padding, no extension, no CSRC: the header is 12 bytes and all is said
-EXTENDED = 0x90  # the same, and a header extension behind the 12 bytes
-VERSION_MASK, VERSION_2 = 0xC0, 0x80
-PADDING, EXTENSION, CSRC_COUNT = 0x20, 0x10, 0x0F
-MARKER, PAYLOAD_TYPE = 0x80, 0x7F
+HEADER: Final = struct.Struct("!BBHII")  # V P X CC, M PT, sequence number, RTP timestamp, SSRC
+HEADER_BYTES: Final = 12
+EXTENSION_HEAD: Final = struct.Struct("!HH")  # profile, length in words
+PLAIN: Final = 0x80  # version 2, no padding, no extension, no CSRC: the header is 12 bytes and all is said
+EXTENDED: Final = 0x90  # the same, and a header extension behind the 12 bytes
+VERSION_MASK: Final = 0xC0
+VERSION_2: Final = 0x80
+PADDING: Final = 0x20
+EXTENSION: Final = 0x10
+CSRC_COUNT: Final = 0x0F
+MARKER: Final = 0x80
+PAYLOAD_TYPE: Final = 0x7F
 
-ONE_BYTE_PROFILE = 0xBEDE  # RFC 8285 §4.2
-TWO_BYTE_PROFILE = 0x1000  # RFC 8285 §4.3; the lower four bits are "appbits" and mean nothing here
-STOP_ID = 15  # RFC 8285 §4.2: of the one-byte form; whatever follows is not looked at
+ONE_BYTE_PROFILE: Final = 0xBEDE  # RFC 8285 §4.2
+TWO_BYTE_PROFILE: Final = 0x1000  # RFC 8285 §4.3; the lower four bits are "appbits" and mean nothing here
+STOP_ID: Final = 15  # RFC 8285 §4.2: of the one-byte form; whatever follows is not looked at
 
-IDENTIFIERS = 256  # a table of identifiers has one byte for each identifier; 0 says "blank it"
-LARGEST_ONE_BYTE_ID = 14
-LONGEST_ONE_BYTE_DATA = 16
+IDENTIFIERS: Final = 256  # a table of identifiers has one byte for each identifier; 0 says "blank it"
+LARGEST_ONE_BYTE_ID: Final = 14
+LONGEST_ONE_BYTE_DATA: Final = 16
 
 
 class RtpHeader(NamedTuple):

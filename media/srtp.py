@@ -95,7 +95,7 @@ class Protector:
             raise ValueError("the packet is too long")
         if not self._trailer:
             return self._protect_first(head + packet[start:])
-        datagram = head + packet[start:] + self._trailer
+        datagram = b"".join([head, packet[start:], self._trailer])
         _length[0] = size_bytes
         # Nobody else has these bytes yet: libsrtp may write into them.
         if self._call(self._handle, datagram, _length):

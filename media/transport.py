@@ -41,7 +41,7 @@ from media.stun import Address, TcpAddress
 from media.tcp import TcpPort
 
 BUSY_DATAGRAMS_A_SECOND = 2_000  # six calls: from here on waking up costs as much as what there is to do
-BUSY_PAUSE_S = 0.003  # what gathering may add to a delay; the packets of a picture come within it
+BUSY_PAUSE_S = 0.004  # what gathering may add to a delay; the packets of a picture come within it
 PORT_TRIES = 16  # for one that is free over both
 SOCKET_BUFFER_BYTES = 4 << 20  # 4 MiB: 200 ms of 160 Mbit/s, while the loop does something else
 SWEEP_S = 0.1  # how often peers are looked over for silence

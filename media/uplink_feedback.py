@@ -19,13 +19,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Sequence
 from math import inf
+from typing import Final
 
 from media.delay_detector import DelayDetector
 from media.rtcp import TransportFeedback
 from media.rtp import Ssrc
 
 PACKETS_A_FEEDBACK = 16  # as many as make telling cost a sixteenth of what it would alone
-MIN_INTERVAL_S = 0.05  # draft §5: the sooner the sender hears of a queue, the shorter it grows
+MIN_INTERVAL_S: Final = 0.05  # draft §5: the sooner the sender hears of a queue, the shorter it grows
 MAX_BUSY_INTERVAL_S = 0.1
 MAX_INTERVAL_S = 0.25  # the sender's estimate goes stale beyond
 TOGETHER_S = 0.03  # so much sooner is fine: then those of one call are told in one go
@@ -34,11 +35,11 @@ FEEDBACK_BYTES = 76  # IP and UDP 28, SRTCP 18, the feedback's heads 20 and its 
 SMOOTHING_S = 0.5  # over which what arrives is averaged: longer than a keyframe's burst
 SILENCE_S = 1.0  # with nothing arriving for as long, there is nothing to tell and no rate
 
-MAX_WAITING = 4_096  # arrivals between two feedbacks: 200 Mbit/s; the oldest are then not told of
-MAX_ARRIVED = 400  # of one feedback: fits a datagram of 1,200 bytes with the widest deltas and chunks
-MAX_UNTOLD = 500  # numbers without arrival told of at once; a wider gap is a new beginning
-MAX_STEP_S = 8.0  # between two arrivals of one feedback: a delta has 16 bits of 250 µs
-HALF_CIRCLE = 0x8000  # of the numbers, which have 16 bits
+MAX_WAITING: Final = 4_096  # arrivals between two feedbacks: 200 Mbit/s; the oldest are then not told of
+MAX_ARRIVED: Final = 400  # of one feedback: fits a datagram of 1,200 bytes with the widest deltas and chunks
+MAX_UNTOLD: Final = 500  # numbers without arrival told of at once; a wider gap is a new beginning
+MAX_STEP_S: Final = 8.0  # between two arrivals of one feedback: a delta has 16 bits of 250 µs
+HALF_CIRCLE: Final = 0x8000  # of the numbers, which have 16 bits
 HALF_SEND_CIRCLE = 0x80_0000  # of abs-send-time, which has 24
 
 FLOOR_BPS, CAP_BPS = 30_000, 20_000_000  # a voice; more than any camera asks for

@@ -13,17 +13,21 @@ Pure, and on the hot path of receivers who do not get all layers. `parse` is the
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from media.errors import MalformedPayload
 
-EXTENDED = 0x80  # X
-START_MASK, START = 0x17, 0x10
-HAS_PICTURE_ID, HAS_TL0, HAS_TEMPORAL_LAYER, HAS_KEY_INDEX = 0x80, 0x40, 0x20, 0x10  # I, L, T, K
-LONG_PICTURE_ID = 0x80  # M
-SYNC = 0x20  # Y
-PICTURE_ID_AT = 2
-LONGEST_BYTES = 6
+EXTENDED: Final = 0x80  # X
+START_MASK: Final = 0x17
+START: Final = 0x10
+HAS_PICTURE_ID: Final = 0x80  # I, L, T, K
+HAS_TL0: Final = 0x40
+HAS_TEMPORAL_LAYER: Final = 0x20
+HAS_KEY_INDEX: Final = 0x10
+LONG_PICTURE_ID: Final = 0x80  # M
+SYNC: Final = 0x20  # Y
+PICTURE_ID_AT: Final = 2
+LONGEST_BYTES: Final = 6
 
 
 class Vp8Descriptor(NamedTuple):
