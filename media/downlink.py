@@ -107,7 +107,8 @@ class Downlink:
     def next_deadline(self) -> float:
         """When `handle_timeout` has something to do."""
         probe = self._probe_due[0] if self._probe_due else inf
-        return min(self.pacer.next_deadline, self.estimator.next_deadline, probe, self._trial_at)
+        sooner = min(self.pacer.next_deadline, self.estimator.next_deadline)
+        return min(sooner, min(probe, self._trial_at))
 
     def send_sound(
         self, copies: list[Copy], forwarder: Forwarder, index: int, part: Part, now: float

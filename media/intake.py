@@ -42,7 +42,8 @@ class Intake:
         self.memory = PacketMemory(SLOTS)
         self._udp = udp
         self._addresses = PacketMemory(SLOTS, ADDRESS_BYTES)
-        self._keys = self._addresses.view.cast("Q")  # family, port and host: the first half of an address
+        # Family, port and host are the first half of an address.
+        self._keys = self._addresses.view.cast("Q")[:: ADDRESS_BYTES // 8]
         self._reader: ManyReader | None = None
         if ManyReader.is_at_hand and udp.family == socket.AF_INET:
             self._reader = ManyReader(udp.fileno(), self.memory, self._addresses, SLOTS)
@@ -91,11 +92,11 @@ class Intake:
 
     def size_bytes(self, slot: int) -> int:
         """How long the datagram in a slot is; what was longer than MAX_PACKET_BYTES has been cut."""
-        return self._size_bytes if self._reader is None else self._reader.size_bytes(slot)
+        return self._size_bytes if self._reader is None else self._reader.lengths[slot]
 
     def key(self, slot: int) -> int:
         """A number that stands for where it came from; NO_KEY where there is none."""
-        return NO_KEY if self._reader is None else self._keys[slot * (ADDRESS_BYTES // 8)]
+        return NO_KEY if self._reader is None else self._keys[slot]
 
     def source(self, slot: int) -> Address:
         """Where it came from."""

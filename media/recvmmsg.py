@@ -35,7 +35,10 @@ class Header(ctypes.Structure):
 
 
 class ManyReader:
-    """Reads into `memory` and `addresses` what has come to a socket, `slots` datagrams at the most."""
+    """Reads into `memory` and `addresses` what has come to a socket, `slots` datagrams at the most.
+
+    `lengths` of them, by slot; what was longer than MAX_PACKET_BYTES has been cut.
+    """
 
     is_at_hand = sys.platform == "linux" and sys.maxsize > 2**32
 
@@ -49,7 +52,7 @@ class ManyReader:
             header.name, header.name_bytes = addresses.address(slot), ADDRESS_BYTES
             header.vectors, header.vector_count = ctypes.pointer(self._vectors[slot]), 1
         words: memoryview[int] = memoryview(self._headers).cast("B").cast("I")
-        self._lengths = words[Header.length.offset // 4 :: ctypes.sizeof(Header) // 4]
+        self.lengths = words[Header.length.offset // 4 :: ctypes.sizeof(Header) // 4]
         self._recvmmsg: Any = ctypes.CDLL(None).recvmmsg
         self._arguments = (fd, self._headers, slots, socket.MSG_DONTWAIT, None)
 
@@ -57,7 +60,3 @@ class ManyReader:
         """How many there are now: 0 if none, or if an ICMP error speaks of an earlier datagram."""
         count: int = self._recvmmsg(*self._arguments)
         return max(0, count)
-
-    def size_bytes(self, slot: int) -> int:
-        """Of the datagram in a slot; what was longer than MAX_PACKET_BYTES has been cut."""
-        return self._lengths[slot]
