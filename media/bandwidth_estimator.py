@@ -182,6 +182,14 @@ class BandwidthEstimator:
         return self._loss.fraction
 
     @property
+    def lasting_bps(self) -> int:
+        """The target, or what it will be once a queue has drained: that is over before an encoder obeys."""
+        if not self._is_draining or self._capacity_bps is None:
+            return self.target_bps
+        resumed_bps = min(RESUME * self._capacity_bps, self._drain_before_bps)
+        return max(self.target_bps, int(resumed_bps))
+
+    @property
     def cut_queue_s(self) -> float:
         """How long what was sent waited when the target was last cut."""
         return self._drain_queue_s

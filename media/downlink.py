@@ -46,7 +46,8 @@ VOICE_SHARE = 0.3  # of what the network carries, with redundancy
 REPAIR_QUEUE_S = 0.05  # behind such a queue what is missed was dropped by it: repairs have a part of the pace
 REPAIRS_S = 0.2  # of it: about what a queue holds, and two rounds in which the rest is asked for again
 LONG_WAIT_S = 1.0  # what waits longer than this has become old: better a keyframe of what fits
-QUEUE_GONE_S = 2.0  # in which what waits is to leave beside what comes
+USUAL_WAIT_S = 0.25  # so much waits behind every keyframe: no reason to cut an encoder
+QUEUE_GONE_S = 2.0  # in which what waits beyond that is to leave beside what comes
 TRIAL_BPS = 110_000  # voice and the least picture that moves, for whom nothing else is known of any more
 REVIEW_S = 1.0  # how often a receiver who lacks nothing is looked at
 
@@ -323,9 +324,10 @@ class Downlink:
         if not self.is_estimated:
             return UNLIMITED_BPS
         repairs = self.estimator.inherent_loss  # each packet of the network's own losses goes out again
-        carried_bps = self.carried_bps * BUDGET_SHARE * (1 - min(0.5, repairs))
-        waiting_bps = self.pacer.waiting_bytes * 8 / QUEUE_GONE_S
-        return max(0, round(carried_bps - waiting_bps) - self._voice_bps)
+        lasting_bps = max(self.estimator.lasting_bps, self._trial_bps)
+        carried_bps = lasting_bps * BUDGET_SHARE * (1 - min(0.5, repairs))
+        waiting_bits = max(0.0, self.pacer.waiting_bytes * 8 - USUAL_WAIT_S * carried_bps)
+        return max(0, round(carried_bps - waiting_bits / QUEUE_GONE_S) - self._voice_bps)
 
     def share_bps(self, sender_id: str) -> int:
         """What this sender's picture may have here; as much as it likes, as long as nobody has looked."""

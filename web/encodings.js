@@ -31,6 +31,8 @@ export const NO_ORDERS = Object.freeze({ encodings: Object.freeze([]), sharp: fa
 
 const SMALLEST = 4;
 const SCALES = [1, 1.5, 2, 3, SMALLEST];
+const SMALLEST_OF_HD = 6; // about as many pixels as the smallest of VGA
+const HD_PIXELS = 1280 * 720;
 const SLOW = 5; // pictures a second, of the smallest picture: the encoder drops what does not fit
 const SLOWEST = 3; // pictures a second that are asked to be sharp
 const FRAME_RATES = [25, 20, 15, 12, 8, SLOW]; // pictures a second
@@ -40,6 +42,8 @@ const WHOLE = Object.freeze({ frame_rate: 30, scale: 1 });
 
 const BITS = 0.06; // a pixel and picture: VP8 and H.264 show a hand and a label with that many
 const FLUENT_BITS = 0.09; // with less the encoder drops pictures, and each keyframe is a pause
+const FEW_BPS = 100_000; // below, a picture is small,
+const FEW_BITS = 0.18; // and needs twice as many to come evenly: with less an encoder leaves out every other one
 const SHARP_BITS = 0.12; // and small print with twice as many
 const FLUENT = 20; // pictures a second, so that a dozen are left where the encoder drops some
 const FLUENT_FROM_BPS = 150_000;
@@ -114,7 +118,9 @@ function sideBySide(encodings, size, sharp, uplink_bps) {
       if (sharp) {
         fitted.bitrate_bps = Math.max(Math.round(left_bps / SPARE), LEAST_BPS[0][1]);
         Object.assign(fitted, sharpest(fitted.bitrate_bps, size));
-      } else fitted.scale = SCALES.find((scale) => scale > encoding.scale && fits(scale)) ?? SMALLEST;
+      } else
+        fitted.scale =
+          SCALES.find((scale) => scale > encoding.scale && fits(scale)) ?? Math.max(SMALLEST, encoding.scale);
     }
     beside = true;
     left_bps -= fitted.bitrate_bps;
@@ -163,14 +169,13 @@ function sharpest(bitrate_bps, size) {
 /** The largest picture that still moves. @param {number} bitrate_bps @param {Size} size */
 function fluent(bitrate_bps, size) {
   const least = bitrate_bps >= FLUENT_FROM_BPS ? FLUENT : BEARABLE;
-  for (const scale of SCALES) {
-    const frame_rate = rateOf(bitrate_bps, size, FLUENT_BITS, FRAME_RATES, scale);
+  const bits = bitrate_bps >= FEW_BPS ? FLUENT_BITS : FEW_BITS;
+  const smallest = size.width * size.height >= HD_PIXELS ? SMALLEST_OF_HD : SMALLEST;
+  for (const scale of new Set([...SCALES, smallest])) {
+    const frame_rate = rateOf(bitrate_bps, size, bits, FRAME_RATES, scale);
     if (frame_rate !== null && frame_rate >= least) return { frame_rate, scale };
   }
-  return {
-    frame_rate: rateOf(bitrate_bps, size, FLUENT_BITS, FRAME_RATES, SMALLEST) ?? SLOW,
-    scale: SMALLEST,
-  };
+  return { frame_rate: rateOf(bitrate_bps, size, bits, FRAME_RATES, smallest) ?? SLOW, scale: smallest };
 }
 
 /**

@@ -60,6 +60,22 @@ def test_it_begins_fast() -> None:
     )
 
 
+def test_while_a_queue_drains_encoders_are_told_what_comes_then() -> None:
+    """Draining is over in a moment: an encoder that is cut by it leaves out pictures for longer."""
+    network = play(Shape(link(300_000)), Send(), Run(20), Shape(link(200_000)))
+    estimator = network.flows["ours"].estimator
+    said: list[tuple[int, int]] = []
+    for _ in range(150):
+        network.run(0.02)
+        said.append((estimator.target_bps, estimator.lasting_bps))
+    least, told = min(said)
+    settled_bps = said[-1][0]
+    assert least < 0.9 * settled_bps, "the target goes below what the link carries"
+    assert 1.08 * least < told <= 1.02 * settled_bps, "and encoders are not told so"
+    assert all(lasting >= target for target, lasting in said)
+    assert said[-1][1] == settled_bps
+
+
 def test_a_link_that_collapses_is_met_by_one_cut() -> None:
     network = play(
         Shape(link(FAST_BPS)),

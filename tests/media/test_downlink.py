@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
+from math import inf
 
 import pytest
 
+from media.allocation import LayerRate
 from media.downlink import Copy, Downlink
+from media.forwarder import Part
 from media.pacer import MAX_WAITING_BYTES
 from media.rtcp import (
     PictureLossIndication,
@@ -463,3 +466,31 @@ def test_a_full_pacer_drops_what_is_too_old_and_begins_again_with_a_keyframe() -
     to.limit(None, stills=False)
     to.begin(source.reception, index, int.from_bytes(packet[4:8]), 11.0)
     assert to.next_sequence_number == (sent[-1] + 1) & 0xFFFF
+
+
+def test_what_waits_for_a_moment_cuts_no_encoder_and_what_waits_longer_does() -> None:
+    """Behind each keyframe something waits: an encoder that is told of it leaves out pictures."""
+    downlink = Downlink("b", is_numbered=True, start_bps=200_000, now=10.0)
+    watched = {"a": [LayerRate("low", 60_000, (36_000, 48_000, 60_000), False)]}
+    part: Part = (bytes(12), bytes(1000), 0)
+
+    def shares(count: int, now: float) -> int:
+        for index in range(count):
+            downlink.pacer.queue((forwarder(), None, index, part, 1_000, False), 1_000, now)
+        downlink.choose(watched, now)
+        return downlink.share_bps("a")
+
+    alone_bps = shares(0, 10.0)
+    assert shares(6, 10.0) == alone_bps, "a quarter of a second"
+    assert shares(12, 10.0) < 0.95 * alone_bps
+
+
+def test_an_encoder_is_cut_to_what_a_narrower_network_carries_and_no_deeper() -> None:
+    call = play(*filmed("b"), Shape("b", with_network(300_000)), Run(20), Shape("b", with_network(200_000)))
+    lowest, order_bps = inf, 0
+    for _ in range(200):
+        call.run(0.02)
+        order_bps = call.router.encodings("a")[0].max_bitrate_bps
+        lowest = min(lowest, order_bps)
+    assert 100_000 < order_bps < 140_000
+    assert lowest >= 0.85 * order_bps, "not while its queue drains, nor for what waits meanwhile"

@@ -96,7 +96,7 @@ test("an order sets rate, size and frame rate of each, and holds the browser to 
   const [low, mid, high] = parameters.encodings;
   assert.deepEqual(
     [low.active, low.maxBitrate, low.maxFramerate, low.scaleResolutionDownTo],
-    [true, 60_000, 15, { maxWidth: 213, maxHeight: 160 }],
+    [true, 60_000, 15, { maxWidth: 160, maxHeight: 120 }],
   );
   assert.equal(mid.active, false);
   assert.deepEqual([high.active, high.maxBitrate, high.maxFramerate], [true, 285_000, 20]);
@@ -132,7 +132,7 @@ test("parts of the camera's size are said where sizes cannot be", async () => {
   const camera = new CameraSender(sender);
   await camera.order({ encodings: [{ rid: "low", max_bitrate_bps: 60_000 }], sharp: false });
   const [low] = sender.getParameters().encodings;
-  assert.equal(low.scaleResolutionDownBy, 4);
+  assert.equal(low.scaleResolutionDownBy, 6);
   assert.equal("scaleResolutionDownTo" in low, false);
 });
 

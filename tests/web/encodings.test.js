@@ -47,13 +47,16 @@ for (const [bitrate_bps, size, scale, frame_rate] of /** @type {const} */ ([
   [640_000, HD, 2, 25],
   [285_000, HD, 3, 25],
   [150_000, HD, 4, 25],
-  [60_000, HD, 4, 8],
-  [30_000, HD, 4, 5],
-  [9_000, HD, 4, 5],
+  [100_000, HD, 4, 15],
+  [60_000, HD, 6, 12],
+  [30_000, HD, 6, 5],
+  [9_000, HD, 6, 5],
   [285_000, VGA, 1.5, 20],
   [200_000, VGA, 2, 25],
-  [60_000, VGA, 3, 15],
-  [30_000, VGA, 4, 15],
+  [100_000, VGA, 2, 12],
+  [90_000, VGA, 3, 12],
+  [60_000, VGA, 4, 15],
+  [30_000, VGA, 4, 8],
 ])) {
   test(`${bitrate_bps} bit/s of ${size.width} × ${size.height} are ${frame_rate} pictures a second at 1/${scale}`, () => {
     const encoding = best(bitrate_bps, size);
@@ -104,7 +107,7 @@ test("detail is cut to what the own uplink carries, though the service would tak
 
 test("each encoding follows its own order, and one of 0 is paused", () => {
   const [low, mid, high] = plan(orders(60_000, 0, UNLIMITED_BPS), RIDS, VGA, null);
-  assert.deepEqual([low?.active, low?.bitrate_bps, low?.scale], [true, 60_000, 3]);
+  assert.deepEqual([low?.active, low?.bitrate_bps, low?.scale], [true, 60_000, 4]);
   assert.equal(mid?.active, false);
   assert.deepEqual([high?.active, high?.scale, high?.ours], [true, 1, false]);
 });
