@@ -54,7 +54,10 @@ REMB_MANTISSA_BITS: Final = 18
 REMB_LARGEST_EXPONENT: Final = 63
 
 # §3.1.1 and §3.1.5: what is said of a packet, and how many bytes of delta it has.
-NOT_ARRIVED, SMALL, LARGE, RESERVED = range(4)
+NOT_ARRIVED: Final = 0
+SMALL: Final = 1
+LARGE: Final = 2
+RESERVED: Final = 3
 TICKS_A_SECOND: Final = 4_000  # §3.1.5: a delta counts units of 250 µs
 TICKS_A_REFERENCE: Final = 256  # §3.1: a reference time counts units of 64 ms, in 24 bits
 TICK_MASK: Final = 0xFFFF_FFFF

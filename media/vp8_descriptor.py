@@ -20,10 +20,10 @@ from media.errors import MalformedPayload
 EXTENDED: Final = 0x80  # X
 START_MASK: Final = 0x17
 START: Final = 0x10
-HAS_PICTURE_ID: Final = 0x80  # I, L, T, K
-HAS_TL0: Final = 0x40
-HAS_TEMPORAL_LAYER: Final = 0x20
-HAS_KEY_INDEX: Final = 0x10
+HAS_PICTURE_ID: Final = 0x80  # I
+HAS_TL0: Final = 0x40  # L
+HAS_TEMPORAL_LAYER: Final = 0x20  # T
+HAS_KEY_INDEX: Final = 0x10  # K
 LONG_PICTURE_ID: Final = 0x80  # M
 SYNC: Final = 0x20  # Y
 PICTURE_ID_AT: Final = 2
