@@ -37,7 +37,8 @@ class Workshop:
         return ProofcallPeer(
             self.crowd,
             directory=self.folder("proofcall"),
-            command=[sys.executable, "-m", "tests.bench.serve_without_journal"],
+            # By its path: `-m` would look into the repository first, where nothing is compiled.
+            command=[sys.executable, str(Path(__file__).with_name("serve_without_journal.py"))],
         )
 
     def janus(self) -> JanusPeer | None:
