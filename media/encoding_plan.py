@@ -8,7 +8,7 @@
   one it is sent at what the viewer with the best network gets, so that two people with good networks, or two
   with bad ones, never pay for a second encoding.
 - Cuts go out at once. Raises wait for each other: they come from estimates, which climb in many small steps.
-  A cut that was more than was needed is made good at once.
+  A cut that was more than was needed is made good at once; the first limit of all is no such cut.
 - An encoding that nobody needs goes on for a while: to begin again costs a keyframe, and whoever leaves it
   has not switched yet.
 - Shares are what a network carries, with all headers; orders are what an encoder makes, without.
@@ -188,7 +188,7 @@ class EncodingPlan:
                 wanted = 0
             if wanted != present:
                 is_changed = True
-                is_raised = is_raised or wanted > present
+                is_raised = is_raised or wanted > present or present == UNLIMITED_BPS
                 self._in_force[rid] = wanted
                 if wanted and (wanted < FAR_LESS * present or not present):
                     self._changed[rid] = now, round(COMMISSIONED * wire_bps)

@@ -89,10 +89,20 @@ def test_cuts_go_out_at_once_and_raises_once_a_second() -> None:
     planned = Planned()
     planned.run(3, UNLIMITED_BPS)
     assert planned.run(0.1, 200_000)["high"] == payload_bps(200_000)
-    assert planned.run(0.1, 300_000)["high"] == payload_bps(300_000), "a cut was more than was needed"
-    assert planned.run(0.9, 400_000)["high"] == payload_bps(300_000)
+    assert planned.run(0.9, 400_000)["high"] == payload_bps(200_000)
     assert planned.run(0.3, 400_000)["high"] == payload_bps(400_000)
     assert planned.run(3, 420_000)["high"] == payload_bps(400_000), "not worth an event"
+
+
+def test_a_cut_that_was_more_than_was_needed_is_made_good_at_once_and_once_a_second() -> None:
+    planned = Planned()
+    planned.run(3, UNLIMITED_BPS)
+    planned.run(3, 400_000)
+    assert planned.run(0.1, 250_000)["high"] == payload_bps(250_000)
+    assert planned.run(0.1, 400_000)["high"] == payload_bps(400_000)
+    assert planned.run(0.1, 250_000)["high"] == payload_bps(250_000)
+    assert planned.run(0.5, 400_000)["high"] == payload_bps(250_000)
+    assert planned.run(0.5, 400_000)["high"] == payload_bps(400_000)
 
 
 def test_orders_that_do_not_change_are_the_same_object() -> None:
