@@ -5,8 +5,9 @@ queues that grow (delay_detector.py), additive and multiplicative increase, decr
 a bound by loss (loss_bound.py), and probes by padding (probing.py). It serves RFC 8836's requirements and was
 held against the cases of RFC 8867, and differs from the draft on purpose where a forwarder needs it:
 
-- A slope without a queue is noise: over-use counts only if even the quickest packet of late waited. The draft
-  lets Wi-Fi's jitter cut; what we send is mostly less than the network carries, and a cut costs a layer.
+- A slope without a queue is noise: over-use counts only if even the quickest packet of late waited, on a slow
+  link for longer than half a packet takes. The draft lets Wi-Fi's jitter cut; what we send is mostly less
+  than the network carries, and a cut costs a layer.
 - A queue that stands without growing is answered, too, unless it stays although we gave way: then others fill
   it, and only its growth counts for a while, as in the draft (RFC 8836 §2.1: no standing queue; §2.4: no
   starvation beside loss-based flows).
@@ -52,7 +53,8 @@ WANTED_HEADROOM = 1.5  # nor beyond this much of what is wanted
 QUIET_S: Final = 0.008  # packets that waited no longer need no statistics: a frame of six at 10 Mbit/s
 USUAL_UP_S, USUAL_DOWN_S = 8.0, 0.5  # how fast a queue becomes usual, and unusual: slower than any cut
 MOST_USUAL_S = 0.05  # more than that is never usual
-LEAST_QUEUE_S = 0.015  # a slope with less behind it is noise
+LEAST_QUEUE_S = 0.015  # a slope with less behind it is noise,
+NOISE_BITS, MOST_NOISE_S = 4_800, 0.05  # and on a slow link what half a full packet of a picture takes
 STANDING_QUEUE_S = (
     0.07  # queues beyond this harm a conversation though they do not grow (ITU-T G.114: 150 ms)
 )
@@ -446,7 +448,8 @@ class BandwidthEstimator:
 
     def _is_over(self, queue_s: float, now: float) -> bool:
         detector = self._detector
-        if queue_s < LEAST_QUEUE_S or now - self._cut_at < self.round_trip_s + 0.1:
+        noise_s = max(LEAST_QUEUE_S, min(MOST_NOISE_S, NOISE_BITS / self._exact_bps))
+        if queue_s < noise_s or now - self._cut_at < self.round_trip_s + 0.1:
             return False
         if self._prober.is_loud(now) and queue_s < LOUD_QUEUE_S:
             return False

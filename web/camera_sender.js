@@ -22,6 +22,8 @@ export class CameraSender {
   #parameters;
   #orders = NO_ORDERS;
   #uplink = new SteadyUplink();
+  /** And what it was for. @type {{encodings: readonly Encoding[], size: Size, sharp: boolean}} */
+  #present = { encodings: [], size: ANY_SIZE, sharp: false };
 
   /** @param {RTCRtpSender} sender */
   constructor(sender) {
@@ -48,7 +50,12 @@ export class CameraSender {
     const uplink_bps = this.#uplink.bps;
     return this.#parameters.set((parameters, bold) => {
       const rids = parameters.encodings.map((/** @type {{rid?: string}} */ { rid }) => rid ?? "");
-      write(parameters, plan(orders, rids, size, uplink_bps), size, bold);
+      const { encodings: present, size: before, sharp: was_sharp } = this.#present;
+      const goes_on =
+        size.width === before.width && size.height === before.height && orders.sharp === was_sharp;
+      const encodings = plan(orders, rids, size, uplink_bps, goes_on ? present : []);
+      write(parameters, encodings, size, bold);
+      this.#present = { encodings, size, sharp: orders.sharp };
     });
   }
 }

@@ -23,10 +23,11 @@ export const NO_ORDERS = Object.freeze({ encodings: Object.freeze([]), sharp: fa
 
 /** What the camera gives. @typedef {{width: number, height: number}} Size */
 
+/** `scale`: by how much each side is shorter than the camera's. @typedef {{frame_rate: number, scale: number}} Shape */
+
 /**
- * One encoding. `scale`: by how much each side is shorter than the camera's; `ours`: size and frame rate are to stay as
- * they are here said, the browser shall not adapt them.
- * @typedef {{active: boolean, bitrate_bps: number, frame_rate: number, scale: number, ours: boolean}} Encoding
+ * One encoding. `ours`: its shape is to stay as it is here said, the browser shall not adapt it.
+ * @typedef {Shape & {active: boolean, bitrate_bps: number, ours: boolean}} Encoding
  */
 
 const SMALLEST = 4;
@@ -37,17 +38,24 @@ const SLOW = 5; // pictures a second, of the smallest picture: the encoder drops
 const SLOWEST = 3; // pictures a second that are asked to be sharp
 const FRAME_RATES = [25, 20, 15, 12, 8, SLOW]; // pictures a second
 const SHARP_FRAME_RATES = [...FRAME_RATES, SLOWEST];
+const EVEN_FRAME_RATES = FRAME_RATES.filter((frame_rate) => frame_rate <= 15); // of few bits
 /** All of what the camera gives, which is asked for 25 pictures a second: none of them is to be left out. */
 const WHOLE = Object.freeze({ frame_rate: 30, scale: 1 });
 
 const BITS = 0.06; // a pixel and picture: VP8 and H.264 show a hand and a label with that many
 const FLUENT_BITS = 0.09; // with less the encoder drops pictures, and each keyframe is a pause
 const FEW_BPS = 100_000; // below, a picture is small,
-const FEW_BITS = 0.18; // and needs twice as many to come evenly: with less an encoder leaves out every other one
+const FEW_BITS = 0.18; // and needs twice as many to come evenly: with less an encoder leaves out every other one,
 const SHARP_BITS = 0.12; // and small print with twice as many
 const FLUENT = 20; // pictures a second, so that a dozen are left where the encoder drops some
 const FLUENT_FROM_BPS = 150_000;
 const BEARABLE = 12; // pictures a second, where there is less than that
+/**
+ * For so many times fewer bits, or more, than it would be chosen for, a shape is kept. libwebrtc begins all encodings
+ * anew for another shape of one: each has a keyframe, and a sixth less for a second or two, also what is recorded.
+ */
+const NEAR = 1.25;
+const NEAR_OF_LITTLE = 1.5; // to be larger: what voice leaves of a narrow network wavers more
 
 /** What browsers take for a picture of so many pixels, when nobody limits them: more is not seen. */
 const ENOUGH_BPS = /** @type {const} */ ([
@@ -82,9 +90,10 @@ export const ANY_SIZE = Object.freeze({ width: 1280, height: 720 });
  * @param {readonly string[]} rids of the offer, the least first; one that has no name is the only one
  * @param {Size} size of the camera
  * @param {number | null} uplink_bps what gets through from here in all, as the browser believes
+ * @param {readonly Encoding[]} [present] in the same order, of the same camera and `sharp`: shapes that still do are kept
  * @returns {Encoding[]} in the order of `rids`
  */
-export function plan({ encodings, sharp }, rids, size, uplink_bps) {
+export function plan({ encodings, sharp }, rids, size, uplink_bps, present = []) {
   const best = rids.length - 1;
   const asked = new Map(encodings.map(({ rid, max_bitrate_bps }) => [rid, max_bitrate_bps]));
   const asked_for = rids.map((rid, place) => {
@@ -93,7 +102,7 @@ export function plan({ encodings, sharp }, rids, size, uplink_bps) {
     const name = rids.length === 1 ? "high" : rid;
     const otherwise_bps = place === best ? UNLIMITED_BPS : 0;
     const order_bps = asked.get(name) ?? otherwise_bps;
-    return encoding(order_bps, size, sharp, uplink_bps);
+    return encoding(order_bps, size, sharp, uplink_bps, present[place]);
   });
   return uplink_bps === null ? asked_for : sideBySide(asked_for, size, sharp, uplink_bps);
 }
@@ -142,8 +151,15 @@ function leastOf({ width, height }, scale) {
   return below_bps;
 }
 
-/** @param {number} order_bps @param {Size} size @param {boolean} sharp @param {number | null} uplink_bps @returns {Encoding} */
-function encoding(order_bps, size, sharp, uplink_bps) {
+/**
+ * @param {number} order_bps
+ * @param {Size} size
+ * @param {boolean} sharp
+ * @param {number | null} uplink_bps
+ * @param {Encoding | undefined} present
+ * @returns {Encoding}
+ */
+function encoding(order_bps, size, sharp, uplink_bps, present) {
   const enough_bps = enough(size);
   const bitrate_bps = Math.min(order_bps, enough_bps);
   const limited = bitrate_bps < enough_bps;
@@ -152,7 +168,8 @@ function encoding(order_bps, size, sharp, uplink_bps) {
     const through_bps = Math.min(bitrate_bps, uplink_bps ?? bitrate_bps);
     return { active: true, bitrate_bps, ...sharpest(through_bps, size), ours: true };
   }
-  return { active: true, bitrate_bps, ...(limited ? fluent(bitrate_bps, size) : WHOLE), ours: limited };
+  if (!limited) return { active: true, bitrate_bps, ...WHOLE, ours: false };
+  return { active: true, bitrate_bps, ...fluent(bitrate_bps, size, present), ours: true };
 }
 
 /** The largest picture, however slow; with bits for small print, if they suffice for it. @param {number} bitrate_bps @param {Size} size */
@@ -166,16 +183,50 @@ function sharpest(bitrate_bps, size) {
   return { frame_rate: SLOWEST, scale: SMALLEST };
 }
 
-/** The largest picture that still moves. @param {number} bitrate_bps @param {Size} size */
-function fluent(bitrate_bps, size) {
+/**
+ * The largest picture that still moves; the present one, if it is near to what the bits are for.
+ * @param {number} bitrate_bps
+ * @param {Size} size
+ * @param {Encoding | undefined} present
+ * @returns {Shape}
+ */
+function fluent(bitrate_bps, size, present) {
+  if (!present?.active) return largestMoving(bitrate_bps, size);
+  const { frame_rate, scale } = present;
+  const most_bps = (frame_rate >= NEAR * BEARABLE ? NEAR : 1) * bitrate_bps; // a dozen a second are to be left
+  if (movingWith(most_bps).bits * pixelRate(present, size) > most_bps)
+    return largestMoving(bitrate_bps, size);
+  const larger = largestMoving(bitrate_bps / (bitrate_bps < FLUENT_FROM_BPS ? NEAR_OF_LITTLE : NEAR), size);
+  if (larger.scale < scale) return larger;
+  return { frame_rate: Math.max(frame_rate, movingRate(bitrate_bps / NEAR, size, scale)), scale };
+}
+
+/** @param {Shape} shape @param {Size} size */
+const pixelRate = ({ frame_rate, scale }, { width, height }) => (frame_rate * width * height) / scale ** 2;
+
+/** What moving pictures are made of. @param {number} bitrate_bps */
+const movingWith = (bitrate_bps) =>
+  bitrate_bps >= FEW_BPS
+    ? { bits: FLUENT_BITS, frame_rates: FRAME_RATES }
+    : { bits: FEW_BITS, frame_rates: EVEN_FRAME_RATES };
+
+/** @param {number} bitrate_bps @param {Size} size @param {number} scale */
+function movingRate(bitrate_bps, size, scale) {
+  const { bits, frame_rates } = movingWith(bitrate_bps);
+  return rateOf(bitrate_bps, size, bits, frame_rates, scale) ?? SLOW;
+}
+
+/** @param {number} bitrate_bps @param {Size} size @returns {Shape} */
+function largestMoving(bitrate_bps, size) {
   const least = bitrate_bps >= FLUENT_FROM_BPS ? FLUENT : BEARABLE;
-  const bits = bitrate_bps >= FEW_BPS ? FLUENT_BITS : FEW_BITS;
   const smallest = size.width * size.height >= HD_PIXELS ? SMALLEST_OF_HD : SMALLEST;
+  // Where it need not be as fluent it is not the larger for that.
+  const largest = bitrate_bps < FLUENT_FROM_BPS ? largestMoving(FLUENT_FROM_BPS, size).scale : 1;
   for (const scale of new Set([...SCALES, smallest])) {
-    const frame_rate = rateOf(bitrate_bps, size, bits, FRAME_RATES, scale);
-    if (frame_rate !== null && frame_rate >= least) return { frame_rate, scale };
+    const frame_rate = movingRate(bitrate_bps, size, scale);
+    if (scale >= largest && frame_rate >= least) return { frame_rate, scale };
   }
-  return { frame_rate: rateOf(bitrate_bps, size, bits, FRAME_RATES, smallest) ?? SLOW, scale: smallest };
+  return { frame_rate: movingRate(bitrate_bps, size, smallest), scale: smallest };
 }
 
 /**

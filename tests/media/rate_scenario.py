@@ -91,6 +91,9 @@ class Flow:
         self.estimator = BandwidthEstimator(start_bps=start_bps, now=network.now)
         self.estimator.wanted_bps = wanted_bps
         self.source_bps = inf  # what the source has, however much is allowed
+        self.picture_s = PICTURE_S
+        self.picture_bytes: int | None = None  # of each, however much is allowed
+        self.pace = PACE
         self.sends_pictures = True
         self.answers = True
         self._pacer = Pacer[int](rate_bps=round(PACE * start_bps))
@@ -131,12 +134,13 @@ class Flow:
         self._network.at(self._network.now + SOUND_S, self._sound)
 
     def _picture(self) -> None:
-        self._network.at(self._network.now + PICTURE_S, self._picture)
+        self._network.at(self._network.now + self.picture_s, self._picture)
         if not self.sends_pictures or self._pacer.waiting_s > 0.3:
             return
         rate_bps = min(self.estimator.target_bps, self.source_bps, self.estimator.wanted_bps)
         budget_bps = max(rate_bps - SOUND_BYTES * 8 / SOUND_S, 0)
-        size_bytes = round(budget_bps * PICTURE_S / 8 * PICTURE_SIZES[next(self._pictures) % 8])
+        usual_bytes = round(budget_bps * self.picture_s / 8 * PICTURE_SIZES[next(self._pictures) % 8])
+        size_bytes = usual_bytes if self.picture_bytes is None else self.picture_bytes
         while size_bytes >= 60:
             packet_bytes = min(size_bytes, PACKET_BYTES)
             size_bytes -= packet_bytes
@@ -156,7 +160,7 @@ class Flow:
             probe = self.estimator.next_probe(now)
             if probe is not None:
                 self._probe(probe, probe.packets, None)
-        self._pacer.rate_bps = round(PACE * self.estimator.target_bps)
+        self._pacer.rate_bps = round(self.pace * self.estimator.target_bps)
         self.targets.append((now, self.estimator.target_bps))
         self._network.at(now + 0.005, self._tick)
 

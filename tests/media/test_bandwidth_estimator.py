@@ -76,6 +76,26 @@ def test_while_a_queue_drains_encoders_are_told_what_comes_then() -> None:
     assert said[-1][1] == settled_bps
 
 
+@pytest.mark.parametrize(
+    ("picture_s", "picture_bytes"), [(0.4, 3_000), (0.6, 3_000), (0.5, 3_600), (0.6, 3_600)]
+)
+def test_on_a_slow_link_a_picture_of_a_few_packets_is_no_queue(picture_s: float, picture_bytes: int) -> None:
+    """Between two full packets even the luckiest packet of sound waits, and then all do for a moment."""
+
+    def send_large_pictures(network: Network) -> None:
+        flow = network.flows["ours"]
+        flow.picture_s, flow.picture_bytes, flow.pace = picture_s, picture_bytes, 1.05
+
+    play(
+        Shape(link(SLOW_BPS)),
+        Send(start_bps=140_000, wanted_bps=105_000, way=Way(feedback_s=0.062)),
+        Do(send_large_pictures),
+        Run(60),
+        Check("no cut", lambda network: network.least_target(last_s=40) > 0.95 * SLOW_BPS),
+        Check("and nothing waits long", lambda network: network.queue_s(last_s=40) <= 0.15),
+    )
+
+
 def test_a_link_that_collapses_is_met_by_one_cut() -> None:
     network = play(
         Shape(link(FAST_BPS)),

@@ -103,6 +103,26 @@ test("an order sets rate, size and frame rate of each, and holds the browser to 
   assert.equal(parameters.degradationPreference, "maintain-framerate-and-resolution");
 });
 
+test("orders that waver change the rate alone; another camera, or detail asked for, makes all anew", async () => {
+  const { sender } = added(ALL);
+  let settings = { width: 640, height: 480 };
+  sender.track = { getSettings: () => settings };
+  const camera = new CameraSender(sender);
+  const order = async (/** @type {number} */ max_bitrate_bps, sharp = false) => {
+    await camera.order({ encodings: [{ rid: "low", max_bitrate_bps }], sharp });
+    const { maxBitrate, maxFramerate, scaleResolutionDownTo } = sender.getParameters().encodings[0];
+    assert.equal(maxBitrate, max_bitrate_bps);
+    return [maxFramerate, scaleResolutionDownTo.maxWidth];
+  };
+  assert.deepEqual(await order(560_000), [20, 4096]);
+  assert.deepEqual(await order(500_000), [20, 4096]);
+  settings = { width: 480, height: 640 }; // turned
+  assert.deepEqual(await order(500_000), [25, 320]);
+  settings = { width: 1280, height: 720 };
+  assert.deepEqual(await order(285_000, true), [5, 4096]);
+  assert.deepEqual(await order(285_000), [25, 427]);
+});
+
 test("what is unlimited the browser adapts by itself again", async () => {
   const { sender } = added(ALL);
   const camera = new CameraSender(sender);

@@ -74,18 +74,65 @@ test("from 150 kbit/s on nothing is slower than a dozen pictures a second, whate
 
 test("more bits never make a smaller picture", () => {
   for (const sharp of [false, true]) {
-    for (const [size, from_bps] of /** @type {const} */ ([
-      [HD, 150_000], // where a fluent one begins, it is smaller
-      [VGA, 10_000],
-    ])) {
-      let scale = 4;
-      for (let bitrate_bps = from_bps; bitrate_bps <= 2_500_000; bitrate_bps += 5_000) {
+    for (const size of [HD, VGA]) {
+      let scale = 6;
+      for (let bitrate_bps = 10_000; bitrate_bps <= 2_500_000; bitrate_bps += 5_000) {
         const next = best(bitrate_bps, size, sharp).scale;
         assert.ok(next <= scale, `${size.width} ${bitrate_bps}`);
         scale = next;
       }
     }
   }
+});
+
+test("few bits make at most fifteen pictures a second: evenly is worth more than often", () => {
+  for (const size of [HD, VGA]) {
+    for (let bitrate_bps = 10_000; bitrate_bps < 100_000; bitrate_bps += 5_000)
+      assert.ok(best(bitrate_bps, size).frame_rate <= 15, `${size.width} ${bitrate_bps}`);
+  }
+});
+
+/** The shapes of the best under one order after the other. @param {{width: number, height: number}} size @param {readonly number[]} bitrates_bps */
+function shapes(size, bitrates_bps) {
+  /** @type {ReturnType<typeof plan>} */
+  let present = [];
+  return bitrates_bps.map((bitrate_bps) => {
+    present = plan(orders(0, 0, bitrate_bps), RIDS, size, null, present);
+    const { bitrate_bps: given_bps, scale, frame_rate } = /** @type {typeof present[0]} */ (present.at(-1));
+    assert.equal(given_bps, bitrate_bps);
+    return `${frame_rate} at 1/${scale}`;
+  });
+}
+
+for (const [what, size, bitrates_bps] of /** @type {const} */ ([
+  ["700 kbit/s", VGA, [531_000, 645_000, 529_000, 498_000, 585_000]],
+  ["300 kbit/s", VGA, [211_000, 233_000, 181_000, 258_000]],
+  ["150 kbit/s", VGA, [60_000, 79_000, 43_000, 65_000, 81_000]],
+  ["a good network", HD, [2_400_000, 1_950_000, 2_300_000]],
+])) {
+  test(`orders that waver, as those for ${what} do, change no shape: another one is a keyframe of every encoding`, () => {
+    const anew = bitrates_bps.map((bitrate_bps) => best(bitrate_bps, size));
+    const others = new Set(anew.map(({ scale, frame_rate }) => `${frame_rate} at 1/${scale}`));
+    assert.ok(others.size > 1, "they would, each by itself");
+    assert.equal(new Set(shapes(size, bitrates_bps)).size, 1);
+  });
+}
+
+test("notably more bits make it larger, notably fewer smaller", () => {
+  assert.deepEqual(shapes(VGA, [500_000, 680_000, 700_000]), ["25 at 1/1.5", "25 at 1/1.5", "20 at 1/1"]);
+  assert.deepEqual(shapes(VGA, [560_000, 450_000, 430_000]), ["20 at 1/1", "20 at 1/1", "25 at 1/1.5"]);
+  assert.deepEqual(shapes(VGA, [60_000, 105_000, 120_000]), ["15 at 1/4", "15 at 1/4", "12 at 1/3"]);
+  assert.deepEqual(shapes(VGA, [30_000, 50_000, 55_000]), ["8 at 1/4", "8 at 1/4", "12 at 1/4"]);
+});
+
+test("a shape is not kept below a dozen pictures a second", () => {
+  assert.deepEqual(shapes(VGA, [80_000, 70_000]), ["12 at 1/3", "15 at 1/4"]);
+});
+
+test("what is not sent has no shape to keep", () => {
+  const paused = plan(orders(0, 0, 0), RIDS, VGA, null);
+  assert.deepEqual(plan(orders(0, 0, 560_000), RIDS, VGA, null, paused).at(-1), best(560_000, VGA));
+  assert.equal(best(560_000, VGA).frame_rate, 20);
 });
 
 test("asked for detail, the picture is whole and slow instead of small and fluent", () => {
