@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from media.encoding_plan import (
+    COMES_BACK_S,
     COMMISSIONED,
     KEYFRAME_DUE_S,
     PAUSED_AFTER_S,
@@ -69,6 +70,19 @@ def test_stills_keep_their_size_while_a_share_hovers_about_the_least_that_moves(
         assert planned.run(2, share, recorded=True, best_bps=1_500_000) == stills
     assert planned.run(2, 45_000, recorded=True, best_bps=1_500_000)["low"] == payload_bps(45_000)
     assert planned.run(2, 38_000, recorded=True, best_bps=1_500_000)["low"] == payload_bps(38_000)
+
+
+def test_who_sees_stills_for_a_moment_moves_nobody_else() -> None:
+    """An encoding of theirs becomes that of the others only if they do not come back."""
+    planned = Planned()
+    apart = planned.run(2, 230_000, 45_000, recorded=True, best_bps=1_500_000)
+    assert (apart["low"], apart["mid"]) == (payload_bps(45_000), payload_bps(230_000))
+    for share in (30_000, 44_000, 0, 45_000):
+        wavers = planned.run(3, 230_000, share, recorded=True, best_bps=1_500_000)
+        assert abs(wavers["low"] - payload_bps(share)) <= 4_000 and wavers["mid"] == apart["mid"]
+    assert planned.run(COMES_BACK_S - 1, 230_000, 30_000, recorded=True, best_bps=1_500_000)["low"] < 30_000
+    left = planned.run(PAUSED_AFTER_S + 2, 230_000, 30_000, recorded=True, best_bps=1_500_000)
+    assert (left["low"], left["mid"]) == (payload_bps(230_000), 0)
 
 
 def test_a_weak_viewer_never_lowers_the_recording() -> None:
