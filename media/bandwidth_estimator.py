@@ -8,9 +8,9 @@ held against the cases of RFC 8867, and differs from the draft on purpose where 
 - A slope without a queue is noise: over-use counts only if even the quickest packet of late waited, on a slow
   link for longer than half a packet takes. The draft lets Wi-Fi's jitter cut; what we send is mostly less
   than the network carries, and a cut costs a layer.
-- A queue that stands without growing is answered, too, unless it stays although we gave way: then others fill
-  it, and only its growth counts for a while, as in the draft (RFC 8836 §2.1: no standing queue; §2.4: no
-  starvation beside loss-based flows).
+- A queue that stands without growing is answered, too, unless it stays although we gave way twice: then
+  others fill it, and only its growth counts for a while, as in the draft (RFC 8836 §2.1: no standing queue;
+  §2.4: no starvation beside loss-based flows).
 - A cut drains the queue at 0.85 and measures meanwhile: a link with a queue delivers all it can. Then the
   target returns to nearly that. The draft stays at 0.85 and climbs; this one uses 0.95 of a slow link.
 - A link that collapses is met at once, by the pace at which the last packets came through, not by steps.
@@ -142,6 +142,7 @@ class BandwidthEstimator:
 
         self._tail: list[tuple[float, float, int]] = []  # of packets: sent, arrived, size
         self._is_draining = False
+        self._drains_again = False
         self._drain_from = (0.0, 0, 0)  # arrival of the last packet, bytes acknowledged and sent by then
         self._drain_queue_s = 0.0
         self._drain_before_bps = 0.0
@@ -211,6 +212,11 @@ class BandwidthEstimator:
         self._sent_bytes += size_bytes
         self._next += 1
         self._next_number = (number + 1) & 0xFFFF
+
+    def handle_lost(self, number: int) -> None:
+        """A receiver misses the packet of this number: what arrives with it from now on is its repair."""
+        if (self._next - 1 - number) & 0xFFFF < HISTORY:
+            self._sizes[number & MASK] = 0
 
     def _skip_to(self, number: int) -> None:
         """The first number; or some in between were never sent, and nobody can acknowledge them."""
@@ -475,7 +481,7 @@ class BandwidthEstimator:
         """Below what comes through, so that the queue drains; from now on it is measured how it does."""
         rate_bps = self._carried(rate_bps)
         if not self._is_draining:
-            self._drain_before_bps = self._exact_bps
+            self._drain_before_bps, self._drains_again = self._exact_bps, False
         self._is_draining = True
         self._drain_from = (self._rate.last_arrived, self._rate.total_bytes, self._sent_bytes)
         self._drain_queue_s = queue_s
@@ -510,6 +516,11 @@ class BandwidthEstimator:
             self._capacity_bps < OURS * max(sent_bps, self._exact_bps)
             and self._capacity_bps >= FALLEN * self._drain_before_bps
         ):
+            if not is_gone and not self._drains_again:  # it may be a link that fell while it was measured
+                before_bps = self._drain_before_bps
+                self._cut(self._capacity_bps, queue_s, now)
+                self._drain_before_bps, self._drains_again = before_bps, True
+                return
             if self._is_theirs:  # twice in a row
                 self._crowded_until = now + CROWDED_S
             self._is_theirs = True

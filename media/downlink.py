@@ -141,12 +141,21 @@ class Downlink:
         self, copies: list[Copy], forwarder: Forwarder, part: Part, now: float, *, is_new: bool
     ) -> None:
         """A repair, at once: it is late as it is. `is_new`: in a stream of its own, a packet more."""
-        size_bytes = len(part[0]) + len(part[1]) - part[2] + WIRE_OVERHEAD_BYTES
-        self.pacer.book(size_bytes, now)
         if is_new:
+            size_bytes = len(part[0]) + len(part[1]) - part[2] + WIRE_OVERHEAD_BYTES
+            self.pacer.book(size_bytes, now)
             self._leave(copies, forwarder, None, 0, part, size_bytes, now)
-        else:
-            copies.append((self.receiver_id, *part))
+            return
+        if forwarder.is_numbered:
+            at = NUMBER_AT + 4 * (part[0][0] & CSRC_COUNT)
+            self.estimator.handle_lost(int.from_bytes(part[0][at : at + 2]))
+        self.send_twice(copies, part, now)
+
+    def send_twice(self, copies: list[Copy], part: Part, now: float) -> None:
+        """As it was, number and all: a receiver takes what comes of it for the first."""
+        head, packet, start = part
+        self.pacer.book(len(head) + len(packet) - start + WIRE_OVERHEAD_BYTES, now)
+        copies.append((self.receiver_id, head, packet, start))
 
     def repair_room_bytes(self, now: float) -> float:
         """How much may go out again at once: all, as long as nothing queues; 0 or less: nothing."""

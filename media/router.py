@@ -533,7 +533,7 @@ class Router:
                     if forwarder.redundancy:
                         again = forwarder.repeat(reception, index - 1, now)
                         if again is not None:
-                            leg.downlink.send_again(copies, forwarder, again, now, is_new=False)
+                            leg.downlink.send_twice(copies, again, now)
             elif forwarder.source is None and not track.is_video:
                 self._begin(copies, leg, reception, index, now)
         return copies

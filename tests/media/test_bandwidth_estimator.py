@@ -96,6 +96,57 @@ def test_on_a_slow_link_a_picture_of_a_few_packets_is_no_queue(picture_s: float,
     )
 
 
+def test_a_repair_with_the_number_of_what_was_lost_hides_no_loss() -> None:
+    """Each tenth packet of sound is lost, and sent again 0.1 s later because the receiver misses it."""
+    estimator = BandwidthEstimator(start_bps=300_000, now=0.0)
+    arrived: dict[int, float] = {}
+    for number in range(500):
+        now = number * 0.02
+        estimator.handle_sent(number, 200, now)
+        if number % 10 != 0:
+            arrived[number] = now
+        if number % 10 == 5:
+            estimator.handle_lost(number - 5)
+            arrived[number - 5] = now
+        if number % 3 == 2:
+            first, last = min(arrived), max(arrived)
+            arrivals = tuple(arrived.get(at) for at in range(first, last + 1))
+            count = number // 3 & 0xFF
+            estimator.handle_feedback(
+                TransportFeedback(
+                    ssrc=Ssrc(1), media_ssrc=Ssrc(2), feedback_count=count, first=first, arrivals=arrivals
+                ),
+                now,
+            )
+            arrived.clear()
+    assert estimator.loss == pytest.approx(0.1, abs=0.03)
+    assert estimator.acknowledged_bps == pytest.approx(50 * 200 * 8 * 0.9, rel=0.1)
+
+
+@pytest.mark.parametrize("slower_bps", [200_000, 230_000])
+@pytest.mark.parametrize("phase_s", [0.0, 0.1, 0.5, 0.75, 1.0, 1.45])
+def test_a_link_that_falls_a_little_is_not_taken_for_one_that_others_fill(
+    slower_bps: int, phase_s: float
+) -> None:
+    """What it carried is measured while it falls: the first cut does not drain its queue."""
+    play(
+        Shape(link(300_000)),
+        Send(),
+        Run(20 + phase_s),
+        Shape(link(slower_bps), mark="down"),
+        Run(6),
+        Check(
+            "nobody goes back to what was",
+            lambda network: all(
+                bps < 1.2 * slower_bps
+                for when, bps in network.flows["ours"].targets
+                if when >= network.marks["down"] + 1
+            ),
+        ),
+        Check("and it is used", lambda network: network.use(last_s=2) >= 0.8),
+    )
+
+
 def test_a_link_that_collapses_is_met_by_one_cut() -> None:
     network = play(
         Shape(link(FAST_BPS)),
