@@ -44,7 +44,7 @@ GROUPS_TOGETHER = 1.3
 LESSER = 0.9  # of the best one's rate: what takes more takes its uplink, and is no lesser encoding
 LIVE_ORDER_BPS = 35_000  # who has less sees keyframes alone, and lowers nobody's encoding for them
 LIVE_ORDER_AGAIN_BPS = 42_000  # or has not had this much since: from here on they see a moving picture again
-COMES_BACK_S = 10.0  # so long an encoding of their own waits for them: others would move to it, and back
+COMES_BACK_S = 10.0  # who saw a moving picture and has less, has it again within so long, or sees stills
 STILLS_BPS = 80_000  # on the wire, of the encoding for those: a keyframe of 28 kbit, 640 wide and legible
 SETTLES_S = 1.5  # from an order to the rate: its way to the page, a keyframe, and the second of a measurement
 KEYFRAME_DUE_S = 0.5  # an encoder that begins, or changes its size, begins with a keyframe unasked within it
@@ -72,7 +72,8 @@ class EncodingPlan:
         self._raised_at = -inf
         self._on_best: set[str] = set()
         self._known: set[str] = set()
-        self._in_stills: dict[str, float] = {}  # since when
+        self._in_stills: set[str] = set()
+        self._narrow_since: dict[str, float] = {}  # of those who may come back
         self._carries_since: dict[str, float] = {}
         self._are_apart = False
         self.orders = self._written()
@@ -88,17 +89,32 @@ class EncodingPlan:
             self._begun = True
             self._needed_until[self._names[-1]] = now + PAUSED_AFTER_S
         best_bps = self._best_rate.handle_reading(best_bps, now)
-        self._in_stills = {
-            viewer: self._in_stills.get(viewer, now)
-            for viewer, share in shares_bps.items()
-            if share < (LIVE_ORDER_AGAIN_BPS if viewer in self._in_stills else LIVE_ORDER_BPS)
-        }
+        self._find_stills(shares_bps, now)
         self._choose_best(shares_bps, best_bps, now, is_recorded=is_recorded)
-        targets = self._targets(shares_bps, best_bps, now, is_recorded=is_recorded)
+        targets = self._targets(shares_bps, best_bps, is_recorded=is_recorded)
         if self._put_in_force(targets, now):
             self.orders = self._written()
             self.best_bps = self._in_force[self._names[-1]]
         return self.orders
+
+    def _find_stills(self, shares_bps: Mapping[str, int], now: float) -> None:
+        """Who sees stills, and has no say in how much a moving picture may have. Each change of mind would be
+        another encoding for others, and another size for all.
+        """
+        narrow_since = dict[str, float]()
+        in_stills = set[str]()
+        for viewer, share in shares_bps.items():
+            if viewer in self._in_stills:
+                if share < LIVE_ORDER_AGAIN_BPS:
+                    in_stills.add(viewer)
+            elif share < LIVE_ORDER_BPS:
+                comes_back_until = self._narrow_since.get(viewer, now) + COMES_BACK_S
+                if viewer not in self._known or now >= comes_back_until:
+                    in_stills.add(viewer)
+                else:
+                    narrow_since[viewer] = comes_back_until - COMES_BACK_S
+                    self._wake_at(comes_back_until)
+        self._in_stills, self._narrow_since = in_stills, narrow_since
 
     def _choose_best(
         self, shares_bps: Mapping[str, int], best_bps: int, now: float, *, is_recorded: bool
@@ -128,9 +144,7 @@ class EncodingPlan:
             members.add(viewer)
         self._on_best, self._known, self._carries_since = members, set(shares_bps), since
 
-    def _targets(
-        self, shares_bps: Mapping[str, int], best_bps: int, now: float, *, is_recorded: bool
-    ) -> dict[str, int]:
+    def _targets(self, shares_bps: Mapping[str, int], best_bps: int, *, is_recorded: bool) -> dict[str, int]:
         """What is needed, on the wire."""
         *lower, best = self._names
         targets = dict.fromkeys(self._names, 0)
@@ -151,11 +165,10 @@ class EncodingPlan:
         others = shares_bps.keys() - self._on_best
         if not others:
             return targets
-        if others <= self._in_stills.keys():
-            self._are_apart = False
+        live = sorted(max(1, shares_bps[viewer]) for viewer in others - self._in_stills)
+        if not live:
             targets[lower[0]] = STILLS_BPS
             return targets
-        live = sorted(max(1, shares_bps[viewer]) for viewer in others if not self._has_left(viewer, now))
         ratio = live[-1] / live[0]
         self._are_apart = len(lower) > 1 and ratio > (GROUPS_TOGETHER if self._are_apart else GROUPS_APART)
         targets[lower[0]] = live[0]
@@ -167,16 +180,6 @@ class EncodingPlan:
             for rid in lower:
                 targets[rid] = min(targets[rid], most_bps)
         return targets
-
-    def _has_left(self, viewer: str, now: float) -> bool:
-        """Whether they see stills of what others are sent, and have no say in it."""
-        since = self._in_stills.get(viewer)
-        if since is None:
-            return False
-        if not self._are_apart or now >= since + COMES_BACK_S:
-            return True
-        self._wake_at(since + COMES_BACK_S)
-        return False
 
     def _put_in_force(self, targets: Mapping[str, int], now: float) -> bool:
         """Bring the orders nearer to the targets. Tells whether any changed."""

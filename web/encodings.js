@@ -191,11 +191,12 @@ function sharpest(bitrate_bps, size) {
  * @returns {Shape}
  */
 function fluent(bitrate_bps, size, present) {
-  if (!present?.active) return largestMoving(bitrate_bps, size);
+  const anew = largestMoving(bitrate_bps, size);
+  if (!present?.active) return anew;
   const { frame_rate, scale } = present;
+  const isSlow = frame_rate < BEARABLE && scale === anew.scale; // an encoder leaves out what does not fit
   const most_bps = (frame_rate >= NEAR * BEARABLE ? NEAR : 1) * bitrate_bps; // a dozen a second are to be left
-  if (movingWith(most_bps).bits * pixelRate(present, size) > most_bps)
-    return largestMoving(bitrate_bps, size);
+  if (!isSlow && movingWith(most_bps).bits * pixelRate(present, size) > most_bps) return anew;
   const larger = largestMoving(bitrate_bps / (bitrate_bps < FLUENT_FROM_BPS ? NEAR_OF_LITTLE : NEAR), size);
   if (larger.scale < scale) return larger;
   return { frame_rate: Math.max(frame_rate, movingRate(bitrate_bps / NEAR, size, scale)), scale };

@@ -85,6 +85,16 @@ def test_who_sees_stills_for_a_moment_moves_nobody_else() -> None:
     assert (left["low"], left["mid"]) == (payload_bps(230_000), 0)
 
 
+def test_who_saw_a_moving_picture_is_given_time_to_come_back_to_it() -> None:
+    """Another order for stills would be another size, and begin the recorded encoding anew, too."""
+    planned = Planned()
+    planned.run(3, 45_000, recorded=True, best_bps=1_500_000)
+    for share in (30_000, 40_000, 20_000, 36_000):
+        assert planned.run(4, share, recorded=True, best_bps=1_500_000)["low"] < payload_bps(45_000)
+    assert planned.run(COMES_BACK_S - 1, 30_000, recorded=True, best_bps=1_500_000)["low"] < 30_000
+    assert planned.run(2, 30_000, recorded=True, best_bps=1_500_000)["low"] == payload_bps(STILLS_BPS)
+
+
 def test_a_weak_viewer_never_lowers_the_recording() -> None:
     planned = Planned()
     for share in (UNLIMITED_BPS, 300_000, 20_000, 0, 100_000):

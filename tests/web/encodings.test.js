@@ -108,6 +108,7 @@ for (const [what, size, bitrates_bps] of /** @type {const} */ ([
   ["700 kbit/s", VGA, [531_000, 645_000, 529_000, 498_000, 585_000]],
   ["300 kbit/s", VGA, [211_000, 233_000, 181_000, 258_000]],
   ["150 kbit/s", VGA, [60_000, 79_000, 43_000, 65_000, 81_000]],
+  ["100 kbit/s", VGA, [28_000, 15_000, 34_000, 10_000, 43_000, 26_000]],
   ["a good network", HD, [2_400_000, 1_950_000, 2_300_000]],
 ])) {
   test(`orders that waver, as those for ${what} do, change no shape: another one is a keyframe of every encoding`, () => {
