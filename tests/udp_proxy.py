@@ -37,7 +37,9 @@ class UdpProxy:
         self.forwarded = 0  # a test asserts that the media went this way
         self._host = host
         self._server: Address = (host, 0)
-        self._front = _bound_socket(host)
+        # The same port over TCP stays free for a `tcp_proxy` at it: no connection is given a bound one.
+        self._held = _held_tcp_port(host)
+        self._front = _bound_socket(host, self._held.getsockname()[1])
         self._backs: dict[Address, socket.socket] = {}
         self._loop = asyncio.get_running_loop()
         self._under_way: list[tuple[float, int, Send, bytes]] = []  # a heap, by time and then by arrival
@@ -63,6 +65,7 @@ class UdpProxy:
 
     def close(self) -> None:
         """Ends all of it; what is under way is lost."""
+        self._held.close()
         if self._timer is not None:
             self._timer.cancel()
         for each in (self._front, *self._backs.values()):
@@ -136,12 +139,24 @@ async def udp_proxy(
         proxy.close()
 
 
-def _bound_socket(host: str) -> socket.socket:
+def _bound_socket(host: str, port: int = 0) -> socket.socket:
     bound = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     bound.setblocking(False)
     bound.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
-    bound.bind((host, 0))
+    bound.bind((host, port))
     return bound
+
+
+def _held_tcp_port(host: str) -> socket.socket:
+    """Bound to a port that is free over UDP, too. Who reuses addresses, as servers do, may listen at it."""
+    while True:
+        held = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+        held.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        held.bind((host, 0))
+        with contextlib.suppress(OSError):
+            _bound_socket(host, held.getsockname()[1]).close()
+            return held
+        held.close()
 
 
 def _send(way: socket.socket, datagram: bytes, address: Address) -> None:
