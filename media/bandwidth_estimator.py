@@ -142,7 +142,7 @@ class BandwidthEstimator:
 
         self._tail: list[tuple[float, float, int]] = []  # of packets: sent, arrived, size
         self._is_draining = False
-        self._drains_again = False
+        self._drains_again = False  # the same queue, for it did not go by the first cut
         self._drain_from = (0.0, 0, 0)  # arrival of the last packet, bytes acknowledged and sent by then
         self._drain_queue_s = 0.0
         self._drain_before_bps = 0.0
@@ -517,9 +517,8 @@ class BandwidthEstimator:
             and self._capacity_bps >= FALLEN * self._drain_before_bps
         ):
             if not is_gone and not self._drains_again:  # it may be a link that fell while it was measured
-                before_bps = self._drain_before_bps
+                self._is_draining = self._drains_again = True
                 self._cut(self._capacity_bps, queue_s, now)
-                self._drain_before_bps, self._drains_again = before_bps, True
                 return
             if self._is_theirs:  # twice in a row
                 self._crowded_until = now + CROWDED_S

@@ -108,12 +108,12 @@ class EncodingPlan:
                 if share < LIVE_ORDER_AGAIN_BPS:
                     in_stills.add(viewer)
             elif share < LIVE_ORDER_BPS:
-                comes_back_until = self._narrow_since.get(viewer, now) + COMES_BACK_S
-                if viewer not in self._known or now >= comes_back_until:
+                since = self._narrow_since.get(viewer, now)
+                if viewer not in self._known or now >= since + COMES_BACK_S:
                     in_stills.add(viewer)
                 else:
-                    narrow_since[viewer] = comes_back_until - COMES_BACK_S
-                    self._wake_at(comes_back_until)
+                    narrow_since[viewer] = since
+                    self._wake_at(since + COMES_BACK_S)
         self._in_stills, self._narrow_since = in_stills, narrow_since
 
     def _choose_best(
