@@ -22,7 +22,7 @@ from collections.abc import Mapping, Sequence
 from math import inf
 from typing import NamedTuple
 
-from media.encodings import UNLIMITED_BPS, LayerReason, Picture
+from media.encodings import UNLIMITED_BPS, LayerReason, Picture, Shown
 from media.steady_rate import SteadyRate
 
 ENOUGH_BPS = 2_500_000  # that our page's best encoding takes at the most: who has it is not limited
@@ -44,6 +44,7 @@ RETRIES_MAX_S = 32.0
 LAYER_RETRIES_MAX_S = 1.0
 FAILED_WITHIN_S = 10.0  # a switch that is taken back this soon was a mistake; the next waits twice as long
 LEAST_WAIT_S = 0.01  # whoever is late by less is not woken for it
+WHOLE_LATELY_S = 1.0  # layers are left out for a moment, and tried again
 LAYERS_GONE_S = 2.5  # fewer temporal layers than before are believed then: twice looked at is once a mistake
 QUEUE_S = 0.25  # of queue in the pacer: beyond it the picture lags behind the voice so that it is noticed
 DROWNS = 1.5  # of the share: this cannot be the sawtooth, whose cuts are to 0.85
@@ -54,6 +55,7 @@ STILLS_BELOW_BPS = 30_000  # 160×90 at 8 pictures a second, headers counted: le
 STILLS_AFTER_S = 1.0  # the pacer's queue bears that long; estimates dip and come back
 LIVE_FROM_BPS = 42_000
 LIVE_AFTER_S = 1.0
+LIVE_RETRIES_MAX_S = 8.0
 PAUSED_BELOW_BPS = 8_000  # a keyframe of the least encoding would take more than 5 s
 PAUSED_AFTER_S = 2.0  # an estimate that dips and comes back is no pause
 STILLS_FROM_BPS = 12_000
@@ -90,6 +92,8 @@ class Allocation:
         self.shares_bps: dict[str, int] = {}
         """By sender: what its picture may take; UNLIMITED_BPS where that is more than any camera sends.
         The others add up to the budget at the most."""
+        self.shown: dict[str, Shown] = {}
+        """By sender: what its share has borne of late."""
         self.wanted_bps = 0
         self.next_deadline = inf
         self._watched: dict[str, _Watched] = {}
@@ -108,6 +112,7 @@ class Allocation:
             sender: UNLIMITED_BPS if each.has_enough else each.share_bps
             for sender, each in self._watched.items()
         }
+        self.shown = {sender: each.shown for sender, each in self._watched.items()}
         self.wanted_bps = sum(each.wanted_bps for each in self._watched.values())
         self.next_deadline = min((each.next_deadline for each in self._watched.values()), default=inf)
         return choices
@@ -153,7 +158,6 @@ class _Watched:
         self._picture: Picture = "live"
         self._narrow_since: float | None = None  # when the share began to bear no moving picture
         self._starved_since: float | None = None  # when the share began to bear not even stills
-        self._picture_since: float | None = None  # when the share began to allow a better one
         self._still_rid: str | None = None
         self._calm_since: float | None = None
         self._is_calm = False
@@ -165,6 +169,8 @@ class _Watched:
         self._partial_since: float | None = None
         self._queue_bits = 0.0
         self._asked_at = now
+        self._whole_at = -inf  # when the best encoding was passed with all of its layers
+        self._better = _Patience(LIVE_AFTER_S, LIVE_RETRIES_MAX_S)  # than stills, or a pause
         self._climb = _Patience(CLIMBS_AFTER_S)
         self._resume = _Patience(0.0)
         self._resumed_at_bps = 0
@@ -181,6 +187,12 @@ class _Watched:
     def is_flowing(self) -> bool:
         """Whether a picture comes of them at present, or did just now."""
         return bool(self._layers) or not self._is_calm
+
+    @property
+    def shown(self) -> Shown:
+        if self._picture != "live":
+            return "stills"
+        return "best" if self._asked_at < self._whole_at + WHOLE_LATELY_S else "less"
 
     @property
     def wanted_bps(self) -> int:
@@ -261,6 +273,8 @@ class _Watched:
             return Choice(None, None, "live", "switching")
         self._stopped_since, self._is_stopped, self._still_rid = None, False, None
         steps = _steps(layer)
+        if self._is_best_flowing and layer is self._layers[-1] and self._temporal >= len(steps):
+            self._whole_at = now
         return self._chosen(
             layer, self._temporal if self._temporal < len(steps) else None, "live", shared_bps
         )
@@ -283,16 +297,16 @@ class _Watched:
         elif self._picture == "live" and self._narrow_since is not None:
             if self._is_past(self._narrow_since + STILLS_AFTER_S, now):
                 self._picture = "stills"
+                self._better.handle_descent(now)
         elif self._picture == "stills" and share_bps >= LIVE_FROM_BPS:
             better = "live"
         elif self._picture == "paused" and share_bps >= STILLS_FROM_BPS:
             better = "live" if share_bps >= LIVE_FROM_BPS else "stills"
         if better is None:
-            self._picture_since = None
-            return
-        self._picture_since = now if self._picture_since is None else self._picture_since
-        if self._is_past(self._picture_since + LIVE_AFTER_S, now):
-            self._picture, self._picture_since = better, None
+            self._better.since = None
+        elif self._is_ready(self._better, now):
+            self._better.handle_ascent(now)
+            self._picture = better
 
     def _still(self, shared_bps: int) -> Choice:
         """Keyframes of the best encoding of which one comes through in time; else of the least."""

@@ -79,6 +79,7 @@ TAIL_S, TAIL_BYTES = 0.04, 1000  # the pace of less is that of a packet of sound
 LEAST_TAIL = 0.25  # of the rate of late: nor is a pause within it
 TAIL_PACKETS = 5  # are remembered from one feedback to the next
 TRICKLE_PACKETS = 4  # of a link that fell: more would be waited for too long
+TRICKLE_BYTES = 600  # in the last two of them: two packets of sound are less
 STRETCHED_FROM_BPS = 600_000  # a packet of less takes as long as a notable wait, and pictures come seldom
 FEW_PACKETS, STRETCHED = 2, 0.3  # in one feedback, at less than this share of the rate of late
 RUSH_QUEUE_S, RUSH_GROWTH_S = 0.08, 0.03  # or the last waited so long, and so much longer than the first
@@ -426,7 +427,7 @@ class BandwidthEstimator:
         waited_s = min(arrived_at - sent_at for sent_at, arrived_at, _ in (second, *rest))
         return (
             waited_s - (first[1] - first[0]) > RUSH_GROWTH_S
-            and size_bytes >= TAIL_BYTES
+            and size_bytes >= TRICKLE_BYTES
             and size_bytes * 8 < COLLAPSE * self._rate.long_bps * (arrived - second[1])
         )
 

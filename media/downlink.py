@@ -21,7 +21,7 @@ from typing import Final
 from media.allocation import Allocation, Choice, LayerRate
 from media.allowance import Allowance
 from media.bandwidth_estimator import CAP_BPS, RECEIVER_LIMIT_S, BandwidthEstimator
-from media.encodings import UNLIMITED_BPS
+from media.encodings import UNLIMITED_BPS, Shown
 from media.forwarder import NUMBER_AT, Forwarder, Part
 from media.pacer import Pacer
 from media.probing import Probe
@@ -341,3 +341,7 @@ class Downlink:
     def share_bps(self, sender_id: str) -> int:
         """What this sender's picture may have here; as much as it likes, as long as nobody has looked."""
         return self._allocation.shares_bps.get(sender_id, UNLIMITED_BPS)
+
+    def shown(self, sender_id: str) -> Shown:
+        """What of it that has borne of late."""
+        return self._allocation.shown.get(sender_id, "less")

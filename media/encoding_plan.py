@@ -7,8 +7,9 @@
 - For a recorder the best encoding has no limit: what is kept is bounded by the sender's uplink alone. Without
   one it is sent at what the viewer with the best network gets, so that two people with good networks, or two
   with bad ones, never pay for a second encoding.
-- Cuts go out at once. Raises wait for each other: they come from estimates, which climb in many small steps.
-  A cut that was more than was needed is made good at once; the first limit of all is no such cut.
+- Cuts of the best go out at once. Raises wait for each other: they come from estimates, which climb in many
+  small steps. A cut that was more than was needed is made good at once; the first limit of all is none.
+- Others beside it change seldom (`LastingOrder`): the best one, and what is recorded, pays for each change.
 - An encoding that nobody needs goes on for a while: to begin again costs a keyframe, and whoever leaves it
   has not switched yet.
 - Shares are what a network carries, with all headers; orders are what an encoder makes, without.
@@ -19,7 +20,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from math import inf
 
-from media.encodings import UNLIMITED_BPS, EncodingOrder
+from media.encodings import UNLIMITED_BPS, EncodingOrder, Shown
+from media.lasting_order import LastingOrder
 from media.steady_rate import SteadyRate
 
 COMMISSIONED = (
@@ -42,6 +44,9 @@ NEAR_TO_JOIN = 1.15
 GROUPS_APART = 1.6  # from this ratio on a third encoding is worth its cost to the sender
 GROUPS_TOGETHER = 1.3
 LESSER = 0.9  # of the best one's rate: what takes more takes its uplink, and is no lesser encoding
+LOST = 0.7  # of it: who has less does not see it any more, whatever was shown just now
+AT_HAND = 0.3  # of it has who sees the best one whole, with little to spare, for when they fall
+AT_HAND_WAVERS = 1.5
 LIVE_ORDER_BPS = 35_000  # who has less sees keyframes alone, and lowers nobody's encoding for them
 LIVE_ORDER_AGAIN_BPS = 42_000  # or has not had this much since: from here on they see a moving picture again
 COMES_BACK_S = 10.0  # who saw a moving picture and has less, has it again within so long, or sees stills
@@ -70,6 +75,8 @@ class EncodingPlan:
         self._begun = False
         self._best_rate = SteadyRate()
         self._raised_at = -inf
+        self._lasting = {rid: LastingOrder() for rid in self._names}
+        self._at_hand_bps = 0
         self._on_best: set[str] = set()
         self._known: set[str] = set()
         self._in_stills: set[str] = set()
@@ -79,25 +86,31 @@ class EncodingPlan:
         self.orders = self._written()
 
     def handle_viewers(
-        self, shares_bps: Mapping[str, int], *, is_recorded: bool, best_bps: int, now: float
+        self,
+        shares_bps: Mapping[str, int],
+        *,
+        shown: Mapping[str, Shown] = {},
+        is_recorded: bool,
+        best_bps: int,
+        now: float,
     ) -> tuple[EncodingOrder, ...]:
-        """The orders from now on; the same tuple where nothing changes. `best_bps` is the best encoding's
-        present rate on the wire, 0 if it is not known.
+        """The orders from now on; the same tuple where nothing changes. `shown` says what the viewers have
+        been shown of late; `best_bps` is the best encoding's present rate on the wire, 0 if it is not known.
         """
         self.next_deadline = inf
         if not self._begun:
             self._begun = True
             self._needed_until[self._names[-1]] = now + PAUSED_AFTER_S
         best_bps = self._best_rate.handle_reading(best_bps, now)
-        self._find_stills(shares_bps, now)
+        self._find_stills(shares_bps, shown, now)
         self._choose_best(shares_bps, best_bps, now, is_recorded=is_recorded)
-        targets = self._targets(shares_bps, best_bps, is_recorded=is_recorded)
+        targets = self._targets(shares_bps, shown, best_bps, is_recorded=is_recorded)
         if self._put_in_force(targets, now):
             self.orders = self._written()
             self.best_bps = self._in_force[self._names[-1]]
         return self.orders
 
-    def _find_stills(self, shares_bps: Mapping[str, int], now: float) -> None:
+    def _find_stills(self, shares_bps: Mapping[str, int], shown: Mapping[str, Shown], now: float) -> None:
         """Who sees stills, and has no say in how much a moving picture may have. Each change of mind would be
         another encoding for others, and another size for all.
         """
@@ -105,9 +118,9 @@ class EncodingPlan:
         in_stills = set[str]()
         for viewer, share in shares_bps.items():
             if viewer in self._in_stills:
-                if share < LIVE_ORDER_AGAIN_BPS:
+                if share < LIVE_ORDER_AGAIN_BPS or shown.get(viewer) == "stills":
                     in_stills.add(viewer)
-            elif share < LIVE_ORDER_BPS:
+            elif share < LIVE_ORDER_BPS or shown.get(viewer) == "stills":
                 since = self._narrow_since.get(viewer, now)
                 if viewer not in self._known or now >= since + COMES_BACK_S:
                     in_stills.add(viewer)
@@ -144,7 +157,9 @@ class EncodingPlan:
             members.add(viewer)
         self._on_best, self._known, self._carries_since = members, set(shares_bps), since
 
-    def _targets(self, shares_bps: Mapping[str, int], best_bps: int, *, is_recorded: bool) -> dict[str, int]:
+    def _targets(
+        self, shares_bps: Mapping[str, int], shown: Mapping[str, Shown], best_bps: int, *, is_recorded: bool
+    ) -> dict[str, int]:
         """What is needed, on the wire."""
         *lower, best = self._names
         targets = dict.fromkeys(self._names, 0)
@@ -165,9 +180,15 @@ class EncodingPlan:
         others = shares_bps.keys() - self._on_best
         if not others:
             return targets
-        live = sorted(max(1, shares_bps[viewer]) for viewer in others - self._in_stills)
+        moving = others - self._in_stills
+        lost_bps = LOST * best_bps
+        live = sorted(
+            max(1, shares_bps[viewer])
+            for viewer in moving
+            if shown.get(viewer) != "best" or shares_bps[viewer] < lost_bps
+        )
         if not live:
-            targets[lower[0]] = STILLS_BPS
+            targets[lower[0]] = self._at_hand(best_bps) if moving else STILLS_BPS
             return targets
         ratio = live[-1] / live[0]
         self._are_apart = len(lower) > 1 and ratio > (GROUPS_TOGETHER if self._are_apart else GROUPS_APART)
@@ -181,6 +202,13 @@ class EncodingPlan:
                 targets[rid] = min(targets[rid], most_bps)
         return targets
 
+    def _at_hand(self, best_bps: int) -> int:
+        """Always the same, while the best wavers."""
+        bps = max(STILLS_BPS, int(AT_HAND * best_bps))
+        if not bps <= AT_HAND_WAVERS * self._at_hand_bps <= AT_HAND_WAVERS**2 * bps:
+            self._at_hand_bps = bps
+        return self._at_hand_bps
+
     def _put_in_force(self, targets: Mapping[str, int], now: float) -> bool:
         """Bring the orders nearer to the targets. Tells whether any changed."""
         is_changed = is_raised = False
@@ -189,15 +217,11 @@ class EncodingPlan:
             if wire_bps:
                 self._needed_until[rid] = now + PAUSED_AFTER_S
                 wanted = payload_bps(wire_bps)
-                if present and wanted > present:
-                    if wanted < NOTICED_RAISE * present:
-                        continue
-                    if now < self._raised_at + RAISE_INTERVAL_S:
-                        self._wake_at(self._raised_at + RAISE_INTERVAL_S)
-                        continue
-                    # All that may be raised is raised together.
-                elif present and wanted >= NOTICED_CUT * present:
-                    continue
+                if present:
+                    wanted = self._noticed(rid, wanted, now)
+                if wanted > present > 0 and now < self._raised_at + RAISE_INTERVAL_S:
+                    self._wake_at(self._raised_at + RAISE_INTERVAL_S)
+                    continue  # all that may be raised is raised together
             elif present and now < self._needed_until[rid]:
                 self._wake_at(self._needed_until[rid])
                 continue
@@ -205,6 +229,7 @@ class EncodingPlan:
                 wanted = 0
             if wanted != present:
                 is_changed = True
+                self._lasting[rid].handle_order(present, wanted, now)
                 is_raised = is_raised or wanted > present or present == UNLIMITED_BPS
                 self._in_force[rid] = wanted
                 if wanted and (wanted < FAR_LESS * present or not present):
@@ -212,6 +237,16 @@ class EncodingPlan:
         if is_raised:
             self._raised_at = now
         return is_changed
+
+    def _noticed(self, rid: str, wanted: int, now: float) -> int:
+        """What of it is worth a change now; what is in force, if nothing is."""
+        present, best = self._in_force[rid], self._names[-1]
+        if rid == best or not self._in_force[best]:
+            return present if NOTICED_CUT * present <= wanted < NOTICED_RAISE * present else wanted
+        lasting = self._lasting[rid]
+        noticed = lasting.handle_wanted(wanted, present, now)
+        self._wake_at(lasting.deadline)
+        return noticed
 
     def settling_bps(self, rid: str, now: float) -> int:
         """What an encoding that has just been ordered to begin, or to send far less, will have on the wire,

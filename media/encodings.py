@@ -17,6 +17,9 @@ UNLIMITED_BPS = 0xFFFF_FFFF  # as much as the uplink carries: what a recorder as
 Picture = Literal["live", "stills", "paused"]
 """What comes of a person's picture: all of it; a sharp one now and then; nothing, not even that."""
 
+Shown = Literal["best", "less", "stills"]
+"""What a viewer's network has borne of late: the best encoding, whole; less of a moving picture; or none."""
+
 LayerReason = Literal[
     "best",  # the best there is
     "network",  # better ones do not fit the receiver's network

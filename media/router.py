@@ -933,14 +933,18 @@ class Router:
     def _order(self, sender: Peer, now: float) -> list[Output]:
         """What a camera shall send, for those who watch it and for the record."""
         track = sender.tracks["video"]
-        shares = {
-            receiver.peer_id: receiver.downlink.share_bps(sender.peer_id)
+        downlinks = {
+            receiver.peer_id: receiver.downlink
             for receiver in self._admitted.values()
             if any(seat.occupant is sender and "video" in seat.legs for seat in receiver.seats)
         }
         best_bps = track.best.bitrate_bps(now)
         orders = track.plan.handle_viewers(
-            shares, is_recorded=sender.journal is not None, best_bps=best_bps, now=now
+            {peer_id: downlink.share_bps(sender.peer_id) for peer_id, downlink in downlinks.items()},
+            shown={peer_id: downlink.shown(sender.peer_id) for peer_id, downlink in downlinks.items()},
+            is_recorded=sender.journal is not None,
+            best_bps=best_bps,
+            now=now,
         )
         self._wake(track.plan.next_deadline)
         if orders == sender.orders:

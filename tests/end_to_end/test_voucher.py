@@ -7,8 +7,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import cv2
-import numpy
 import pytest
 import pytest_asyncio
 from playwright.async_api import Browser, Playwright
@@ -19,6 +17,7 @@ from server.evidence.verify_voucher import verify_voucher
 from server.evidence.voucher import find_voucher
 from tests.conftest import API_KEY, Caller
 from tests.end_to_end.people import DESK, PHONE, Somebody, chromium, open_page, until
+from tests.qr_code import read_qr_code
 from tests.server.evidence.damaged_vouchers import TABLE
 from tests.server.receipt import STATEMENT, Receipt, confirm_receipt
 
@@ -50,24 +49,6 @@ async def reads(person: Somebody, verdict: str) -> None:
         return bool(await person.by("verdict").inner_text() == verdict)
 
     await until(says, verdict)
-
-
-async def read_code(person: Somebody) -> str:
-    """What OpenCV reads on the screen. Where it finds nothing at one size, a phone comes nearer."""
-    for width in (690, 552, 828, 460):
-        await person.by("voucher-qr").evaluate(
-            """async (image, width) => {
-              image.style.width = image.style.maxWidth = width;
-              await image.decode();
-            }""",
-            f"{width}px",
-        )
-        seen = await person.by("voucher-qr").screenshot(scale="css")
-        code = cv2.imdecode(numpy.frombuffer(seen, dtype=numpy.uint8), cv2.IMREAD_COLOR)
-        assert code is not None
-        if read := cv2.QRCodeDetector().detectAndDecode(code)[0]:
-            return str(read)
-    return ""
 
 
 async def steps(person: Somebody) -> list[Outcome]:
@@ -111,7 +92,7 @@ async def test_the_code_of_a_receipt_opens_a_page_that_checks_it_and_says_genuin
         assert said in facts
     report = verify_voucher(await document(caller, found), vkey=caller.service.log.vkey)
     assert await steps(person) == [step.outcome for step in report.steps]
-    assert await read_code(person) == found["url"]
+    assert read_qr_code(await person.by("voucher-qr").screenshot()) == found["url"]
     async with person.page.expect_download() as saving:
         await person.tap("save-json")
     saved = await asyncio.to_thread(Path(await (await saving.value).path()).read_bytes)

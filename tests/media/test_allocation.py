@@ -139,6 +139,36 @@ def test_a_live_picture_comes_back_by_itself_once_there_has_been_room_for_a_whil
     assert leg.run(2.3, 20_000, a=[LayerRate("low", 45_000), HIGH])["a"].picture == "stills"
 
 
+def test_who_fell_back_to_stills_at_once_waits_longer_for_the_next_try() -> None:
+    """Each try is another encoding for them, and costs them a still."""
+    leg, waits = Leg(), list[float]()
+    layers = [LayerRate("low", 45_000), HIGH]
+    for _ in range(5):
+        leg.run(STILLS_AFTER_S + 1, 20_000, a=layers)
+        began = leg.now
+        while leg.run(TICK_S, 60_000, a=layers)["a"].picture == "stills":
+            pass
+        waits.append(leg.now - began)
+    assert waits == pytest.approx([LIVE_AFTER_S, 2, 4, 8, 8], abs=2 * TICK_S)
+    leg.run(60, 60_000, a=layers)
+    leg.run(STILLS_AFTER_S + 1, 20_000, a=layers)
+    assert leg.run(LIVE_AFTER_S + 2 * TICK_S, 60_000, a=layers)["a"].picture == "live", (
+        "it went well for long"
+    )
+
+
+def test_what_a_share_has_borne_of_late_is_told() -> None:
+    leg = Leg()
+    leg.run(3, 2_000_000, a=[LOW, HIGH])
+    assert leg.allocation.shown == {"a": "best"}
+    leg.run(0.5, 850_000, a=[LOW, HIGH])
+    assert leg.allocation.shown == {"a": "best"}, "a layer is left out for a moment"
+    leg.run(1, 850_000, a=[LOW, HIGH])
+    assert leg.allocation.shown == {"a": "less"}
+    leg.run(4, 20_000, a=[LOW, HIGH])
+    assert leg.allocation.shown == {"a": "stills"}
+
+
 def test_stills_are_of_the_best_encoding_whose_keyframes_come_through_in_time() -> None:
     leg = Leg()
     assert leg.run(2, 20_000, a=[LOW, LayerRate("high", 160_000)])["a"].rid == "high"
@@ -240,8 +270,11 @@ def test_with_constant_budgets_choices_and_orders_settle_and_shares_keep_to_the_
             assert leg.next_deadline > now
         for key, sender in senders.items():
             shares = {str(number): leg.shares_bps[key] for number, leg in enumerate(legs)}
+            shown = {str(number): leg.shown[key] for number, leg in enumerate(legs)}
             best_bps = int(sender.rates["high"])
-            orders = sender.plan.handle_viewers(shares, is_recorded=is_recorded, best_bps=best_bps, now=now)
+            orders = sender.plan.handle_viewers(
+                shares, shown=shown, is_recorded=is_recorded, best_bps=best_bps, now=now
+            )
             told.append(orders)
             assert sender.plan.next_deadline > now
             sender.follow()

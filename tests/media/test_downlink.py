@@ -97,6 +97,25 @@ def test_a_weak_viewer_gets_what_its_network_carries() -> None:
     assert use >= 0.6
 
 
+@pytest.mark.parametrize(("rate_bps", "most"), [(100_000, 10), (150_000, 3), (300_000, 3), (700_000, 3)])
+def test_a_weak_viewer_hardly_ever_changes_what_a_camera_is_told(rate_bps: int, most: int) -> None:
+    """Each change costs the recording some of its bits, in libwebrtc (`EncodingPlan`)."""
+    call = play(*filmed("b"), Shape("b", with_network(rate_bps)), Run(15))
+    changes, orders = 0, call.router.encodings("a")
+    for _ in range(300):
+        call.run(0.1)
+        changes += call.router.encodings("a") != orders
+        orders = call.router.encodings("a")
+    assert changes <= most
+
+
+def test_who_sees_the_best_whole_with_little_to_spare_takes_little_of_its_uplink() -> None:
+    call = play(*filmed("b"), Shape("b", with_network(1_700_000)), Run(20))
+    assert call.rids("b", last_s=5) == {"high"}
+    low, _, high = (order.max_bitrate_bps for order in call.router.encodings("a"))
+    assert low < 0.4 * call.rate_bps("b", last_s=5) < high
+
+
 def test_the_full_picture_comes_back_with_the_network() -> None:
     play(
         *filmed("b"),

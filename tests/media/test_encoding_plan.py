@@ -16,7 +16,7 @@ from media.encoding_plan import (
     EncodingPlan,
     payload_bps,
 )
-from media.encodings import UNLIMITED_BPS
+from media.encodings import UNLIMITED_BPS, Shown
 
 RIDS = ("low", "mid", "high")
 
@@ -30,11 +30,28 @@ class Planned:
     def __post_init__(self) -> None:
         self.plan = EncodingPlan(self.rids)
 
-    def run(self, seconds: float, *shares: int, recorded: bool = False, best_bps: int = 0) -> dict[str, int]:
-        """The orders in force after so many seconds with viewers of these shares."""
+    changes: int = 0  # of the orders, so far
+
+    def run(
+        self,
+        seconds: float,
+        *shares: int,
+        shown: Shown = "less",
+        recorded: bool = False,
+        best_bps: int = 0,
+    ) -> dict[str, int]:
+        """The orders in force after so many seconds with viewers of these shares, who are all shown this."""
         viewers = {str(place): share for place, share in enumerate(shares)}
         for _ in range(max(1, round(seconds * 10))):
-            self.plan.handle_viewers(viewers, is_recorded=recorded, best_bps=best_bps, now=self.now)
+            before = self.plan.orders
+            orders = self.plan.handle_viewers(
+                viewers,
+                shown=dict.fromkeys(viewers, shown),
+                is_recorded=recorded,
+                best_bps=best_bps,
+                now=self.now,
+            )
+            self.changes += orders is not before
             self.now += 0.1
         return {order.rid: order.max_bitrate_bps for order in self.plan.orders}
 
@@ -93,6 +110,47 @@ def test_who_saw_a_moving_picture_is_given_time_to_come_back_to_it() -> None:
         assert planned.run(4, share, recorded=True, best_bps=1_500_000)["low"] < payload_bps(45_000)
     assert planned.run(COMES_BACK_S - 1, 30_000, recorded=True, best_bps=1_500_000)["low"] < 30_000
     assert planned.run(2, 30_000, recorded=True, best_bps=1_500_000)["low"] == payload_bps(STILLS_BPS)
+
+
+def test_who_is_shown_stills_for_long_is_sent_stills() -> None:
+    """Whatever the share says meanwhile: keyframes of a small moving picture would be the worst of both."""
+    planned = Planned()
+    moving = planned.run(3, 45_000, recorded=True, best_bps=1_500_000)
+    still = planned.run(COMES_BACK_S - 1, 38_000, shown="stills", recorded=True, best_bps=1_500_000)
+    assert still["low"] < moving["low"]
+    still = planned.run(2, 38_000, shown="stills", recorded=True, best_bps=1_500_000)
+    assert still["low"] == payload_bps(STILLS_BPS)
+    assert planned.run(1, 44_000, shown="stills", recorded=True, best_bps=1_500_000) == still, (
+        "not yet moving"
+    )
+    assert planned.run(1, 44_000, recorded=True, best_bps=1_500_000)["low"] == payload_bps(44_000)
+
+
+@pytest.mark.parametrize("share", [45_000, 100_000, 300_000, 900_000])
+@pytest.mark.parametrize("period_s", [2, 4, 6])
+def test_a_viewer_whose_network_wavers_hardly_ever_changes_the_orders(share: int, period_s: int) -> None:
+    """Each change costs the recorded encoding a sixth of its bits for a second, in libwebrtc."""
+    planned = Planned()
+    planned.run(5, share, recorded=True, best_bps=1_500_000)
+    before = planned.changes
+    for tick in range(400):  # the sawtooth of an estimate: up by a quarter, back at once
+        climbed = 1 + 0.25 * (tick / 10 % period_s) / period_s
+        planned.run(0.1, int(share * climbed), recorded=True, best_bps=1_500_000)
+    assert planned.changes - before <= 40 / 10
+    assert planned.plan.orders[0].max_bitrate_bps >= payload_bps(share)
+
+
+def test_who_is_shown_the_best_whole_with_little_to_spare_takes_little_of_its_uplink() -> None:
+    """A lesser encoding is at hand for when they fall, and grows when they have."""
+    planned = Planned()
+    assert planned.run(8, 1_550_000, recorded=True, best_bps=1_600_000)["low"] > 1_000_000
+    at_hand = planned.run(2, 1_550_000, shown="best", recorded=True, best_bps=1_600_000)["low"]
+    assert 200_000 < at_hand < 1_600_000 / 3
+    before = planned.changes
+    for best_bps in (1_500_000, 1_700_000, 1_600_000, 1_450_000) * 5:
+        planned.run(1, 1_550_000, shown="best", recorded=True, best_bps=best_bps)
+    assert planned.changes - before <= 2
+    assert planned.run(1, 1_500_000, recorded=True, best_bps=1_600_000)["low"] > 1_000_000
 
 
 def test_a_weak_viewer_never_lowers_the_recording() -> None:
