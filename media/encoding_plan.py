@@ -66,6 +66,8 @@ class EncodingPlan:
         self.next_deadline = inf
         self.best_bps = UNLIMITED_BPS
         """What the best encoding may have, or the only one, also where it has no name; 0 pauses it."""
+        self.for_stills: set[str] = set()
+        """Those of which keyframes alone are shown."""
         self._rids = tuple(rids)
         self._names = self._rids or ("",)
         self._in_force = dict.fromkeys(self._names, 0)
@@ -105,7 +107,8 @@ class EncodingPlan:
         self._find_stills(shares_bps, shown, now)
         self._choose_best(shares_bps, best_bps, now, is_recorded=is_recorded)
         targets = self._targets(shares_bps, shown, best_bps, is_recorded=is_recorded)
-        if self._put_in_force(targets, now):
+        were_for_stills = {order.rid for order in self.orders if order.for_stills}
+        if self._put_in_force(targets, now) or self.for_stills != were_for_stills:
             self.orders = self._written()
             self.best_bps = self._in_force[self._names[-1]]
         return self.orders
@@ -163,6 +166,7 @@ class EncodingPlan:
         """What is needed, on the wire."""
         *lower, best = self._names
         targets = dict.fromkeys(self._names, 0)
+        self.for_stills = set()
         if not lower:
             if is_recorded:
                 targets[best] = UNLIMITED_BPS
@@ -176,7 +180,10 @@ class EncodingPlan:
             largest = max(shares_bps.values())
             near = [viewer for viewer in self._on_best if shares_bps[viewer] * NEAR >= largest]
             least = min(near, key=shares_bps.__getitem__)
-            targets[best] = STILLS_BPS if least in self._in_stills else shares_bps[least]
+            targets[best] = shares_bps[least]
+            if least in self._in_stills:
+                targets[best] = STILLS_BPS
+                self.for_stills.add(best)
         others = shares_bps.keys() - self._on_best
         if not others:
             return targets
@@ -189,6 +196,8 @@ class EncodingPlan:
         )
         if not live:
             targets[lower[0]] = self._at_hand(best_bps) if moving else STILLS_BPS
+            if not moving:
+                self.for_stills.add(lower[0])
             return targets
         ratio = live[-1] / live[0]
         self._are_apart = len(lower) > 1 and ratio > (GROUPS_TOGETHER if self._are_apart else GROUPS_APART)
@@ -263,7 +272,10 @@ class EncodingPlan:
         self.next_deadline = min(self.next_deadline, deadline)
 
     def _written(self) -> tuple[EncodingOrder, ...]:
-        return tuple(EncodingOrder(rid=rid, max_bitrate_bps=self._in_force[rid]) for rid in self._rids)
+        return tuple(
+            EncodingOrder(rid=rid, max_bitrate_bps=self._in_force[rid], for_stills=rid in self.for_stills)
+            for rid in self._rids
+        )
 
 
 def payload_bps(wire_bps: int) -> int:

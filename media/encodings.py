@@ -31,10 +31,13 @@ LayerReason = Literal[
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EncodingOrder:
-    """One encoding of a camera: at most this many bits a second, headers left out; 0 pauses it."""
+    """One encoding of a camera: at most this many bits a second, headers left out; 0 pauses it. Of one
+    `for_stills` keyframes alone are shown: it shall be sharp, and need not move.
+    """
 
     rid: str
     max_bitrate_bps: int
+    for_stills: bool = False
 
 
 Limit = Literal[

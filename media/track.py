@@ -32,6 +32,9 @@ LEAST_LOOKED_AT = 5  # pictures: in fewer, behind a keyframe for instance, a lay
 
 RATE_STEP_S, RATE_STEPS = 0.25, 4  # in which a rate is measured: over a second, in which peaks are none
 RATE_FORGOTTEN_S = 2.0  # a layer silent for this long does not flow
+STILLS_FORGOTTEN_S = (
+    5.0  # nor one for stills, of which an encoder makes two or three a second, and leaves some out
+)
 BEST_SILENT_S = 0.7  # a better encoding silent for this long was given up by its sender: 15 pictures
 
 
@@ -59,10 +62,13 @@ class Layer:
         self._counted: deque[tuple[float, int]] = deque(maxlen=RATE_STEPS)  # when, and bytes by then
         self._rate_bps = 0
 
-    def bitrate_bps(self, now: float) -> int:
-        """What it has lately, on a receiver's wire; 0 as long as nothing is known of it."""
+    def bitrate_bps(self, now: float, *, for_stills: bool = False) -> int:
+        """What it has lately, on a receiver's wire; 0 as long as nothing is known of it. One `for_stills` has
+        the same between two of its pictures.
+        """
         reception = self.reception
-        if reception is None or now - reception.last_arrival > RATE_FORGOTTEN_S:
+        forgotten_s = STILLS_FORGOTTEN_S if for_stills else RATE_FORGOTTEN_S
+        if reception is None or now - reception.last_arrival > forgotten_s:
             self._counted_of = None
             return 0
         wire_bytes = reception.received_bytes + reception.received * WIRE_OVERHEAD_BYTES
@@ -73,15 +79,16 @@ class Layer:
             counted.append((now, wire_bytes))
         elif now - counted[-1][0] >= RATE_STEP_S:
             since, before_bytes = counted[0]
-            self._rate_bps = round((wire_bytes - before_bytes) * 8 / (now - since))
+            if wire_bytes > before_bytes or not for_stills:
+                self._rate_bps = round((wire_bytes - before_bytes) * 8 / (now - since))
             counted.append((now, wire_bytes))
         return self._rate_bps
 
-    def rate(self, now: float, settling_bps: int = 0) -> LayerRate:
+    def rate(self, now: float, settling_bps: int = 0, *, for_stills: bool = False) -> LayerRate:
         """The same, or `settling_bps` if it is on its way there, and what of it is the base of its temporal
         layers.
         """
-        bitrate_bps = self.bitrate_bps(now)
+        bitrate_bps = self.bitrate_bps(now, for_stills=for_stills)
         is_settling = settling_bps > 0 and not 0 < bitrate_bps < settling_bps
         if is_settling:
             bitrate_bps = settling_bps
@@ -142,7 +149,12 @@ class Track:
         """What each encoding has lately, from the least; of one that was just told to send less, or to begin,
         what it will have.
         """
-        return [layer.rate(now, self.plan.settling_bps(layer.rid, now)) for layer in self.layers]
+        return [
+            layer.rate(
+                now, self.plan.settling_bps(layer.rid, now), for_stills=layer.rid in self.plan.for_stills
+            )
+            for layer in self.layers
+        ]
 
     def layer(self, rid: str) -> Layer:
         """The encoding of this name, or the best there may be."""

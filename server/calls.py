@@ -428,7 +428,8 @@ class Calls:
         orders = self._relay.encodings(case_id, actor_id)
         encodings = Encodings(
             encodings=tuple(
-                Encoding(rid=order.rid, max_bitrate_bps=order.max_bitrate_bps) for order in orders
+                Encoding(rid=order.rid, max_bitrate_bps=order.max_bitrate_bps, for_stills=order.for_stills)
+                for order in orders
             ),
             sharp=self._sharpening.is_sharp(case_id, actor_id),
         )

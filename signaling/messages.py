@@ -257,10 +257,13 @@ class Slots(Strict):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Encoding(Strict):
-    """What the reader's camera shall send under this rid: at most so much, headers left out; 0 pauses it."""
+    """What the reader's camera shall send under this rid: at most so much, headers left out; 0 pauses it. Of
+    one `for_stills` single pictures are shown: it shall be sharp, and need not move.
+    """
 
     rid: WireRid
     max_bitrate_bps: Count
+    for_stills: Flag
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,7 +15,8 @@ export const UNLIMITED_BPS = 0xffff_ffff;
 
 /**
  * `encodings` of PROTOCOL.md: none where the camera sends as it likes.
- * @typedef {{encodings: readonly {rid: string, max_bitrate_bps: number}[], sharp: boolean}} Orders
+ * @typedef {{rid: string, max_bitrate_bps: number, for_stills?: boolean}} Order
+ * @typedef {{encodings: readonly Order[], sharp: boolean}} Orders
  */
 
 /** @type {Readonly<Orders>} */
@@ -95,14 +96,15 @@ export const ANY_SIZE = Object.freeze({ width: 1280, height: 720 });
  */
 export function plan({ encodings, sharp }, rids, size, uplink_bps, present = []) {
   const best = rids.length - 1;
-  const asked = new Map(encodings.map(({ rid, max_bitrate_bps }) => [rid, max_bitrate_bps]));
+  const asked = new Map(encodings.map((order) => [order.rid, order]));
   const asked_for = rids.map((rid, place) => {
     // A browser that offered three and was left one sends the best by that one. An order for rids that are not
     // ours (another page of this person is in the call) says nothing.
     const name = rids.length === 1 ? "high" : rid;
     const otherwise_bps = place === best ? UNLIMITED_BPS : 0;
-    const order_bps = asked.get(name) ?? otherwise_bps;
-    return encoding(order_bps, size, sharp, uplink_bps, present[place]);
+    const order = asked.get(name);
+    const order_bps = order?.max_bitrate_bps ?? otherwise_bps;
+    return encoding(order_bps, size, sharp || order?.for_stills === true, uplink_bps, present[place]);
   });
   return uplink_bps === null ? asked_for : sideBySide(asked_for, size, sharp, uplink_bps);
 }

@@ -80,6 +80,26 @@ def test_what_viewers_and_recorder_need_is_sent(
     assert tuple(planned.values()) == orders
 
 
+@pytest.mark.parametrize(
+    ("shares", "recorded", "for_stills"),
+    [
+        ((20_000,), True, {"low"}),
+        ((20_000,), False, {"high"}),
+        ((300_000, 20_000), True, set()),
+        ((300_000,), True, set()),
+        ((), True, set()),
+    ],
+)
+def test_an_encoding_that_is_sent_for_stills_alone_is_told_so(
+    shares: tuple[int, ...], recorded: bool, for_stills: set[str]
+) -> None:
+    planned = Planned()
+    planned.run(PAUSED_AFTER_S + 1, *shares, recorded=recorded, best_bps=1_500_000)
+    assert {order.rid for order in planned.plan.orders if order.for_stills} == for_stills
+    planned.run(3, UNLIMITED_BPS, recorded=recorded, best_bps=1_500_000)
+    assert not any(order.for_stills for order in planned.plan.orders)
+
+
 def test_stills_keep_their_size_while_a_share_hovers_about_the_least_that_moves() -> None:
     planned = Planned()
     stills = planned.run(3, 20_000, recorded=True, best_bps=1_500_000)

@@ -15,7 +15,7 @@ from tests.server.test_devices import media_session
 from tests.server.test_socket import greet, log_of, say
 
 ORDERS = (
-    EncodingOrder(rid="low", max_bitrate_bps=0),
+    EncodingOrder(rid="low", max_bitrate_bps=70_000, for_stills=True),
     EncodingOrder(rid="high", max_bitrate_bps=UNLIMITED_BPS),
 )
 
@@ -58,7 +58,10 @@ async def test_a_page_is_told_what_to_send_when_it_comes_when_its_media_come_and
     socket = await greet(caller, case_id, link["token"])
     assert await event(socket, "encodings") == {"kind": "encodings", "encodings": [], "sharp": False}
     monkeypatch.setattr(caller.service.relay, "encodings", lambda *_: ORDERS)
-    told = [{"rid": "low", "max_bitrate_bps": 0}, {"rid": "high", "max_bitrate_bps": 0xFFFF_FFFF}]
+    told = [
+        {"rid": "low", "max_bitrate_bps": 70_000, "for_stills": True},
+        {"rid": "high", "max_bitrate_bps": 0xFFFF_FFFF, "for_stills": False},
+    ]
     await media_session(caller, case_id, link["token"])
     await event(socket, "encodings", encodings=told, sharp=False)
     monkeypatch.setattr(caller.service.relay, "encodings", lambda *_: ORDERS[:1])

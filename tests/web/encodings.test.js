@@ -213,6 +213,24 @@ test("the lesser ones stay as they were ordered, and what they take the best has
   assert.equal(both.at(-1)?.scale, 1.5);
 });
 
+test("an encoding of which single pictures are shown is large, and need not move", () => {
+  for (const [size, scale] of /** @type {const} */ ([
+    [HD, 2],
+    [VGA, 1],
+  ])) {
+    const [low, mid, high] = RIDS;
+    const encodings = [
+      { rid: low, max_bitrate_bps: 70_000, for_stills: true },
+      { rid: mid, max_bitrate_bps: 0, for_stills: false },
+      { rid: high, max_bitrate_bps: UNLIMITED_BPS, for_stills: false },
+    ];
+    const [still, , best] = plan({ encodings, sharp: false }, RIDS, size, null);
+    assert.equal(still?.scale, scale);
+    assert.ok(still.frame_rate <= 5 && still.bitrate_bps === 70_000 && still.ours);
+    assert.deepEqual(best, plan(orders(0, 0, UNLIMITED_BPS), RIDS, size, null).at(-1), "it moves as before");
+  }
+});
+
 test("a best that is ordered with few bits needs no more than those", () => {
   const [low, , high] = plan(orders(40_000, 0, 140_000), RIDS, HD, 280_000);
   assert.deepEqual([low, high], plan(orders(40_000, 0, 140_000), RIDS, HD, null).toSpliced(1, 1));
