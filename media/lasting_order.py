@@ -17,7 +17,7 @@ from math import inf
 NOTICED_CUT = 0.93  # of the order: so much more than there is room for, the forwarder leaves out
 NOTICED_RAISE = 1.10
 FAR_MORE, FAR_FEWER = 1.5, 0.8
-LITTLE_BPS = 15_000  # fewer are not far: the pacer has room for them
+LITTLE_BPS = 12_000  # is never far: the pacer has room for it
 RAISE_LASTS_S = 5.0
 CUT_LASTS_S = 0.5
 MADE_GOOD_S = 3.0  # behind a cut a raise need not last longer than a cut
@@ -42,8 +42,9 @@ class LastingOrder:
         if NOTICED_CUT * order_bps <= wanted_bps < NOTICED_RAISE * order_bps:
             self._nearest_bps = 0
             return order_bps
+        far_more_bps = max(FAR_MORE * order_bps, order_bps + LITTLE_BPS)
         far_fewer_bps = min(FAR_FEWER * order_bps, order_bps - LITTLE_BPS)
-        if wanted_bps >= FAR_MORE * order_bps or wanted_bps < far_fewer_bps:
+        if not far_fewer_bps <= wanted_bps < far_more_bps:
             return wanted_bps
         is_more = wanted_bps > order_bps
         if not self._nearest_bps or is_more != self._is_more:

@@ -57,10 +57,11 @@ def test_what_is_far_is_ordered_at_once(wanted_bps: int) -> None:
     assert Ordered(300_000).run(TICK_S, wanted_bps) == wanted_bps
 
 
-def test_little_is_never_far_below() -> None:
+def test_little_is_never_far() -> None:
     ordered = Ordered(30_000)
-    assert ordered.run(CUT_LASTS_S - TICK_S, 16_000) == 30_000
-    assert ordered.run(0.3, 16_000) == 16_000
+    assert ordered.run(CUT_LASTS_S - TICK_S, 20_000) == 30_000
+    assert ordered.run(0.3, 20_000) == 20_000
+    assert Ordered(20_000).run(RAISE_LASTS_S - TICK_S, 31_000) == 20_000
 
 
 def test_a_cut_that_was_too_deep_is_made_good_soon() -> None:
