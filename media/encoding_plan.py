@@ -106,9 +106,12 @@ class EncodingPlan:
         best_bps = self._best_rate.handle_reading(best_bps, now)
         self._find_stills(shares_bps, shown, now)
         self._choose_best(shares_bps, best_bps, now, is_recorded=is_recorded)
+        were_for_stills = self.for_stills
         targets = self._targets(shares_bps, shown, best_bps, is_recorded=is_recorded)
-        were_for_stills = {order.rid for order in self.orders if order.for_stills}
-        if self._put_in_force(targets, now) or self.for_stills != were_for_stills:
+        is_changed = self._put_in_force(targets, now)
+        # What nobody needs stays as it is until it is paused.
+        self.for_stills |= {rid for rid in were_for_stills if not targets[rid] and self._in_force[rid]}
+        if is_changed or self.for_stills != were_for_stills:
             self.orders = self._written()
             self.best_bps = self._in_force[self._names[-1]]
         return self.orders

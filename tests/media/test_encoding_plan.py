@@ -96,7 +96,10 @@ def test_an_encoding_that_is_sent_for_stills_alone_is_told_so(
     planned = Planned()
     planned.run(PAUSED_AFTER_S + 1, *shares, recorded=recorded, best_bps=1_500_000)
     assert {order.rid for order in planned.plan.orders if order.for_stills} == for_stills
-    planned.run(3, UNLIMITED_BPS, recorded=recorded, best_bps=1_500_000)
+    before = planned.changes
+    planned.run(PAUSED_AFTER_S - 1, recorded=recorded, best_bps=1_500_000)
+    assert planned.changes == before, "nobody needs it, and it goes on as it is"
+    planned.run(2, recorded=recorded, best_bps=1_500_000)
     assert not any(order.for_stills for order in planned.plan.orders)
 
 
