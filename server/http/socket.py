@@ -7,7 +7,8 @@ Commands of one page are carried out in the order they came; a shutter waits for
 import asyncio
 import logging
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
+from functools import partial
 from typing import Any, assert_never
 
 from aiohttp import WSMsgType, web
@@ -86,9 +87,9 @@ class CaseSocket:
     async def run(self) -> None:
         """Until either end closes."""
         async with self._tasks:
-            clock = self._start(self._keep_time())
+            clock = self._start(self._keep_time)
             try:
-                await self._guard(self._receive())
+                await self._guard(self._receive)
             finally:
                 self._part()
                 clock.cancel()
@@ -105,13 +106,13 @@ class CaseSocket:
                 self._performed.clear()
                 await self._performed.wait()
 
-    def _start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+    def _start(self, work: Callable[[], Coroutine[Any, Any, None]]) -> asyncio.Task[None]:
         return self._tasks.create_task(self._guard(work))
 
-    async def _guard(self, work: Coroutine[Any, Any, None]) -> None:
+    async def _guard(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """What nobody foresaw ends this socket alone: it is logged, and the page connects again."""
         try:
-            await work
+            await work()
         except Exception:
             logger.exception("a socket failed")
             self._perform(self._reader.close(CloseCode.INTERNAL, "the service failed; connect again"))
@@ -150,7 +151,7 @@ class CaseSocket:
             self._service.calls.sharpen(case, self.actor, message.actor_id)
         elif isinstance(message.command, TakeFrame):
             await self._shutters.acquire()
-            self._start(self._press(case, message))
+            self._start(partial(self._press, case, message))
         else:
             await self._carry_out(case, message)
 
@@ -297,12 +298,12 @@ class CaseSocket:
         for output in outputs:
             match output:
                 case Send():
-                    self._writing = self._start(self._write(output))
+                    self._writing = self._start(partial(self._write, output))
                 case Fetch():
                     assert self._case is not None
-                    self._start(self._fetch(self._case, output))
+                    self._start(partial(self._fetch, self._case, output))
                 case Close():
-                    self._start(self._close(output))
+                    self._start(partial(self._close, output))
         self._woken.set()
         self._performed.set()
 

@@ -1,6 +1,7 @@
 """The WebSocket of a case: catching up, exactly once, ephemeral events, readers that do not read."""
 
 import asyncio
+import gc
 import socket as sockets
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,8 +11,10 @@ import pytest
 from aiohttp import ClientSession, ClientWebSocketResponse, TCPConnector, WSMsgType
 
 from server import calls, cases
+from server.http.socket import CaseSocket
 from signaling import gaps, synchronisation
 from signaling.commands import StartGap
+from signaling.synchronisation import Send
 from signaling.values import Actor, encode_time
 from tests.conftest import Caller, calling
 from tests.media.client_peer import ClientPeer
@@ -508,6 +511,21 @@ async def test_what_nobody_foresaw_is_answered_and_harms_nobody_else(
     assert (await say(sockets[0], "k1", kind="text", text="again"))["type"] == "ack"
     assert (await say(sockets[1], "k1", kind="text", text="fine"))["type"] == "ack"
     assert case.state.last_number == 7, "case, two links, two readings, two texts"
+
+
+async def test_what_was_to_be_written_in_the_moment_in_which_a_page_goes_is_dropped(
+    caller: Caller, recwarn: pytest.WarningsRecorder
+) -> None:
+    """Without a coroutine that nobody awaits, which Python complains of."""
+    nobody: Any = None
+    leaving = CaseSocket(caller.service, await caller.open_case(), nobody, nobody)
+    async with leaving._tasks:
+        leaving._perform([Send(texts=("too late",))])
+        assert leaving._writing is not None
+        leaving._writing.cancel()
+    del leaving
+    gc.collect()
+    assert [str(warning.message) for warning in recwarn] == []
 
 
 async def test_a_page_that_goes_at_once_leaves_nothing_behind(
