@@ -14,9 +14,9 @@ BROWSER_TESTS := tests/end_to_end tests/interop
 # written.
 COMPILED := build/compiled
 PACKET_PATH := acknowledged_rate allocation allowance bandwidth_estimator binding call delay_detector depacketizer \
-  downlink encoding_plan forwarder gathering ice intake journal keyframes lasting_order layer_filter loss_bound nack pacer \
-  packet_history peer picture_buffer probing reception red router rtcp rtp rtpdump rtx srtp steady_rate stun track \
-  transport uplink_feedback vp8_descriptor
+  downlink encoding_plan forwarder gathering ice inherent_loss intake journal keyframes lasting_order layer_filter \
+  loss_bound nack pacer packet_history peer picture_buffer probing reception red router rtcp rtp rtpdump rtx srtp \
+  steady_rate stun track transport uplink_feedback vp8_descriptor
 COMPILED_READY := $(COMPILED)/.ready
 run test test-long bench: export PYTHONPATH := $(CURDIR)/$(COMPILED)
 

@@ -28,7 +28,8 @@ The picture fits the network, on each way by itself:
     of a camera     encoding_plan.py commissions encodings at what the shares of its viewers carry, at rates
                     without the peaks of keyframes (steady_rate.py), as seldom as can be (lasting_order.py),
                     in the words of encodings.py
-    from a sender   uplink_feedback.py says what arrived when, or how much may be sent: their browser follows
+    from a sender   uplink_feedback.py says what arrived when, or how much may be sent: their browser follows;
+                    of what is lost however little is sent (inherent_loss.py) nothing is said
 
 Nothing of it touches what is recorded: that is the best encoding that arrives.
 

@@ -7,8 +7,10 @@ Pure. `UplinkFeedback` notes when each packet with a transport-wide number arriv
                one feedback   │ the next       │ a late one: alone, for it was called lost
 
 Each number is told of once, as arrived or not; one that arrives after all is told of again, in a packet of
-its own, so that nothing that was said of others is taken back. How often, is what the arrivals can bear:
-every sixteen packets, between 50 and 100 ms, and more seldom where that were more than a twentieth of them.
+its own, so that nothing that was said of others is taken back. Of what the network loses however little is
+sent (inherent_loss.py) nothing is said: what is before it and behind it goes in packets of their own. How
+often, is what the arrivals can bear: every sixteen packets, between 50 and 100 ms, and more seldom where that
+were more than a twentieth of them.
 
 `UplinkEstimate` serves who does not number packets: it looks for the queue itself and tells how much may be
 sent in all (REMB, draft-alvestrand-rmcat-remb-03), as draft-ietf-rmcat-gcc §4 lets a receiver do.
@@ -22,6 +24,7 @@ from math import inf
 from typing import Final
 
 from media.delay_detector import DelayDetector
+from media.inherent_loss import InherentLoss
 from media.rtcp import TransportFeedback
 from media.rtp import Ssrc
 
@@ -78,6 +81,12 @@ class UplinkFeedback:
         self._bytes_a_second = 0.0
         self._measured_at = 0.0
         self._arrived_at = -inf
+        self._inherent_loss = InherentLoss()
+
+    @property
+    def inherent_loss(self) -> float:
+        """The fraction of which the sender is told nothing."""
+        return self._inherent_loss.fraction
 
     def handle_arrival(self, number: int, size_bytes: int, now: float) -> None:
         """A packet of so many bytes on the wire, with this transport-wide number (16 bits)."""
@@ -102,6 +111,7 @@ class UplinkFeedback:
         count = len(numbers)
         if count:
             self._arrived_at = times[-1]
+        waiting_bytes = self._waiting_bytes
         self._measure(count, now)
         if not count:
             if now - self._arrived_at >= SILENCE_S:
@@ -110,7 +120,7 @@ class UplinkFeedback:
                 self.next_deadline = inf
             return []
         self._numbers, self._times = [], []
-        told = self._told(numbers, times)
+        told = self._told(numbers, times, waiting_bytes)
         self._following, self._is_in_order = self._next & 0xFFFF, True
         return told
 
@@ -129,13 +139,14 @@ class UplinkFeedback:
         affordable = FEEDBACK_BYTES / bearable if bearable > 0 else MAX_INTERVAL_S
         self.next_deadline = now + min(max(interval, affordable), MAX_INTERVAL_S)
 
-    def _told(self, numbers: list[int], times: list[float]) -> list[TransportFeedback]:
+    def _told(self, numbers: list[int], times: list[float], size_bytes: int) -> list[TransportFeedback]:
         highest = self._highest
         if highest is None:
             highest = self._next = numbers[0]
         elif self._next == highest + 1 and self._is_whole(times):
             self._highest = highest + len(numbers)
             self._next = self._highest + 1
+            self._inherent_loss.handle_arrivals(len(numbers), 0, size_bytes, times[-1])
             return [self._feedback(numbers[0], times)]
         arrived: dict[int, float] = {}
         for number, at in zip(numbers, times, strict=True):
@@ -144,6 +155,9 @@ class UplinkFeedback:
                 highest = unwrapped
             arrived.setdefault(unwrapped, at)
         self._highest = highest
+        if (due := highest + 1 - self._next) <= MAX_UNTOLD:
+            new = sum(number >= self._next for number in arrived)
+            self._inherent_loss.handle_arrivals(due, due - new, size_bytes, times[-1])
 
         told: list[TransportFeedback] = []
         statuses: list[float | None] = []
@@ -153,7 +167,9 @@ class UplinkFeedback:
         for number in sorted(arrived):
             at = arrived[number]
             gap = number - expected
-            start = expected if 0 < gap <= untold else number
+            start = number
+            if 0 < gap <= untold and not self._inherent_loss.takes(gap):
+                start = expected
             if statuses and (
                 start != following or in_packet >= MAX_ARRIVED or abs(at - previous_at) > MAX_STEP_S
             ):
