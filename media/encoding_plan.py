@@ -21,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from math import inf
 
 from media.encodings import UNLIMITED_BPS, EncodingOrder, Shown
-from media.lasting_order import LastingOrder
+from media.lasting_order import NOTICED_RAISE, LastingOrder
 from media.steady_rate import SteadyRate
 
 COMMISSIONED = (
@@ -33,7 +33,6 @@ PICTURES_PER_S = 12  # packets a second at the least: a small picture takes one 
 LEAST_ORDER_BPS = 10_000  # encoders make no less
 STEP_BPS = 1_000  # orders are whole kilobits
 NOTICED_CUT = 0.97  # a share that sinks by less is breathing, and COMMISSIONED leaves room for it
-NOTICED_RAISE = 1.10
 RAISE_INTERVAL_S = 1.0
 PAUSED_AFTER_S = 5.0  # the longest that a viewer who may leave it stays: 2 s of hysteresis, a keyframe's way
 JOINS_AT = 1.15  # of the best encoding's rate: who goes up must have room for its keyframe
@@ -46,7 +45,7 @@ GROUPS_TOGETHER = 1.3
 LESSER = 0.9  # of the best one's rate: what takes more takes its uplink, and is no lesser encoding
 LOST = 0.7  # of it: who has less does not see it any more, whatever was shown just now
 AT_HAND = 0.3  # of it has who sees the best one whole, with little to spare, for when they fall
-AT_HAND_WAVERS = 1.5
+AT_HAND_WAVERS = 1.5  # as much more or less is no reason to change it
 LIVE_ORDER_BPS = 35_000  # who has less sees keyframes alone, and lowers nobody's encoding for them
 LIVE_ORDER_AGAIN_BPS = 42_000  # or has not had this much since: from here on they see a moving picture again
 COMES_BACK_S = 10.0  # who saw a moving picture and has less, has it again within so long, or sees stills
@@ -91,7 +90,7 @@ class EncodingPlan:
         self,
         shares_bps: Mapping[str, int],
         *,
-        shown: Mapping[str, Shown] = {},
+        shown: Mapping[str, Shown],
         is_recorded: bool,
         best_bps: int,
         now: float,

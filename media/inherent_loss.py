@@ -16,15 +16,15 @@ from collections import deque
 from math import inf, sqrt
 from typing import NamedTuple
 
-WINDOW_S = 0.5
-WINDOWS = 40
+WINDOW_S = 0.5  # long enough for a rate, short enough for a sender that slows down within a second
+WINDOWS = 40  # 20 s: a sender that has slowed down and come back is within them
 LATELY = 6  # windows: what is lost now
 LEAST_PACKETS = 80  # in quiet windows: of fewer a fifth is as likely a tenth
 QUIET = 0.7  # of the largest rate among them
 MORE = 0.85  # of what arrives of that at the most: then sending more brought more
 CHANCE = 2.0  # standard deviations by which less was lost of late by chance
 LEAST = 0.06  # browsers bear as much without slowing down
-MOST = 0.6
+MOST = 0.6  # with more a voice is lost, too: all beyond is told
 CREDIT = 8.0  # losses: of those that come in a burst beyond it is told
 
 

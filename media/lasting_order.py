@@ -16,10 +16,10 @@ from math import inf
 
 NOTICED_CUT = 0.93  # of the order: so much more than there is room for, the forwarder leaves out
 NOTICED_RAISE = 1.10
-FAR_MORE, FAR_FEWER = 1.5, 0.8
+FAR_MORE, FAR_FEWER = 1.5, 0.8  # of the order: beyond, waiting costs the viewer more than a change the others
 LITTLE_BPS = 12_000  # is never far: the pacer has room for it
-RAISE_LASTS_S = 5.0
-CUT_LASTS_S = 0.5
+RAISE_LASTS_S = 5.0  # an estimate climbs for two to five until it finds too much
+CUT_LASTS_S = 0.5  # a queue drains sooner
 MADE_GOOD_S = 3.0  # behind a cut a raise need not last longer than a cut
 STEADY_S = 10.0  # since the last raise: the cut has another cause
 

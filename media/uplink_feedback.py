@@ -83,11 +83,6 @@ class UplinkFeedback:
         self._arrived_at = -inf
         self._inherent_loss = InherentLoss()
 
-    @property
-    def inherent_loss(self) -> float:
-        """The fraction of which the sender is told nothing."""
-        return self._inherent_loss.fraction
-
     def handle_arrival(self, number: int, size_bytes: int, now: float) -> None:
         """A packet of so many bytes on the wire, with this transport-wide number (16 bits)."""
         if len(self._numbers) == MAX_WAITING:

@@ -26,11 +26,10 @@ class Planned:
     rids: tuple[str, ...] = RIDS
     now: float = 0.0
     plan: EncodingPlan = field(init=False)
+    changes: int = 0  # of the orders, so far
 
     def __post_init__(self) -> None:
         self.plan = EncodingPlan(self.rids)
-
-    changes: int = 0  # of the orders, so far
 
     def run(
         self,

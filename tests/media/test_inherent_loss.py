@@ -94,10 +94,14 @@ def test_a_policer_that_comes_later_is_found() -> None:
 
 
 def test_a_network_that_recovers_is_told_of_everything_again() -> None:
-    sender = Sender()
-    sender.run(40, loss=0.3)
-    sender.run(5)
-    assert sender.feedback.inherent_loss == 0
+    inherent = InherentLoss()
+    for tick in range(100):  # loud, then quiet
+        sent = 40 if tick < 30 else 15
+        inherent.handle_arrivals(sent, 3 * sent // 10, 700 * sent, tick * TICK_S)
+    assert 0.2 < inherent.fraction < 0.35 and inherent.takes(1)
+    for tick in range(100, 150):
+        inherent.handle_arrivals(30, 0, 30_000, tick * TICK_S)
+    assert inherent.fraction == 0 and not inherent.takes(1)
 
 
 @given(st.lists(st.tuples(st.integers(0, 500), st.floats(0, 1), st.floats(0, 30)), max_size=60))
