@@ -11,8 +11,11 @@ once in a while and names the packets from which `picture_decoder.py` makes a pi
   its newest complete picture, even when more lies behind a gap; the arrival time tells how old it is.
 - A newer keyframe replaces the run once the newer one is complete, and not before.
 - Packets come in any order and more than once; the first of equal sequence numbers counts.
-- Memory is bounded. What a new keyframe would mend (a tail that grows long, a gap that stays, no keyframe in
-  sight) sets `wants_keyframe`, until one is complete; who polls it passes it on to the sender.
+- What only a new keyframe mends (a gap that stays, no keyframe in sight) sets `wants_keyframe`, until one is
+  complete; who polls it passes it on to the sender.
+- Memory is bounded, and so is what a press may cost. A tail that grows long sets `is_long`, until a keyframe
+  is complete: one would do good, but whoever watches through a narrow network sees the picture stand still
+  for it. Past the bound the tail is let go, and the next press costs a keyframe.
 """
 
 from __future__ import annotations
@@ -28,7 +31,7 @@ from media.rtp import payload as rtp_payload
 
 MAX_RUN_BYTES = 8 << 20  # 8 MiB: 20 s at 3 Mbit/s; past it nothing of the run is worth its memory
 MAX_RUN_S = 30.0  # a decoder takes 0.3-1 ms a VGA picture: 30 s of tail are the most one press may cost
-LONG_RUN_BYTES: Final = 4 << 20  # where a new keyframe is asked for: leaves half of the bound for it to come
+LONG_RUN_BYTES: Final = 4 << 20  # where a new keyframe does good: leaves half of the bound for it to come
 LONG_RUN_S = 20.0  # the same, in time
 LONG_RUN_PICTURES: Final = 150  # the same, in what is to be decoded: 1.2 ms a VGA picture of VP8
 PACKET_OVERHEAD_BYTES: Final = 256  # for CPython to keep one; keeps a run below 2^15 packets, too
@@ -92,11 +95,13 @@ class PictureBuffer:
         "_size_bytes",
         "_ssrc",
         "_start",
+        "is_long",
         "wants_keyframe",
     )
 
     def __init__(self) -> None:
         self.wants_keyframe = False
+        self.is_long = False
         self._last_arrival = -NEVER
         self._begin_stream(NO_SSRC, "")
 
@@ -104,6 +109,7 @@ class PictureBuffer:
         self._ssrc = ssrc
         self._codec_name = codec_name
         self._last_sequence_number = NO_SEQUENCE
+        self.is_long = False
         self._forget_everything()
 
     def _forget_everything(self) -> None:
@@ -141,7 +147,7 @@ class PictureBuffer:
         if packet[1] & 0x80 and is_base(self._codec_name, packet, header_size(packet)):  # a picture ends
             self._pictures += 1
             if self._pictures > LONG_RUN_PICTURES and self._start != NO_SEQUENCE:
-                self.wants_keyframe = True
+                self.is_long = True
         if starts_keyframe:
             self._handle_keyframe_start(sequence_number, now)
         if self._candidate != NO_SEQUENCE:
@@ -245,7 +251,9 @@ class PictureBuffer:
             del self._packets[number]
             if number == self._candidate:
                 self._candidate = NO_SEQUENCE
-        if self._candidate == NO_SEQUENCE or now - self._candidate_since > REPAIR_PATIENCE_S:
+        if self._candidate == NO_SEQUENCE:
+            self.wants_keyframe |= not self.is_long  # what was let go was whole, and nobody has asked since
+        elif now - self._candidate_since > REPAIR_PATIENCE_S:
             self.wants_keyframe = True
 
     def _handle_keyframe_start(self, sequence_number: int, now: float) -> None:
@@ -310,13 +318,13 @@ class PictureBuffer:
         self._pictures = 0
         self._long_from = packets[start].arrived + LONG_RUN_S
         self._candidate = NO_SEQUENCE
-        self.wants_keyframe = False
+        self.wants_keyframe = self.is_long = False
 
     def _keep_bounds(self, now: float) -> None:
-        """The tail is long: ask for a keyframe while there is room, and let go where there is none."""
+        """The tail is long: a keyframe would do good while there is room; without room it is let go."""
         if self._start == NO_SEQUENCE:
             return  # loose packets have bounds of their own
-        self.wants_keyframe = True
+        self.is_long = True
         if now > self._long_from + (MAX_RUN_S - LONG_RUN_S) or self._size_bytes > MAX_RUN_BYTES:
             self._forget_everything()
 

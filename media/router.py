@@ -810,7 +810,10 @@ class Router:
         track = peer.tracks["video"]
         for layer in track.layers:
             layer.look_for_temporal_layers()
-        if peer.admitted and track.pictures.wants_keyframe and not track.best.keyframes.wanted:
+        if not peer.admitted or track.best.keyframes.wanted:
+            return
+        pictures = track.pictures
+        if pictures.wants_keyframe or (pictures.is_long and not track.is_held_up_by_keyframes(now)):
             track.best.keyframes.handle_request(now)
 
     def _ask_for_missing(self, peer: Peer, reception: Reception, now: float) -> list[Output]:

@@ -35,6 +35,9 @@ RATE_FORGOTTEN_S = 2.0  # a layer silent for this long does not flow
 STILLS_FORGOTTEN_S = (
     5.0  # nor one for stills, of which an encoder makes two or three a second, and leaves some out
 )
+# An encoder gives a keyframe what it has for a third of a second (libvpx: half of a buffer of 0.6 s). Where
+# that is little, a network has no room for it beside, and the picture stands still so long.
+THIN_BPS = 800_000
 BEST_SILENT_S = 0.7  # a better encoding silent for this long was given up by its sender: 15 pictures
 
 
@@ -168,6 +171,12 @@ class Track:
         """Whether anybody watches an encoding that flows, or waits for it, or it is what is recorded."""
         return layer is self.best or any(
             leg.awaited is layer or leg.forwarder.source is layer.reception for leg in self.legs
+        )
+
+    def is_held_up_by_keyframes(self, now: float) -> bool:
+        """Whether somebody's picture stands still for each: an encoder makes one of all encodings at once."""
+        return self.best.bitrate_bps(now) < THIN_BPS or any(
+            leg.forwarder.source not in (None, self.best.reception) for leg in self.legs
         )
 
     def is_better(self, layer: Layer, now: float) -> bool:

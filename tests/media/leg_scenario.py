@@ -117,13 +117,14 @@ class Camera:
         """The next picture of each encoding that is on, in packets."""
         self._pictures += 1
         packets: list[bytes] = []
+        is_wanted = bool(self.wanted)  # libvpx makes keyframes of all encodings at once
+        self.wanted.clear()
         for rid, order_bps in orders.items():
             bitrate_bps = min(order_bps, self.bitrate_bps)
             if not bitrate_bps:
                 self._was_on.discard(rid)
                 continue
-            is_key = rid in self.wanted or rid not in self._was_on
-            self.wanted.discard(rid)
+            is_key = is_wanted or rid not in self._was_on
             self._was_on.add(rid)
             packets += self._picture(rid, bitrate_bps, is_key=is_key)
         return packets

@@ -85,11 +85,35 @@ def test_the_sawtooth_of_an_estimate_changes_nothing() -> None:
     assert ordered.orders == []
 
 
+def test_more_than_what_was_wanted_all_the_while_has_to_last_on_its_own() -> None:
+    ordered = Ordered(300_000)
+    ordered.run(1, 340_000)
+    assert ordered.run(2 * RAISE_LASTS_S, 440_000) == 440_000
+    assert [order for _, order in ordered.orders] == [340_000, 440_000]
+
+
 @given(st.lists(st.tuples(st.integers(0, 1 << 33), st.floats(0.1, 20)), max_size=30), st.integers(1, 1 << 33))
 def test_whatever_is_wanted_for_long_is_ordered_nearly(steps: list[tuple[int, float]], last_bps: int) -> None:
+    """Once for what was wanted before it, and once for itself: see the test above."""
     ordered = Ordered(300_000)
     for wanted_bps, seconds in steps:
         ordered.run(seconds, max(1, wanted_bps))
         assert ordered.lasting.deadline == inf or ordered.lasting.deadline > ordered.now - 2 * TICK_S
-    order_bps = ordered.run(RAISE_LASTS_S + 1, last_bps)
+    order_bps = ordered.run(2 * RAISE_LASTS_S + 1, last_bps)
+    assert NOTICED_CUT * order_bps <= last_bps < NOTICED_RAISE * order_bps or last_bps == order_bps
+
+
+@given(
+    st.lists(st.tuples(st.floats(0.7, 1.6), st.floats(0.1, 8)), max_size=12),
+    st.floats(0.7, 1.6),
+    st.integers(2, 600_000),
+)
+def test_whatever_wavers_about_the_order_is_ordered_nearly_once_it_lasts(
+    steps: list[tuple[float, float]], last: float, order_bps: int
+) -> None:
+    ordered = Ordered(order_bps)
+    for share, seconds in steps:
+        ordered.run(seconds, max(1, round(share * ordered.order_bps)))
+    last_bps = max(1, round(last * ordered.order_bps))
+    order_bps = ordered.run(2 * RAISE_LASTS_S + 1, last_bps)
     assert NOTICED_CUT * order_bps <= last_bps < NOTICED_RAISE * order_bps or last_bps == order_bps

@@ -422,32 +422,44 @@ def test_a_sender_without_markers_ends_a_picture_with_the_next() -> None:
     assert buffer.newest_picture(0.0).packets == tuple(packets[:4])
 
 
-def test_a_long_tail_wants_a_keyframe_while_it_still_answers() -> None:
+def test_of_a_long_tail_it_is_told_while_it_still_answers() -> None:
     buffer = PictureBuffer()
     fill(buffer, stream("K1 " + "p1 " * LONG_RUN_PICTURES))
-    assert not buffer.wants_keyframe
+    assert not buffer.is_long
     fill(buffer, stream("K1 " + "p1 " * (LONG_RUN_PICTURES + 1)))
-    assert buffer.wants_keyframe
+    assert (buffer.is_long, buffer.wants_keyframe) == (True, False), "it is whole, and answers"
     assert len(buffer.newest_picture(0.0).packets) == LONG_RUN_PICTURES + 2
 
 
-def test_a_tail_past_its_time_is_let_go() -> None:
-    packets = stream("K1 p1 p1 p1 K1")
+def test_a_tail_past_its_time_is_let_go_and_nobody_stands_still_for_it() -> None:
+    packets = stream("K1 p1 p1 p1 p1 K1")
     buffer = PictureBuffer()
     keep(buffer, packets[0], VP8, 0.0)
     keep(buffer, packets[1], VP8, LONG_RUN_S)
-    assert not buffer.wants_keyframe
+    assert not buffer.is_long
     keep(buffer, packets[2], VP8, MAX_RUN_S)
-    assert buffer.wants_keyframe
+    assert buffer.is_long
     assert len(buffer.newest_picture(MAX_RUN_S).packets) == 3
-    keep(buffer, packets[3], VP8, MAX_RUN_S + 0.1)
-    with pytest.raises(NoPicture) as raised:
-        buffer.newest_picture(MAX_RUN_S + 0.1)
-    assert raised.value.code == "no_keyframe"
+    for late, packet in enumerate(packets[3:5], start=1):
+        keep(buffer, packet, VP8, MAX_RUN_S + late)
+        with pytest.raises(NoPicture) as raised:
+            buffer.newest_picture(MAX_RUN_S + late)
+        assert raised.value.code == "no_keyframe"
+        assert (buffer.is_long, buffer.wants_keyframe) == (True, False)
+    keep(buffer, packets[5], VP8, MAX_RUN_S + 3)
+    assert buffer.newest_picture(MAX_RUN_S + 3).packets == (packets[5],)
+    assert (buffer.is_long, buffer.wants_keyframe) == (False, False)
+
+
+def test_behind_a_tail_that_was_let_go_a_keyframe_that_stays_incomplete_wants_another() -> None:
+    packets = stream("K1 p1 K3 p1 p1")
+    buffer = PictureBuffer()
+    keep(buffer, packets[0], VP8, 0.0)
+    keep(buffer, packets[1], VP8, MAX_RUN_S + 0.1)
+    for now, place in ((1, 2), (1.1, 4), (1.2 + REPAIR_PATIENCE_S, 5)):
+        assert not buffer.wants_keyframe
+        keep(buffer, packets[place], VP8, MAX_RUN_S + now)
     assert buffer.wants_keyframe
-    keep(buffer, packets[4], VP8, MAX_RUN_S + 0.2)
-    assert buffer.newest_picture(MAX_RUN_S + 0.2).packets == (packets[4],)
-    assert not buffer.wants_keyframe
 
 
 @pytest.mark.parametrize("drawing", ["K1 ", "p1 "], ids=["with a keyframe", "without any"])

@@ -30,12 +30,12 @@ def test_the_base_and_what_came_since_are_all_that_the_newest_picture_needs() ->
     assert needed(plain, VP8) == plain, "without layers each picture may depend on the one before it"
 
 
-def test_a_keyframe_is_asked_for_by_what_would_be_decoded() -> None:
+def test_a_tail_is_long_by_what_would_be_decoded() -> None:
     source, buffer = stream(1), PictureBuffer()
     for place in range(4 * LONG_RUN_PICTURES - 8):
         _, packet = source.next(10.0, key=place == 0)
         buffer.handle_packet(Kept(packet, 10.0 + place / 100), VP8, place == 0)
-        assert not buffer.wants_keyframe, place
+        assert not buffer.is_long, place
     for place in range(16):
         buffer.handle_packet(Kept(source.next(10.0)[1], 16.0 + place / 100), VP8, False)
-    assert buffer.wants_keyframe
+    assert buffer.is_long

@@ -9,6 +9,7 @@ import pytest
 
 from media.encodings import RIDS
 from media.journal import Segment
+from media.picture_buffer import LONG_RUN_S
 from media.router import MAX_BEGUN
 from media.rtcp import Goodbye, PictureLossIndication, TransportFeedback, encode_compound
 from media.rtp import HEADER, Ssrc, element_at, extension_block, header_size, parse_header
@@ -27,7 +28,7 @@ from tests.media.call_scenario import (
     page_offer,
     play,
 )
-from tests.media.leg_scenario import Do, filmed
+from tests.media.leg_scenario import Do, NetworkedCall, Shape, filmed, with_network
 from tests.media.leg_scenario import play as networked
 
 SSRCS = {"low": 0x10, "mid": 0x20, "high": 0x30}
@@ -293,6 +294,29 @@ def test_what_was_lost_of_an_encoding_that_nobody_uses_costs_no_keyframe(rid: st
     camera.send("high" if rid == "low" else "low")
     camera.send("low", "high", pictures=100)
     assert bool(call.told_of("a", PictureLossIndication)) == asks
+
+
+@pytest.mark.parametrize(
+    ("camera_bps", "network_bps", "asks"),
+    [
+        pytest.param(1_600_000, None, True, id="there is room for a keyframe"),
+        pytest.param(1_600_000, 300_000, False, id="who watches has a lesser encoding"),
+        pytest.param(300_000, None, False, id="the camera's own network is narrow"),
+    ],
+)
+def test_a_long_tail_costs_a_keyframe_where_nobody_stands_still_for_it(
+    camera_bps: int, network_bps: int | None, asks: bool
+) -> None:
+    def let_be(call: NetworkedCall) -> None:
+        call.cameras["a"].bitrate_bps = camera_bps
+
+    call = networked(*filmed("b"), Do(let_be), Shape("b", with_network(network_bps)), Run(20))
+    before = len(call.told_of("a", PictureLossIndication))
+    call.run(2 * LONG_RUN_S)
+    assert (len(call.told_of("a", PictureLossIndication)) > before) == asks
+    call.perform(call.router.request_keyframe("a", call.now))  # somebody presses the shutter
+    call.run(0.5)
+    assert call.router.newest_picture("a", call.now)
 
 
 def test_a_keyframe_that_comes_too_late_to_begin_with_is_asked_for_again() -> None:
