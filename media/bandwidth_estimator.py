@@ -159,6 +159,7 @@ class BandwidthEstimator:
         self._is_silent = False
         self._is_probe_ready = False
         self._usual_queue_s = 0.0
+        self._usual_spread = 1.0  # of losses, before the last feedback
 
     @property
     def wanted_bps(self) -> int:
@@ -303,6 +304,7 @@ class BandwidthEstimator:
             self._rate.handle_gap(packets[0][1])
             total -= packets[0][2]  # it only says since when
         self._rate.handle_arrivals(last_arrived, total)
+        self._usual_spread = self._loss.spread
         expected = self._account(feedback, newest - back, len(packets), now)
         self._update(packets, expected, now)
 
@@ -317,8 +319,9 @@ class BandwidthEstimator:
             low = max(low, min(first, highest))
         self._feedback_count = feedback.feedback_count
         expected = min(max(highest - low + 1, 0), HISTORY)
+        low = highest - expected + 1
         if expected - received >= OUTAGE_LOST:
-            expected -= self._lost_in_outage(highest - expected + 1, highest)
+            expected -= self._lost_in_outage(low, highest)
         self._highest = max(highest, self._highest)
         self._feedback_at = now
         self._next_at_feedback = self._next
@@ -327,8 +330,22 @@ class BandwidthEstimator:
         if was_silent:
             self._loss.abandon(self._next, now)
             self._prober.hasten(now)
-        self._loss.handle_feedback(expected, expected - received, highest, now)
+        runs = 0
+        if (
+            expected > received and self._detector.queue_s <= LEAST_QUEUE_S
+        ):  # a full queue has runs of its own
+            runs = self._runs(low, highest)
+        self._loss.handle_feedback(expected, expected - received, runs, highest, now)
         return expected
+
+    def _runs(self, low: int, highest: int) -> int:
+        """In how many runs the lost ones of these numbers were lost."""
+        runs, was_lost = 0, False
+        for number in range(low, highest + 1):
+            is_lost = self._sizes[number & MASK] >= 0
+            runs += is_lost and not was_lost
+            was_lost = is_lost
+        return runs
 
     def _lost_in_outage(self, low: int, highest: int) -> int:
         """How many of these numbers were sent while nothing at all came through, without a queue before it or
@@ -389,7 +406,7 @@ class BandwidthEstimator:
         if self._is_trickle(packets):
             return True
         is_queueing = self._detector.queue_s > LEAST_QUEUE_S
-        if expected >= (COLLAPSE_PACKETS if is_queueing else COLLAPSE_PACKETS_ALONE):
+        if expected >= (COLLAPSE_PACKETS if is_queueing else COLLAPSE_PACKETS_ALONE) * self._usual_spread:
             share = COLLAPSE if is_queueing else COLLAPSE_ALONE
             if received < share * (1 - self._loss.inherent) * expected:
                 return True

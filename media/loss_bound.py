@@ -8,6 +8,9 @@ rate, and no queue that would explain it: then the target goes down to what arri
     loss gone                  it was ours: the target stays, and grows again from there
     as much lost as before     it was not: the target is given back, and so much counts as the network's own
 
+On radio links losses come in runs, and five packets lost in one tell hardly more than one: what is chance is
+told by as many fewer packets as runs spread what is lost (`spread`).
+
 What counts as the network's own falls as soon as less is lost, and is put to the question again now and then:
 who was wrong about a policer must not stay wrong. Pure.
 """
@@ -25,7 +28,7 @@ FRACTION_S = 1.0  # `fraction` looks back so far
 MILD, HEAVY = 0.025, 0.08  # excess that is put to the question; draft §6: below 2 % nothing is
 MILD_PACKETS, HEAVY_PACKETS = 60, 20  # so many tell them from chance
 MILD_S = 1.0  # nor do packets of one burst, however many
-BLOCK_S = 2.0  # few packets: judge what there is
+BLOCK_S, LONGEST_BLOCK_S = 2.0, 4.0  # few packets: judge what there is; where losses come in runs, later
 SETTLE_S = 0.3  # behind a cut: what waited in the pacer leaves faster than the target
 TRIAL_PACKETS, TRIAL_S = 30, 0.6  # sent behind that: what the outcome rests on
 TRIAL_LOST = 6  # and would as much be lost as before, so many had to be
@@ -37,6 +40,7 @@ CHANCE = 2.0  # standard deviations
 SAME_LOSS = 0.5  # of the loss before: at 0.9 of the rate a policer loses nothing
 MOST_INHERENT = 0.5  # nobody watches a network that loses more
 DOUBT_S, LONGEST_DOUBT_S = 10.0, 60.0  # so long what was attributed stands: each doubt costs a second of 5 %
+RUNS, LONGEST_RUN = 8.0, 6.0  # so many of late are averaged; beyond that nothing would be decided
 FORGET = 0.3  # a block with less loss pulls what counts as the network's own so far down
 
 
@@ -57,6 +61,7 @@ class LossBound:
         self.inherent = 0.0
         self._recent: deque[tuple[float, int, int]] = deque()
         self._recent_expected = self._recent_lost = 0
+        self._run_packets, self._runs = 0.0, 0.0  # of late, old ones counting for less
         self._expected = self._lost = 0  # of the block that is open
         self._block_since = 0.0
         self._trial: _Trial | None = None
@@ -72,7 +77,7 @@ class LossBound:
     def is_more_than_usual(self) -> bool:
         """Too much to send more, too little yet to send less (draft §6: between 2 % and 10 %)."""
         expected = self._recent_expected
-        return expected >= HEAVY_PACKETS and self._is_more(self.fraction, expected, MILD)
+        return expected >= HEAVY_PACKETS and self._is_more(self.fraction, expected / self.spread, MILD)
 
     def begin_anew(self, number: int, now: float) -> None:
         """What is sent from this number on is another matter: the rate changed, or feedback was missing."""
@@ -85,8 +90,24 @@ class LossBound:
         self._trial = None
         self.begin_anew(number, now)
 
-    def handle_feedback(self, expected: int, lost: int, highest: int, now: float) -> None:
-        """Of `expected` more packets, up to number `highest`, so many did not arrive; late ones count -1."""
+    @property
+    def spread(self) -> float:
+        """How many packets tell as much as one would if each was lost by itself: the variance of how many are
+        lost, over what it is without runs (Gilbert's model).
+        """
+        if self._runs < 1.0:
+            return 1.0
+        mean_run = min(self._run_packets / self._runs, LONGEST_RUN)
+        return max(1.0, 2 * mean_run * (1 - self.fraction) - 1)
+
+    def handle_feedback(self, expected: int, lost: int, runs: int, highest: int, now: float) -> None:
+        """Of `expected` more packets, up to number `highest`, so many did not arrive, in so many runs; late
+        ones count -1.
+        """
+        if runs:
+            kept = (1 - 1 / RUNS) ** runs
+            self._run_packets = kept * self._run_packets + lost
+            self._runs = kept * self._runs + runs
         recent = self._recent
         recent.append((now, expected, lost))
         self._recent_expected += expected
@@ -109,7 +130,10 @@ class LossBound:
         """
         expected = self._expected
         age = now - self._block_since
-        if expected < HEAVY_PACKETS and age < BLOCK_S:
+        spread = self.spread
+        patience_s = min(BLOCK_S * sqrt(spread), LONGEST_BLOCK_S)
+        told = expected / spread  # as many, each lost by itself, would tell as much
+        if told < HEAVY_PACKETS and age < patience_s:
             return "nothing"
         if expected <= 0:  # nothing was told of what was sent since
             self.abandon(number, now)
@@ -124,7 +148,7 @@ class LossBound:
                     self.begin_anew(number, now)
                 return "nothing"
             enough = max(TRIAL_PACKETS, TRIAL_LOST / max(trial.fraction - trial.known, 0.01))
-            if (expected < enough or age < TRIAL_S) and age < BLOCK_S:
+            if (told < enough or age < TRIAL_S) and age < patience_s:
                 return "nothing"
             began_bytes, began = self._trial_from
             if (sent_bytes - began_bytes) * 8 > OBEYED * target_bps * (now - began):
@@ -134,20 +158,22 @@ class LossBound:
                 self.abandon(number, now)
                 return "nothing"
             return self._decide(trial, fraction, target_bps, number, now)
-        if self.inherent > MILD and now >= self._doubt_at and expected >= HEAVY_PACKETS:
+        if self.inherent > MILD and now >= self._doubt_at and told >= HEAVY_PACKETS:
             self._doubt_at = now + self._doubt_s
             self._doubt_s = min(2 * self._doubt_s, LONGEST_DOUBT_S)
             self._trial = _Trial(max(fraction, self.inherent), 0.0, target_bps, now)
             self.begin_anew(number, now)
             return "doubt"
-        if self._is_more(fraction, expected, HEAVY) or (
-            expected >= MILD_PACKETS and age >= MILD_S and self._is_more(fraction, expected, MILD)
+        if self._is_more(fraction, told, HEAVY) or (
+            told >= MILD_PACKETS and age >= MILD_S and self._is_more(fraction, told, MILD)
         ):
-            self._trial = _Trial(fraction, self.inherent, target_bps, now)
+            # It was looked for at its worst: of what was lost so much may be the chance of long runs.
+            chance = CHANCE * sqrt(fraction * (1 - fraction) * (spread - 1) / expected)
+            self._trial = _Trial(max(fraction - chance, self.inherent), self.inherent, target_bps, now)
             self.begin_anew(number, now)
             return "try"
-        if (expected >= MILD_PACKETS and age >= MILD_S) or age >= BLOCK_S:
-            if self.inherent - fraction > CHANCE * sqrt(self.inherent / expected):
+        if (told >= MILD_PACKETS and age >= MILD_S) or age >= patience_s:
+            if self.inherent - fraction > CHANCE * sqrt(self.inherent / told):
                 self.inherent += FORGET * (fraction - self.inherent)
             self.begin_anew(0, now)
         return "nothing"
@@ -165,6 +191,6 @@ class LossBound:
         self.inherent = min(self.inherent, fraction)
         return "ours"
 
-    def _is_more(self, fraction: float, expected: int, excess: float) -> bool:
-        chance = CHANCE * sqrt(max(self.inherent, 0.01) / expected) + 1 / expected
+    def _is_more(self, fraction: float, told: float, excess: float) -> bool:
+        chance = CHANCE * sqrt(max(self.inherent, 0.01) / told) + 1 / told
         return fraction - self.inherent > max(excess, chance)

@@ -773,6 +773,8 @@ class Router:
                 outputs += self._send_waiting(peer, now)
             if now >= peer.downlink.next_review:
                 outputs += self._choose(peer, now)
+                if now >= peer.downlink.next_deadline:  # more is wanted now, and a probe for it is due
+                    outputs += self._send_waiting(peer, now)
             if peer.admitted and now >= peer.tracks["video"].plan.next_deadline:
                 outputs += self._order(peer, now)
             is_told = now >= _uplink_deadline(peer) - TOGETHER_S

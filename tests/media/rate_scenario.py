@@ -320,8 +320,11 @@ class Shape:
     conditions: Conditions
     policer: Policer | None = None
     mark: str = ""
+    seed: int | None = None  # of another link; None: the one that is there
 
     def play(self, network: Network) -> None:
+        if self.seed is not None:
+            network.bottleneck.link = Link(self.conditions, seed=self.seed)
         network.bottleneck.link.conditions = self.conditions
         network.bottleneck.policer = self.policer
         network.marks[self.mark] = network.now

@@ -2,6 +2,7 @@
 
 from itertools import pairwise
 from math import inf
+from statistics import mean
 
 import pytest
 from hypothesis import given
@@ -27,6 +28,7 @@ from tests.media.rate_scenario import (
 
 DELAY_S = 0.04
 FAST_BPS, SLOW_BPS = 2_000_000, 150_000
+SEEDS = range(1, 6)
 
 
 def link(
@@ -274,6 +276,15 @@ def test_loss_that_is_not_ours_does_not_starve(rate_kbps: int, loss: float) -> N
         Run(60),
         Check("most of it is used", lambda network: network.use(last_s=40) >= 0.8 * (1 - loss)),
     )
+
+
+@pytest.mark.parametrize("loss", [0.05, 0.1, 0.2])
+@pytest.mark.parametrize("rate_kbps", [300, 2000])
+def test_nor_does_loss_that_comes_in_bursts(rate_kbps: int, loss: float) -> None:
+    """Of five packets: an average over networks, for chance has more to say."""
+    conditions = Conditions(rate_bps=rate_kbps * 1000, delay_s=DELAY_S, loss=loss, mean_burst=5)
+    networks = [play(Shape(conditions, seed=seed), Send(), Run(60)) for seed in SEEDS]
+    assert mean(network.use(last_s=40) for network in networks) >= 0.75 * (1 - loss)
 
 
 @pytest.mark.parametrize("rate_kbps", [300, 1000])

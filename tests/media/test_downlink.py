@@ -21,7 +21,7 @@ from media.rtcp import (
     encode_compound,
 )
 from media.rtp import PADDING, Ssrc, header_size, rtp_timestamp_of
-from tests.link import Conditions
+from tests.link import Conditions, Link
 from tests.media.call_scenario import START, Admit, Join, Remove, Run, offer_of, page_offer
 from tests.media.leg_scenario import (
     Do,
@@ -52,6 +52,16 @@ def pictures_left(call: NetworkedCall, peer_id: str, *, since: float = 0) -> lis
 def wish(call: NetworkedCall) -> None:
     ssrc = call.ssrc_of_slot("b", 0, "video")
     call.say("b", PictureLossIndication(ssrc=Ssrc(1), media_ssrc=ssrc))
+
+
+@pytest.mark.parametrize("seed", [2, 3, 4])
+def test_a_network_that_loses_bursts_gets_the_best(seed: int) -> None:
+    def lose_bursts(call: NetworkedCall) -> None:
+        call.page("b").link = Link(Conditions(delay_s=WAY_S, loss=0.1, mean_burst=5), seed=seed)
+
+    call = play(*filmed("b"), Do(lose_bursts), Run(25))
+    call.run(15)
+    assert call.rids("b", last_s=15) == {"high"}
 
 
 def test_sound_never_waits() -> None:
