@@ -330,16 +330,14 @@ class BandwidthEstimator:
         if was_silent:
             self._loss.abandon(self._next, now)
             self._prober.hasten(now)
-        runs = 0
-        if (
-            expected > received and self._detector.queue_s <= LEAST_QUEUE_S
-        ):  # a full queue has runs of its own
-            runs = self._runs(low, highest)
+        # A full queue drops runs of its own, which say nothing of the network's.
+        has_runs = expected > received and self._detector.queue_s <= LEAST_QUEUE_S
+        runs = self._runs(low, highest) if has_runs else 0
         self._loss.handle_feedback(expected, expected - received, runs, highest, now)
         return expected
 
     def _runs(self, low: int, highest: int) -> int:
-        """In how many runs the lost ones of these numbers were lost."""
+        """In how many runs those of these numbers were lost that were."""
         runs, was_lost = 0, False
         for number in range(low, highest + 1):
             is_lost = self._sizes[number & MASK] >= 0
