@@ -404,7 +404,7 @@ class BandwidthEstimator:
         if self._is_trickle(packets):
             return True
         is_queueing = self._detector.queue_s > LEAST_QUEUE_S
-        if expected >= (COLLAPSE_PACKETS if is_queueing else COLLAPSE_PACKETS_ALONE) * self._usual_spread:
+        if expected >= (COLLAPSE_PACKETS if is_queueing else COLLAPSE_PACKETS_ALONE * self._usual_spread):
             share = COLLAPSE if is_queueing else COLLAPSE_ALONE
             if received < share * (1 - self._loss.inherent) * expected:
                 return True

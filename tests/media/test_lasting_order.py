@@ -92,14 +92,22 @@ def test_more_than_what_was_wanted_all_the_while_has_to_last_on_its_own() -> Non
     assert [order for _, order in ordered.orders] == [340_000, 440_000]
 
 
-@given(st.lists(st.tuples(st.integers(0, 1 << 33), st.floats(0.1, 20)), max_size=30), st.integers(1, 1 << 33))
-def test_whatever_is_wanted_for_long_is_ordered_nearly(steps: list[tuple[int, float]], last_bps: int) -> None:
-    """Once for what was wanted before it, and once for itself: see the test above."""
+@given(
+    st.lists(st.tuples(st.integers(0, 1 << 33), st.floats(0.1, 20)), max_size=30),
+    st.integers(1, 1 << 33),
+    st.booleans(),
+)
+def test_whatever_is_wanted_for_long_is_ordered_nearly(
+    steps: list[tuple[int, float]], last_bps: int, is_settled: bool
+) -> None:
+    """Where less was wanted just before, that lasts first: see the test above."""
     ordered = Ordered(300_000)
     for wanted_bps, seconds in steps:
         ordered.run(seconds, max(1, wanted_bps))
         assert ordered.lasting.deadline == inf or ordered.lasting.deadline > ordered.now - 2 * TICK_S
-    order_bps = ordered.run(2 * RAISE_LASTS_S + 1, last_bps)
+    if is_settled:
+        ordered.run(TICK_S, ordered.order_bps)
+    order_bps = ordered.run(RAISE_LASTS_S + 1 if is_settled else 2 * RAISE_LASTS_S + 1, last_bps)
     assert NOTICED_CUT * order_bps <= last_bps < NOTICED_RAISE * order_bps or last_bps == order_bps
 
 
