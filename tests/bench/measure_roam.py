@@ -6,6 +6,7 @@ The page's media go through proxies in user space; the other side is a bot that 
 - Another network: the old way is dead, the page is told ("online"), its restart of ICE finds a new way.
 - Silence: nothing comes any more, until the page says so; then the same way carries again.
 - UDP blocked: from the making of the connection to the first decoded picture.
+- UDP ends in the middle of a call, and TCP carries it on.
 """
 
 import asyncio
@@ -17,7 +18,7 @@ from playwright.async_api import Browser, Page
 from tests.bench import browser
 from tests.bench.bot import BotFailed
 from tests.bench.peer import running, sending
-from tests.bench.proofcall_peer import ProofcallPeer, lobby
+from tests.bench.proofcall_peer import UDP_PORT, ProofcallPeer, lobby
 from tests.bench.table import Row, judge, percentile, span
 from tests.bench.workshop import Workshop
 from tests.udp_proxy import UdpProxy
@@ -28,6 +29,8 @@ READY_MS = 10_000
 BACK_WITHIN_MS = 1_000
 TOLD_WITHIN_MS = 3_000
 UP_WITHIN_MS = 3_000
+SWITCHED_WITHIN_MS = 6_000  # what tells of silence, and as long for the switch: libwebrtc thinks for a second
+DISCARD_PORT = 9  # nobody listens there
 
 
 async def measure_roam(workshop: Workshop) -> list[Row]:
@@ -37,8 +40,9 @@ async def measure_roam(workshop: Workshop) -> list[Row]:
         running(workshop.proofcall()) as proofcall,
         browser.chromium("--allow-loopback-in-peer-connection") as chromium,
     ):
-        moved_ms, restarted_ms, told_ms, mended_ms, over_tcp_ms = [], [], [], [], []
-        async with _call(chromium, proofcall, _Ways(workshop.crowd.address)) as (page, ways):
+        moved_ms, restarted_ms, told_ms, mended_ms, over_tcp_ms, switched_ms = [], [], [], [], [], []
+        ways = _Ways(workshop.crowd.address)
+        async with _call(chromium, proofcall, ways) as page:
             for _ in range(ROUNDS):
                 await asyncio.sleep(SETTLE_S)
                 ways.proxy.move()
@@ -58,17 +62,26 @@ async def measure_roam(workshop: Workshop) -> list[Row]:
             if not ways.carried:
                 raise BotFailed("the media did not go through the proxies")
         for _ in range(ROUNDS):
-            async with _call(chromium, proofcall, None) as (page, _):
-                came = await page.evaluate("roam.comesUp()")
-                if came["protocol"] != "tcp":
-                    raise BotFailed(f"the media came over {came['protocol']}")
-                over_tcp_ms.append(_checked(came["took_ms"]))
+            async with _call(chromium, proofcall, DISCARD_PORT) as page:
+                over_tcp_ms.append(await _ms(page, "roam.comesUp()"))
+                await _check_protocol(page, "tcp")
+        for _ in range(ROUNDS):
+            with contextlib.closing(UdpProxy(host=workshop.crowd.address)) as proxy:
+                proxy.forward_to(UDP_PORT)
+                async with _call(chromium, proofcall, proxy.port) as page:
+                    await _ms(page, "roam.comesUp()")
+                    await asyncio.sleep(SETTLE_S)
+                    await _check_protocol(page, "udp")
+                    proxy.cut = True
+                    switched_ms.append(await _ms(page, "roam.comesBack()"))
+                    await _check_protocol(page, "tcp")
     return [
         _row("another address, unnoticed → media back", BACK_WITHIN_MS, moved_ms),
         _row("another network, ICE restart → media back", BACK_WITHIN_MS, restarted_ms),
         _row("silence → the page says so", TOLD_WITHIN_MS, told_ms),
         _row("silence is over → media back", BACK_WITHIN_MS, mended_ms),
         _row("UDP blocked → first decoded picture over TCP", UP_WITHIN_MS, over_tcp_ms),
+        _row("UDP ends → media back over TCP", SWITCHED_WITHIN_MS, switched_ms),
     ]
 
 
@@ -103,10 +116,8 @@ class _Ways:
 
 
 @contextlib.asynccontextmanager
-async def _call(
-    chromium: Browser, proofcall: ProofcallPeer, ways: _Ways | None
-) -> AsyncIterator[tuple[Page, _Ways]]:
-    """A customer's page in a call with a bot. Without `ways` UDP is blocked."""
+async def _call(chromium: Browser, proofcall: ProofcallPeer, udp: _Ways | int) -> AsyncIterator[Page]:
+    """A customer's page in a call with a bot: over proxies alone, or over TCP and to this UDP port."""
     case_id = await proofcall.open_case()
     courier = await proofcall.join(case_id, "courier", stamps=False)
     link = await proofcall.issue_link(case_id, "customer")
@@ -114,30 +125,32 @@ async def _call(
     try:
         page = await context.new_page()
         await page.add_init_script(path=browser.PAGES / "roam.js")
-        if ways is None:
-            await page.add_init_script("roam.blocksUdp = true")
+        if isinstance(udp, int):
+            await page.add_init_script(f"roam.udpPort = {udp}")
         else:
-            await page.expose_function("accessPort", ways.port)
+            await page.expose_function("accessPort", udp.port)
             await page.add_init_script(path=browser.PAGES / "way.js")
         with sending([courier.bot]):
             await page.goto(lobby(link))
             start = page.get_by_test_id("start-button")
             await start.wait_for(timeout=READY_MS)
             await start.click()
-            yield page, ways or _Ways("127.0.0.1")
+            yield page
     finally:
         await context.close()
-        if ways is not None:
-            ways.close()
+        if isinstance(udp, _Ways):
+            udp.close()
     await proofcall.leave(courier)
 
 
+async def _check_protocol(page: Page, wanted: str) -> None:
+    if not await page.evaluate("wanted => roam.comesOver(wanted)", wanted) >= 0:
+        raise BotFailed(f"the media do not come over {wanted}")
+
+
 async def _ms(page: Page, expression: str) -> float:
-    return _checked(await page.evaluate(expression))
-
-
-def _checked(took_ms: float | None) -> float:
     """NaN crosses from the page as NaN; it means that nothing came in ten seconds."""
+    took_ms: float | None = await page.evaluate(expression)
     if took_ms is None or not took_ms >= 0:
         raise BotFailed("nothing came within ten seconds")
     return took_ms

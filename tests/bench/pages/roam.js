@@ -4,14 +4,14 @@
  *
  *     roam.comesBack()   until new sound and pictures come in, from now
  *     roam.saysSo()      until the page's own words tell of a lost connection, from now
- *     roam.comesUp()     from the first connection's making to its first decoded picture, and how it came
- *     roam.blocksUdp     set before the page's scripts: no UDP candidate of the server leads anywhere
+ *     roam.comesUp()     from the first connection's making to its first decoded picture
+ *     roam.comesOver(p)  until the browser says that the media come over "udp" or "tcp", from now
+ *     roam.udpPort       set before the page's scripts: where the server's UDP candidates lead instead
  */
 (() => {
   const PATIENCE_MS = 10_000;
   const POLL_MS = 20;
   const ENOUGH_PACKETS = 5; // of each kind: not a straggler
-  const DISCARD_PORT = 9; // nobody listens there
   /** @type {RTCPeerConnection[]} */
   const connections = [];
   let made_at = Number.NaN;
@@ -44,7 +44,8 @@
   }
 
   const roam = {
-    blocksUdp: false,
+    /** @type {number | null} */
+    udpPort: null,
     connections,
     comesBack: async () => {
       const from = performance.now();
@@ -59,10 +60,11 @@
       const well = () => ["good", "connected"].includes(words?.getAttribute("data-state") ?? "");
       return until(() => !well(), performance.now());
     },
+    /** @param {string} wanted */
+    comesOver: async (wanted) => until(async () => (await protocol()) === wanted, performance.now()),
     comesUp: async () => {
       await until(() => connections.length > 0, performance.now());
-      const took_ms = await until(async () => (await received()).frames > 0, made_at);
-      return { took_ms, protocol: await protocol() };
+      return until(async () => (await received()).frames > 0, made_at);
     },
   };
 
@@ -77,9 +79,9 @@
 
     /** @param {RTCSessionDescriptionInit} [description] */
     async setRemoteDescription(description) {
-      const sdp = description?.sdp?.replace(/( udp \d+ \S+) \d+ typ/g, `$1 ${DISCARD_PORT} typ`);
+      const sdp = description?.sdp?.replace(/( udp \d+ \S+) \d+ typ/g, `$1 ${roam.udpPort} typ`);
       // @ts-expect-error the two forms of old browsers are not passed on
-      return super.setRemoteDescription(roam.blocksUdp ? { ...description, sdp } : description);
+      return super.setRemoteDescription(roam.udpPort ? { ...description, sdp } : description);
     }
   };
   Object.assign(window, { roam });
