@@ -81,7 +81,7 @@ TAIL_PACKETS = 5  # are remembered from one feedback to the next
 TRICKLE_PACKETS = 4  # of a link that fell: more would be waited for too long
 TRICKLE_BYTES = 600  # in the last two of them: two packets of sound are less
 STRETCHED_FROM_BPS = 600_000  # a packet of less takes as long as a notable wait, and pictures come seldom
-FEW_PACKETS, STRETCHED = 2, 0.3  # in one feedback, at less than this share of the rate of late
+FEW_PACKETS, STRETCHED = 4, 0.3  # in one feedback, at less than this share of the rate of late
 RUSH_QUEUE_S, RUSH_GROWTH_S = 0.08, 0.03  # or the last waited so long, and so much longer than the first
 
 OUTAGE_S = 0.15  # in which nothing came through: seven packets of sound; what is too narrow lets some pass
@@ -142,6 +142,7 @@ class BandwidthEstimator:
         self._cut_at = -inf
 
         self._tail: list[tuple[float, float, int]] = []  # of packets: sent, arrived, size
+        self._unsuspected = (0.0, 0.0, 0)  # the last of them before a suspicion
         self._is_draining = False
         self._drains_again = False  # the same queue, for it did not go by the first cut
         self._drain_from = (0.0, 0, 0)  # arrival of the last packet, bytes acknowledged and sent by then
@@ -364,14 +365,18 @@ class BandwidthEstimator:
         """Decides, once what a feedback says is booked."""
         elapsed = min(max(now - self._updated, 0.0), MAX_STEP_S)
         self._updated = now
-        self.is_suspicious = len(packets) <= FEW_PACKETS and self._is_stretched(packets)
+        was_suspicious = self.is_suspicious
+        if self._tail and not was_suspicious:
+            self._unsuspected = self._tail[-1]
+        self.is_suspicious = (was_suspicious or len(packets) <= FEW_PACKETS) and self._is_stretched(packets)
         # The last packets that arrived, whichever feedback told of them.
         self._tail = packets if len(packets) >= TAIL_PACKETS else [*self._tail, *packets][-TAIL_PACKETS:]
         detector = self._detector
         if self._prober.is_under_way:
             self._take_outcome(now)
         queue_s = self._unusual_queue_s(elapsed, now)
-        if now - self._cut_at > self.round_trip_s and self._is_collapse(packets, expected):
+        is_confirmed = was_suspicious and self.is_suspicious  # behind a stall the rest comes all at once
+        if now - self._cut_at > self.round_trip_s and (is_confirmed or self._is_collapse(packets, expected)):
             self._collapse(queue_s, now)
         elif self._is_over(queue_s, now):
             self._cut_for_delay(queue_s, now)
@@ -418,16 +423,16 @@ class BandwidthEstimator:
         return waited > RUSH_QUEUE_S and grown > RUSH_GROWTH_S
 
     def _is_stretched(self, packets: list[tuple[float, float, int]]) -> bool:
-        """Whether hardly anything came since the feedback before, and the last of it has waited far longer:
-        the first packet through what is left of a link, or the first behind a stall.
+        """Whether hardly anything came since the feedback before, and the last of it has waited far longer
+        than what came before: the first packets through what is left of a link, or the first behind a stall.
         """
         if not self._tail or self._rate.long_bps < STRETCHED_FROM_BPS:
             return False
-        before_sent, before_arrived, _ = self._tail[-1]
+        before_sent, before_arrived, _ = self._unsuspected
         sent, arrived, _ = packets[-1]
         size_bytes = sum(came for _, _, came in packets)
         grown = (arrived - sent) - (before_arrived - before_sent)
-        took_s = arrived - before_arrived
+        took_s = arrived - self._tail[-1][1]
         return grown > RUSH_GROWTH_S and size_bytes * 8 < STRETCHED * self._rate.long_bps * took_s
 
     def _is_trickle(self, packets: list[tuple[float, float, int]]) -> bool:
@@ -453,7 +458,8 @@ class BandwidthEstimator:
         if not self._is_draining:  # later the rate of late has the new pace alone
             rate_bps = min(short_bps, max(self._tail_bps(), LEAST_TAIL * short_bps))
         base = self._detector.base_delay_s
-        waited_s = min(arrived - sent for sent, arrived, _ in self._tail[1 - TRICKLE_PACKETS :]) - base
+        last = self._tail[-2 if self.is_suspicious else 1 - TRICKLE_PACKETS :]
+        waited_s = min(arrived - sent for sent, arrived, _ in last) - base
         queue_s = max(queue_s, waited_s)
         if isfinite(rate_bps) and DECREASE * self._carried(rate_bps) < self._exact_bps:
             self._cut(rate_bps, max(queue_s, LEAST_QUEUE_S), now)
@@ -513,7 +519,17 @@ class BandwidthEstimator:
         """What arrives at the bottleneck, from what arrives in the end: what is lost anyway lies between."""
         return rate_bps / (1 - self._loss.inherent)
 
+    def _believe_less(self, queue_s: float) -> None:
+        """A link that fell by far was judged by a few packets: those that came since tell better."""
+        long_bps, short_bps = self._rate.long_bps, self._rate.short_bps()
+        if queue_s < MOST_NOISE_S or long_bps < STRETCHED_FROM_BPS or short_bps > STRETCHED * long_bps:
+            return
+        carried_bps = self._carried(short_bps)
+        if DECREASE * carried_bps < STILL_LESS * self._exact_bps:
+            self._capacity_bps, self._exact_bps = carried_bps, DECREASE * carried_bps
+
     def _drain(self, queue_s: float, now: float) -> None:
+        self._believe_less(queue_s)
         is_gone = queue_s < max(DRAINED_S, DRAINED * self._drain_queue_s)
         if self._exact_bps < FALLEN * self._drain_before_bps and now - self._cut_at < self.round_trip_s:
             is_gone = False  # it was found by its growth, before all of it was seen

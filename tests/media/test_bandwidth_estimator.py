@@ -182,6 +182,26 @@ def test_what_is_left_of_a_link_is_seen_by_the_few_packets_that_come() -> None:
     )
 
 
+@pytest.mark.parametrize("feedback_s", [0.05, 0.06, 0.08, 0.1])
+def test_what_is_left_of_a_link_is_soon_believed_whatever_the_moment(feedback_s: float) -> None:
+    """Two feedbacks that say so are enough, and what they made of a few packets is not left as it is."""
+    took_s: list[float] = []
+    for moment in range(16):
+        network = play(
+            Shape(link(FAST_BPS)),
+            Send(start_bps=1_000_000, wanted_bps=3_000_000, way=Way(feedback_s=feedback_s)),
+            Run(20 + 0.009 * moment),
+            Shape(link(150_000), mark="down"),
+            Run(1),
+        )
+        down = network.marks["down"]
+        took_s.append(
+            next(at - down for at, bps in network.flows["ours"].targets if at > down and bps < 150_000)
+        )
+    assert sum(took_s) / len(took_s) < 0.23 + 1.4 * feedback_s
+    assert max(took_s) < 0.45
+
+
 def test_who_lost_most_of_a_link_is_not_given_it_back_as_others_filled_its_queue() -> None:
     """Repairs that nobody counts here, for instance: the queue stays while we send nothing but voice."""
 

@@ -37,6 +37,7 @@ from tests.media.leg_scenario import (
 from tests.media.test_layers import forwarder, stream
 
 WAY_S = 0.04  # of an idle link
+UNDER_WAY = 2  # packets of sound
 
 
 def pictures_left(call: NetworkedCall, peer_id: str, *, since: float = 0) -> list[tuple[float, bytes]]:
@@ -204,6 +205,24 @@ def test_a_network_that_collapses_costs_the_voice_half_a_second(phase_s: float) 
         one.packet for one in call.pages["b"].left if one.ssrc == repairs and fell < one.now < fell + 2
     ]
     assert sum(len(packet) for packet in sent_again) < 0.2 * 2 * 150_000 / 8
+
+
+@pytest.mark.parametrize("bitrate_bps", [1_000_000, 1_500_000, 1_900_000])
+def test_whenever_a_network_collapses_it_costs_the_voice_a_third_of_a_second(bitrate_bps: int) -> None:
+    """In a full queue, or behind one that has just been answered, what is left is seen as soon."""
+    lost: list[int] = []
+    for moment in range(15):
+        fell = START + 8 + 0.014 * moment
+        call = play(
+            *(step if not isinstance(step, Film) else Film("a", bitrate_bps) for step in filmed("b")),
+            Shape("b", with_network(2_000_000)),
+            Run(fell - START),
+            Shape("b", with_network(150_000)),
+            Run(2),
+        )
+        in_time = [delay for delay in call.sound_delays_s("b", since=fell) if delay < 0.35]
+        lost.append(round(2 / 0.02) - UNDER_WAY - len(in_time))
+    assert max(lost) <= 16, lost
 
 
 @pytest.mark.parametrize("phase_s", [0, 0.03, 0.05, 0.08])
