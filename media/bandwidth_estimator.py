@@ -461,7 +461,9 @@ class BandwidthEstimator:
         last = self._tail[-2 if self.is_suspicious else 1 - TRICKLE_PACKETS :]
         waited_s = min(arrived - sent for sent, arrived, _ in last) - base
         queue_s = max(queue_s, waited_s)
-        if isfinite(rate_bps) and DECREASE * self._carried(rate_bps) < self._exact_bps:
+        is_again = self._is_draining and self.is_suspicious
+        most_bps = STILL_LESS * self._exact_bps if is_again else self._exact_bps
+        if isfinite(rate_bps) and DECREASE * self._carried(rate_bps) < most_bps:
             self._cut(rate_bps, max(queue_s, LEAST_QUEUE_S), now)
             self.limit = "delay" if queue_s > LEAST_QUEUE_S else "loss"
 
