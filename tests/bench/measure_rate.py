@@ -9,7 +9,7 @@ the courier. The two systems take turns row by row.
 - `three`: three people watch one sender, through 2000, 300 and 100 kbit/s. Two cores bear no more than three
   pages: the sender's is the product's own, those of the two weak viewers are the benchmark's and send
   nothing, and the good viewer is a bot that sends feedback as a browser does, but paints nothing.
-- `recorder`: what is kept of a sender whose only viewer has a good network, and then one of 100 kbit/s.
+- `recorder`: what is kept of a sender whose only viewer has a good network and then 100 kbit/s, twice.
 
 Use is what had the wire of the limited link, headers included, of what could have had it. Waiting is the time
 in its queue, without a datagram's own time on the wire: at 100 kbit/s a full packet needs another 0.1 s. A
@@ -49,6 +49,7 @@ SMOOTH_AFTER_S = 2.0  # after the step down
 FULL_AFTER_S = 10.0  # after the step up
 FULL_FPS = 0.8  # of the frame rate before the step: as full as it was
 RECORDER_MAY_LOSE = 0.05
+RECORDER_TURNS = 2
 NOTABLY_SHORT = 0.05  # of the time: the sender's browser made the picture smaller for want of CPU
 
 CLEAR = Conditions(delay_s=ONE_WAY_S)
@@ -367,19 +368,15 @@ class Seen:
     recorded: Recorded | None
 
 
-async def _see(
-    both: Systems, view: View, good: Conditions | None, weak: list[Conditions], window_s: float
-) -> Seen:
+async def _see(both: Systems, view: View, good: Conditions, weak: list[Conditions], window_s: float) -> Seen:
     async with contextlib.AsyncExitStack() as stack:
         networks = [
             await stack.enter_async_context(
                 access_network(uplink=CLEAR, downlink=conditions, seed=SEED + index)
             )
-            for index, conditions in enumerate([*weak, *([] if good is None else [good])])
+            for index, conditions in enumerate([*weak, good])
         ]
-        viewing = await stack.enter_async_context(
-            view(both.chromium, networks[: len(weak)], None if good is None else networks[-1])
-        )
+        viewing = await stack.enter_async_context(view(both.chromium, networks[: len(weak)], networks[-1]))
         await viewing.first_pictures()
         await asyncio.sleep(WARM_UP_S)
         since = datetime.now(UTC)
@@ -458,33 +455,65 @@ def _good(seen: Seen) -> str:
     return f"{(seen.good_bps or 0) / 1e3:.0f} kbit/s with sound and headers{kept}"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kept:
+    """What the recorder got in one window, and whether its sender could have sent more."""
+
+    recorded: Recorded
+    short: str
+
+    def __str__(self) -> str:
+        return f"{self.recorded}{self.short}"
+
+
 async def _recorder_row(both: Systems, workshop: Workshop) -> Row:
-    kept: list[Recorded | str] = []
-    told: list[str] = []
-    view = views(both)["Proofcall"]
-    for conditions in (limited(GOOD_KBPS), limited(WEAK_KBPS[-1])):
-        try:
-            seen = await _see(both, view, None, [conditions], workshop.window_s or WINDOW_S)
-            assert seen.recorded is not None
-            kept.append(seen.recorded)
-            viewer = seen.viewers[0].watched
-            rate = f", sender short of rate {viewer.short_of_rate:.0%} of the time"
-            told.append(f"{seen.recorded}{_short(viewer)}{rate if viewer.short_of_rate else ''}")
-        except (BotFailed, TimeoutError) as error:
-            kept.append(f"failed: {error}")
-            told.append(f"failed: {error}")
-        workshop.say(f"{RECORDER:16} {'Proofcall':10} {told[-1]}")
-    good, weak = kept
-    held, change = False, ""
-    if isinstance(good, Recorded) and isinstance(weak, Recorded):
-        ratio = weak.bitrate_bps / good.bitrate_bps if good.bitrate_bps else 0.0
-        held = abs(ratio - 1) < RECORDER_MAY_LOSE and weak.height == good.height
-        change = f": {ratio - 1:+.1%}"
+    try:
+        good, weak = await _take_turns(both, workshop.window_s or WINDOW_S)
+    except (BotFailed, TimeoutError) as error:
+        measured, held = f"failed: {error}", False
+    else:
+        rates = [sum(one.recorded.bitrate_bps for one in turns) for turns in (good, weak)]
+        change = rates[1] / rates[0] - 1 if rates[0] else -1.0
+        same = len({one.recorded.height for one in (*good, *weak)}) == 1
+        held = abs(change) < RECORDER_MAY_LOSE and same
+        measured = f"{_turns(good)} → {_turns(weak)}: {change:+.1%}"
+    workshop.say(f"{RECORDER:16} {'Proofcall':10} {measured}")
     return Row(
         part="rate",
         what=f"recorded of a sender whose viewer has {GOOD_KBPS} → {WEAK_KBPS[-1]} kbit/s",
         reach=f"changes by < {RECORDER_MAY_LOSE:.0%}",
-        measured=f"{' → '.join(told)}{change}",
+        measured=measured,
         peers="Janus was not asked to record",
         verdict=judge(held),
     )
+
+
+def _turns(turns: list[Kept]) -> str:
+    return " and ".join(map(str, turns))
+
+
+async def _take_turns(both: Systems, window_s: float) -> tuple[list[Kept], list[Kept]]:
+    """One call, whose viewer's network becomes weak and good again: two calls differ by themselves."""
+    readings: list[tuple[Reading, Reading]] = []
+    kbps = (GOOD_KBPS, WEAK_KBPS[-1]) * RECORDER_TURNS
+    async with (
+        access_network(uplink=CLEAR, downlink=limited(kbps[0]), seed=SEED) as network,
+        views(both)["Proofcall"](both.chromium, [network], None) as viewing,
+    ):
+        await viewing.first_pictures()
+        for one in kbps:
+            await network.change(downlink=limited(one))
+            await asyncio.sleep(WARM_UP_S)
+            ([before], _) = await _readings(viewing)
+            await asyncio.sleep(window_s)
+            ([after], _) = await _readings(viewing)
+            readings.append((before, after))
+        assert viewing.case_id is not None
+        segments = await both.proofcall.journal(viewing.case_id, "customer", readings[-1][1].taken_at)
+    kept: list[Kept] = []
+    for before, after in readings:
+        got = await asyncio.to_thread(recorded, segments, before.taken_at, after.taken_at)
+        seen = watched(before, after)
+        rate = f", sender short of rate {seen.short_of_rate:.0%} of the time" if seen.short_of_rate else ""
+        kept.append(Kept(recorded=got, short=_short(seen) + rate))
+    return kept[0::2], kept[1::2]
