@@ -202,6 +202,25 @@ def test_what_is_left_of_a_link_is_soon_believed_whatever_the_moment(feedback_s:
     assert max(took_s) < 0.45
 
 
+@pytest.mark.parametrize("moment_s", [0.033, 0.044])
+def test_a_suspicion_that_lasts_while_the_queue_drains_is_no_second_collapse(moment_s: float) -> None:
+    """Or the target would be cut for the pace of the voice alone, and what drains not be measured."""
+
+    def stop_pictures(network: Network) -> None:
+        network.flows["ours"].sends_pictures = False
+
+    play(
+        Shape(link(FAST_BPS)),
+        Send(start_bps=1_000_000, wanted_bps=3_000_000, way=Way(feedback_s=0.07)),
+        Run(20 + moment_s),
+        Shape(link(150_000)),
+        Run(0.25),
+        Do(stop_pictures),
+        Run(1),
+        Check("what came out of the queue", lambda network: 0.87 * 150_000 < network.target() <= 150_000),
+    )
+
+
 def test_who_lost_most_of_a_link_is_not_given_it_back_as_others_filled_its_queue() -> None:
     """Repairs that nobody counts here, for instance: the queue stays while we send nothing but voice."""
 
