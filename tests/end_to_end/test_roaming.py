@@ -1,10 +1,8 @@
-"""Walking away from a network: other addresses, no UDP, nothing at all, and the call goes on.
-
-How soon, the benchmark measures (`roam`): here the machine may be as slow as it likes.
-"""
+"""Walking away from a network: other addresses, no UDP, nothing at all, and the call goes on."""
 
 import asyncio
 import socket
+import time
 from collections.abc import AsyncIterator, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,12 +13,19 @@ from playwright.async_api import Playwright, Request
 
 from tests.conftest import calling
 from tests.end_to_end.conftest import Scene, set_scene
-from tests.end_to_end.people import PATIENCE_S, Somebody, until
+from tests.end_to_end.people import Somebody, until
 from tests.end_to_end.test_trouble import is_in_trouble, two_in_a_call
 from tests.tcp_proxy import tcp_proxy
 
-# Whether packets of sound and of pictures come in anew, within as many milliseconds.
-COMES_BACK = """async (patience_ms) => {
+BACK_WITHIN_S = 1.0
+TOLD_WITHIN_S = 3.0
+SWITCHED_WITHIN_S = 3.0  # from then on; libwebrtc leaves a way that worked only after a second's thought
+TOLD_SLACK_S = 0.5  # the test's own polling, with two browsers on two cores
+USUAL_S = 0.45  # for as many packets in an undisturbed call; a machine that takes longer has that much longer
+ROUNDS = 3  # of silence, until one finds the machine idle enough; the benchmark (`roam`) has the median
+
+# Milliseconds until packets of sound and of pictures come in anew.
+COMES_BACK = """async () => {
   const connection = window.testConnections.at(-1);
   const count = async () => {
     const counts = {audio: 0, video: 0};
@@ -32,8 +37,8 @@ COMES_BACK = """async (patience_ms) => {
   const before = await count();
   for (;;) {
     const now = await count();
-    if (now.audio > before.audio + 5 && now.video > before.video + 5) return true;
-    if (performance.now() - began > patience_ms) return false;
+    if (now.audio > before.audio + 5 && now.video > before.video + 5) return performance.now() - began;
+    if (performance.now() - began > 10000) return 10000;
     await new Promise((resolve) => setTimeout(resolve, 20));
   }
 }"""
@@ -60,10 +65,14 @@ class MediaRequests:
             self.made.append(request.method)
 
 
-async def come_back(people: Sequence[Somebody]) -> None:
-    """Wait until sound and pictures come in again at everybody's."""
-    came = await asyncio.gather(*(each.page.evaluate(COMES_BACK, 1000 * PATIENCE_S) for each in people))
-    assert all(came), f"nothing came in within {PATIENCE_S} s: {came}"
+async def comes_back_s(somebody: Somebody) -> float:
+    """Seconds until sound and pictures come in again."""
+    return float(await somebody.page.evaluate(COMES_BACK)) / 1000
+
+
+async def slowness(people: Sequence[Somebody]) -> float:
+    """How many times slower than usual the machine is just now, with all that runs beside; at least 1."""
+    return max(1.0, *(took_s / USUAL_S for took_s in await asyncio.gather(*map(comes_back_s, people))))
 
 
 @pytest.mark.long
@@ -76,7 +85,8 @@ async def test_other_addresses_are_followed_without_a_word(
         requests = [MediaRequests(somebody) for somebody in people]
         for _ in range(3):
             proxy.move()
-            await come_back(people)
+            took_s = await asyncio.gather(*map(comes_back_s, people))
+            assert max(took_s) <= BACK_WITHIN_S, took_s
         assert proxy.forwarded > 100, "the media went through the proxy"
         assert [each.made for each in requests] == [[], []]
 
@@ -95,9 +105,10 @@ async def test_ice_is_restarted_with_the_same_handshake_and_the_same_session(
         async def restarted() -> bool:
             return bool((await customer.page.evaluate(WAYS))["ufrag"] != before["ufrag"])
 
-        await until(restarted, "the media go another way")
+        await until(restarted, "the media go another way", patience_s=5)
         assert requests.made == ["PATCH"]
-        await come_back((customer, courier))
+        took_s = await asyncio.gather(comes_back_s(customer), comes_back_s(courier))
+        assert max(took_s) <= BACK_WITHIN_S, took_s
         assert not await is_in_trouble(customer)
         assert relay.session_of(scene.case_id, customer_id) == session_id
         after = await customer.page.evaluate(WAYS)
@@ -105,7 +116,7 @@ async def test_ice_is_restarted_with_the_same_handshake_and_the_same_session(
         assert customer.complaints == []
 
 
-async def test_silence_is_told_and_mended_without_a_new_session(
+async def test_silence_is_told_within_three_seconds_and_mended_without_a_new_session(
     scene_behind_proxy: Scene, playwright: Playwright, cameras: dict[str, Path]
 ) -> None:
     scene, proxy = scene_behind_proxy, scene_behind_proxy.proxy
@@ -120,15 +131,24 @@ async def test_silence_is_told_and_mended_without_a_new_session(
         async def server_knows() -> bool:
             return all(relay.connection_state(case_id, each) == "silent" for each in ids)
 
-        proxy.cut = True
-        await asyncio.gather(
-            *(until(partial(is_in_trouble, somebody), "the page says so") for somebody in people),
-            until(server_knows, "the server knows"),
-        )
-        proxy.cut = False
-        await come_back(people)
-        for somebody in people:
-            await until(partial(is_well, somebody), "the page says that it is over")
+        for _ in range(ROUNDS):
+            slower = await slowness(people)
+            proxy.cut = True
+            began = time.monotonic()
+            await asyncio.gather(
+                *(until(partial(is_in_trouble, somebody), "the page says so") for somebody in people),
+                until(server_knows, "the server knows"),
+            )
+            assert time.monotonic() - began <= TOLD_WITHIN_S + TOLD_SLACK_S * slower
+            proxy.cut = False
+            took_s = await asyncio.gather(*map(comes_back_s, people))
+            for somebody in people:
+                await until(
+                    partial(is_well, somebody), "the page says that it is over", patience_s=3 * slower
+                )
+            if max(took_s) <= BACK_WITHIN_S * slower:
+                break
+        assert max(took_s) <= BACK_WITHIN_S * slower, (took_s, slower)
         assert [relay.session_of(case_id, each) for each in ids] == sessions
         assert all("POST" not in each.made for each in requests)
 
@@ -141,7 +161,7 @@ async def test_a_session_that_is_gone_is_replaced(
         requests = MediaRequests(customer)
         await customer.page.route("**/media/*", lambda route: route.fulfill(status=404, json={}), times=1)
         await customer.page.evaluate("dispatchEvent(new Event('online'))")
-        await until(partial(posted, requests), "a fresh offer")
+        await until(partial(posted, requests), "a fresh offer", patience_s=3)
         await customer.wait_for_media()
         await courier.wait_for_media()
         assert requests.made == ["PATCH", "POST"]
@@ -187,20 +207,15 @@ async def test_a_network_that_blocks_udp_is_entered_in_the_middle_of_a_call(
         assert {(await somebody.page.evaluate(WAYS))["protocol"] for somebody in people} == {"udp"}
         requests = [MediaRequests(somebody) for somebody in people]
         proxy.cut = True
-        await come_back(people)
-        for somebody in people:
-            await until(partial(comes_over_tcp, somebody), "the browser counts what comes over TCP")
+        took_s = await asyncio.gather(*map(comes_back_s, people))
+        assert max(took_s) <= TOLD_WITHIN_S + SWITCHED_WITHIN_S, took_s
+        assert {(await somebody.page.evaluate(WAYS))["protocol"] for somebody in people} == {"tcp"}
         assert all("POST" not in each.made for each in requests)
 
 
 async def posted(requests: MediaRequests) -> bool:
     """Whether a fresh offer has gone out."""
     return "POST" in requests.made
-
-
-async def comes_over_tcp(somebody: Somebody) -> bool:
-    """Whether the browser has settled on the way over TCP."""
-    return bool((await somebody.page.evaluate(WAYS))["protocol"] == "tcp")
 
 
 async def is_well(somebody: Somebody) -> bool:

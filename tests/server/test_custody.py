@@ -64,6 +64,7 @@ async def test_a_page_is_an_entry_where_it_begins_and_one_where_it_ends(caller: 
             last = message["entry"]["envelope"]["number"]
             if not message["entry"]["body"]["live"]:
                 break
+    assert last == (await caller.service.cases.get(case_id)).state.last_number
     await gone(caller, case_id, reader)
     read = [entry for entry in await entries(caller, case_id, "read") if entry["actor_id"] == qa["link_id"]]
     assert [(entry["after"], entry["up_to"], entry["live"]) for entry in read] == [
