@@ -13,7 +13,7 @@ BROWSER_TESTS := tests/end_to_end tests/interop
 # somebody edits is what they run wherever nobody asked for speed; without a C compiler everything runs as it is
 # written.
 COMPILED := build/compiled
-PACKET_PATH := acknowledged_rate allocation allowance bandwidth_estimator binding call delay_detector depacketizer \
+PACKET_PATH := acknowledged_rate alarms allocation allowance bandwidth_estimator binding call delay_detector depacketizer \
   downlink encoding_plan forwarder gathering ice inherent_loss intake journal keyframes lasting_order layer_filter \
   loss_bound nack pacer packet_history peer picture_buffer probing reception red router rtcp rtp rtpdump rtx srtp \
   steady_rate stun track transport uplink_feedback vp8_descriptor

@@ -12,7 +12,8 @@ The way of a packet:
 Lost packets are an affair of each way: what a sender repairs, by retransmission (rtx.py) or redundancy
 (red.py), is unwrapped as it comes in, and wrapped again on the way out as the receiver's own network asks
 for. intake.py takes from the kernel together what has come (recvmmsg.py), and under load gathering.py hands
-to it together what leaves together. repair_time.py says how long to wait for repairs.
+to it together what leaves together; alarms.py wakes the calls that have something to do. repair_time.py says
+how long to wait for repairs.
 
 Whose a packet is binding.py tells once an SSRC: of which person (peer.py), of their sound or which encoding
 of their picture (track.py). Each receiver's slot has a forwarder, whose layer_filter.py leaves out temporal

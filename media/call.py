@@ -7,7 +7,6 @@ The relay (relay.py) opens, finds and ends calls.
 
 from __future__ import annotations
 
-import asyncio
 import random
 import secrets
 import time
@@ -15,9 +14,9 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from math import inf
 from typing import assert_never
 
+from media.alarms import Alarms, Sleeper
 from media.journal import MAX_SEGMENT_S, Journal, Segment
 from media.peer import Traffic
 from media.router import (
@@ -31,8 +30,6 @@ from media.router import (
 )
 from media.sdp import Offer, encode_answer, lay_out_slots
 from media.transport import Peer, UdpTransport
-
-CLOCK_GRAIN_S = 0.002  # loops keep time in milliseconds: a deadline this near has come
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,16 +81,25 @@ class Participant:
     transport_section: tuple[str, str] = ("", "")  # kind and mid of the section that carries the bundle
 
 
-class Call:
+class Call(Sleeper):
     """The participants of one call around their router."""
 
-    def __init__(self, call_id: str, tell: Callable[[RelayEvent], None]) -> None:
+    def __init__(self, call_id: str, tell: Callable[[RelayEvent], None], alarms: Alarms) -> None:
         self.call_id = call_id
         self.participants: dict[str, Participant] = {}
         self._tell = tell
         self.router = Router(random32=lambda: secrets.randbits(32))
-        self._timer: asyncio.TimerHandle | None = None
-        self._wakes_at = inf
+        self._alarms = alarms
+        alarms.add(self)
+
+    @property
+    def wakes_at(self) -> float:
+        """When the router has something to do; each input may bring that nearer."""
+        return self.router.next_deadline
+
+    def wake(self, now: float) -> None:
+        """What the router has to do is due."""
+        self.perform(self.router.handle_timeout(now))
 
     def connect(self, participant_id: str, session_id: str, offer: Offer, transport: UdpTransport) -> str:
         """Answers an offer; an older connection of the participant makes way."""
@@ -186,31 +192,11 @@ class Call:
                         participant.recording.on_segment(output.segment)
                 case _:
                     assert_never(output)
-        self._keep_time()
+        self._alarms.hasten(self.router.next_deadline)
 
     def close(self) -> None:
         """Ends the call's time."""
-        if self._timer is not None:
-            self._timer.cancel()
-        self._wakes_at = -inf
-
-    def _keep_time(self) -> None:
-        """Wakes when the router has something to do; asked after each input, which may bring that nearer."""
-        if self.router.next_deadline < self._wakes_at:
-            if self._timer is not None:
-                self._timer.cancel()
-            self._wakes_at = self.router.next_deadline
-            loop = asyncio.get_running_loop()
-            wait_s = max(0.0, self._wakes_at - time.monotonic())
-            self._timer = loop.call_later(wait_s, self._handle_timeout)
-
-    def _handle_timeout(self) -> None:
-        self._timer, self._wakes_at = None, inf
-        try:
-            now, due = time.monotonic(), self.router.next_deadline
-            self.perform(self.router.handle_timeout(due if now < due <= now + CLOCK_GRAIN_S else now))
-        finally:
-            self._keep_time()
+        self._alarms.remove(self)
 
     def request_keyframe(self, participant_id: str) -> None:
         """Asks a participant's camera for a keyframe."""
@@ -232,15 +218,14 @@ class Call:
             peer = participants[receiver_id].peer
             if peer is not None:
                 peer.send_rtp(head, shared, start)
-        if self.router.next_deadline < self._wakes_at:
-            self._keep_time()
+        self._alarms.hasten(self.router.next_deadline)
 
     def _handle_rtcp(self, participant_id: str, compound: bytes, now: float) -> None:
         self.perform(self.router.handle_rtcp(participant_id, compound, now))
 
     def _handle_move(self, participant_id: str) -> None:
         self.router.handle_move(participant_id, time.monotonic())
-        self._keep_time()
+        self._alarms.hasten(self.router.next_deadline)
 
     def _handle_state(self, participant_id: str, session_id: str) -> None:
         participant = self.participants.get(participant_id)

@@ -30,7 +30,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable
 from math import inf
-from typing import Any, Final
+from typing import Final
 
 from mypy_extensions import mypyc_attr
 
@@ -38,7 +38,7 @@ from media import red
 from media.depacketizer import VP8
 from media.errors import MalformedPayload
 from media.layer_filter import LayerFilter, Omissions
-from media.packet_history import Kept
+from media.packet_history import Indexed, Kept, Ring
 from media.reception import Reception
 from media.rtcp import NTP_SECOND, ReportBlock, SenderReport
 from media.rtp import (
@@ -100,12 +100,13 @@ Part = tuple[bytes, bytes, int]  # head, packet, start: what leaves is head + pa
 
 
 @mypyc_attr(acyclic=True)
-class KeptHead:
+class KeptHead(Indexed):
     """With which a packet left, whose payload is what the source's packet has from `start` on."""
 
     __slots__ = ("head", "start")
 
-    def __init__(self, head: bytes, start: int) -> None:
+    def __init__(self, head: bytes, start: int, *, index: int) -> None:
+        self.index = index
         self.head = head
         self.start = start
 
@@ -124,7 +125,7 @@ class Forwarder:
         "_highest_index",
         "_identifiers",
         "_is_filtered",
-        "_known_descriptor",
+        "_known_picture",
         "_number_element",
         "_number_lead",
         "_omissions",
@@ -207,7 +208,7 @@ class Forwarder:
         self._picture_id_offset = 0  # of VP8, from the source's numbers to the receiver's
         self._tl0_offset = 0
         self._takes = 0  # of the clock: so much later than it was taken a picture is said to be of
-        self._known_descriptor: Vp8Descriptor | None = None  # of a late picture, in the receiver's numbers
+        self._known_picture: tuple[int, int] | None = None  # a late one's id and TL0PICIDX for the receiver
         self._unsent = 0  # numbers of the newest packets, which were let go before they left
         self._sequence_offset = sequence_number
         self._timestamp_offset = rtp_timestamp
@@ -219,7 +220,7 @@ class Forwarder:
         self._repair_sequence_number = sequence_number
         # What left, and would come again in the same stream, is kept as it left, by index: the same number
         # with other bytes would tell the key away (RFC 7714 §7.1).
-        self._heads: dict[int, KeptHead] = {}
+        self._heads: Ring[KeptHead] = Ring()
         self.comes_again = True  # whether some of what is asked for goes out again in the stream itself
         self._resent_at: dict[int, float] = {}
         self._resend_allowance = float(RESEND_BURST_BYTES)  # bytes; the share of `_credited_bytes` is in it
@@ -312,7 +313,7 @@ class Forwarder:
         self._highest_index = index - 1
         self._omissions = Omissions()
         self._filter.begin(rtp_timestamp)
-        self._follow_pictures(source.history.packets.get(index))
+        self._follow_pictures(source.history.find(index))
 
     def _next_timestamp(self, source: Reception, rtp_timestamp: int, takes: int, now: float) -> int:
         """That of a new source's first packet in this stream: as much later as really passed, by the sender's
@@ -338,26 +339,26 @@ class Forwarder:
         """Where the numbers of VP8 pictures are: of the newest packet that is at hand."""
         if self.source is None or self._highest_index < self._first_index:
             return
-        kept = self.source.history.packets.get(self._highest_index)
+        kept = self.source.history.find(self._highest_index)
         descriptor = descriptor_of(self.source, kept.data) if kept is not None else None
         if descriptor is not None:
             # If the newest was left out itself, the number is that of the last one before it that was not.
             pictures = self._omissions.pictures
-            self._known_descriptor = descriptor._replace(
-                picture_id=(descriptor.picture_id or 0) + self._picture_id_offset - pictures,
-                tl0_picture_index=(descriptor.tl0_picture_index or 0) + self._tl0_offset,
+            self._known_picture = (
+                (descriptor.picture_id or 0) + self._picture_id_offset - pictures,
+                (descriptor.tl0_picture_index or 0) + self._tl0_offset,
             )
 
     def _follow_pictures(self, kept: Kept | None) -> None:
         """The first picture of a source has the number behind the last one's."""
-        known = self._known_descriptor
+        known = self._known_picture
         first = (
             descriptor_of(self.source, kept.data) if kept is not None and self.source is not None else None
         )
         self._picture_id_offset = self._tl0_offset = 0
         if known is not None and first is not None:
-            self._picture_id_offset = (known.picture_id or 0) + 1 - (first.picture_id or 0)
-            self._tl0_offset = (known.tl0_picture_index or 0) + 1 - (first.tl0_picture_index or 0)
+            self._picture_id_offset = known[0] + 1 - (first.picture_id or 0)
+            self._tl0_offset = known[1] + 1 - (first.tl0_picture_index or 0)
         self._is_filtered = first is not None and bool(self._picture_id_offset or self._tl0_offset)
         self._is_filtered = self._is_filtered or not self._filter.is_open
 
@@ -475,7 +476,7 @@ class Forwarder:
     def keep_head(self, source: Reception, part: Part, index: int) -> None:
         """A packet of this index of a source left with this head."""
         if source is self.source and self._repair_payload_type(part) is None:
-            self._heads[index] = KeptHead(part[0], part[2])
+            self._heads.keep(KeptHead(part[0], part[2], index=index))
 
     def _with_redundancy(self, part: Part, source: Reception, index: int, rtp_timestamp: int) -> Part:
         """Turn the head of an Opus packet into that of a RED packet with those before it as far as they are
@@ -491,7 +492,7 @@ class Forwarder:
         room_bytes = REDUNDANT_BYTES
         for before in range(index - 1, max(index - 1 - self.redundancy, self._first_index - 1), -1):
             # RFC 2198 tells blocks apart by their time alone: what is not here leaves no hole.
-            earlier = source.history.packets.get(before)
+            earlier = source.history.find(before)
             if earlier is None or earlier.data[0] & PADDING:
                 continue
             sound = earlier.data
@@ -509,7 +510,7 @@ class Forwarder:
         redundancy = red.encode_head(head[1] & ~MARKER, blocks)
         self.octets += len(redundancy)
         red_head = head[:1] + bytes([head[1] & MARKER | red_payload_type]) + head[2:] + redundancy
-        self._heads[index] = KeptHead(red_head, start_of_sound)
+        self._heads.keep(KeptHead(red_head, start_of_sound, index=index))
         return red_head, packet, start_of_sound
 
     def repeat(self, source: Reception, index: int, now: float) -> Part | None:
@@ -542,7 +543,8 @@ class Forwarder:
         gate_s = min(max(round_trip_s, MIN_REPEAT_GATE_S), MAX_REPEAT_GATE_S)
         newest_place = self._next_place() - 1
         newest = (newest_place + self._sequence_offset) & 0xFFFF
-        oldest = next(iter(source.history.packets), self._highest_index)  # before it, what came is forgotten
+        history = source.history
+        oldest: int | None = None  # before it, what came is forgotten
         for sequence_number in sequence_numbers:
             self._asks = True
             behind = (newest - sequence_number) & 0xFFFF
@@ -554,7 +556,9 @@ class Forwarder:
                 continue
             part = self._again(source, index, now)
             if part is None:
-                if index > oldest and index not in source.history.packets:
+                if oldest is None:
+                    oldest = history.oldest_index
+                if index > oldest and history.find(index) is None:
                     absent.append(index)
                 continue
             if room_bytes <= 0:
@@ -578,7 +582,7 @@ class Forwarder:
         packet = source.history.get(index, now)
         if packet is None or index < self._first_index:
             return None
-        kept = self._heads.get(index)
+        kept = self._heads.find(index)
         if kept is not None:
             return kept.head, packet, kept.start
         numbers = self._payload_types.get(packet[1])
@@ -655,9 +659,12 @@ class Forwarder:
         left as RED must never leave as another. Forget losses of which nobody speaks any more, too.
         """
         self._note_descriptor()
-        kept = self.source.history.packets if self.source is not None else {}
-        _forget_oldest(self._resent_at, kept)
-        _forget_oldest(self._heads, kept)
+        history = self.source.history if self.source is not None else None
+        for index in [one for one in self._resent_at if history is None or history.find(one) is None]:
+            del self._resent_at[index]
+        for place, kept in enumerate(self._heads.slots):
+            if kept is not None and (history is None or history.find(kept.index) is None):
+                self._heads.slots[place] = None
         if now - self._reported_at > LOSS_FORGOTTEN_S:
             self.fraction_lost = self.expected_loss = 0.0
 
@@ -759,14 +766,3 @@ def descriptor_of(source: Reception, packet: bytes) -> Vp8Descriptor | None:
         return parse(packet[start : start + LONGEST_BYTES])
     except MalformedPayload:
         return None
-
-
-def _forget_oldest(entries: dict[int, Any], kept: dict[int, Kept]) -> None:
-    """Let go of entries by index, in the order in which they were made, up to the first that is kept."""
-    gone: list[int] = []
-    for index in entries:
-        if index in kept:
-            break
-        gone.append(index)
-    for index in gone:
-        del entries[index]

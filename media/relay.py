@@ -140,7 +140,7 @@ class Relay:
         self._decoder.wake()  # it is up long before somebody has seen what they want to keep
         call = self._calls.get(call_id)
         if call is None:
-            call = self._calls[call_id] = Call(call_id, self._tell)
+            call = self._calls[call_id] = Call(call_id, self._tell, self._transport.alarms)
         session_id = f"{line or secrets.token_hex(LINE_BYTES)}-{secrets.token_hex(SESSION_BYTES)}"
         answer = call.connect(participant_id, session_id, offer, self._transport)
         return Connection(
@@ -198,7 +198,7 @@ class Relay:
         """
         call = self._calls.get(call_id)
         if call is None:
-            call = self._calls[call_id] = Call(call_id, self._tell)
+            call = self._calls[call_id] = Call(call_id, self._tell, self._transport.alarms)
         call.admit(participant_id, on_segment)
 
     def withdraw(self, call_id: str, participant_id: str) -> None:

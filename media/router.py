@@ -100,10 +100,14 @@ class SendRtp:
     start: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, init=False)
 class SendRtcp:
     peer_id: str
     compound: bytes
+
+    def __init__(self, *, peer_id: str, compound: bytes) -> None:  # compiled, as that of a dataclass is not
+        self.peer_id = peer_id
+        self.compound = compound
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,7 +261,7 @@ class Router:
                 layer.keyframes.forget()
             track.pictures = PictureBuffer()
         for reception in peer.receptions.values():
-            reception.history.packets.clear()
+            reception.history.clear()
         outputs += self._fill_seats(changed, now)
         for sender in self._admitted.values():
             outputs += self._order(sender, now)
@@ -494,7 +498,8 @@ class Router:
             return []
         peer.sent_packets += 1
         peer.sent_bytes += length
-        kept = reception.history.packets[index] = Kept(packet, now)
+        kept = Kept(packet, now, index=index)
+        reception.history.keep(kept)
         if reception.nacks.next_deadline < self.next_deadline:
             self.next_deadline = reception.nacks.next_deadline
 
@@ -565,9 +570,8 @@ class Router:
             before.is_recorded, before.recorded_to = False, before.highest
         track.best = layer
         reception.is_recorded = True
-        packets = reception.history.packets
-        for early in sorted(one for one in packets if one > max(index, reception.recorded_to)):
-            again = Kept(packets[early].data, now)  # a record's times ascend
+        for early in reception.history.since(max(index, reception.recorded_to) + 1):
+            again = Kept(early.data, now)  # a record's times ascend
             self._keep(peer, again)
             track.pictures.handle_packet(again, codec_name, False)
 
@@ -968,8 +972,9 @@ class Router:
         """A stream begins, or goes on from another encoding, with a packet that is at hand; what came before
         it and belongs behind it follows. Whether it could.
         """
-        packets, forwarder, downlink = reception.history.packets, leg.forwarder, leg.downlink
-        if not forwarder.speaks(reception, packets[start].data[1]):
+        forwarder, downlink = leg.forwarder, leg.downlink
+        first = reception.history.find(start)
+        if first is None or not forwarder.speaks(reception, first.data[1]):
             return False
         is_sound = reception.kind == "audio"
         if reception.highest - start > MAX_BEGUN:
@@ -982,8 +987,8 @@ class Router:
                 downlink.drop(forwarder)  # of the encoding that does not fit any more, or is not needed
             leg.awaited, leg.still_at = None, now
         takes_s = STILL_TAKES_S + downlink.pacer.waiting_s if leg.picture == "stills" else 0.0
-        for index in sorted(index for index in packets if index >= start):
-            packet = packets[index].data
+        for kept in reception.history.since(start):
+            index, packet = kept.index, kept.data
             rtp_timestamp = rtp_timestamp_of(packet)
             if index == start:
                 forwarder.begin(reception, index, rtp_timestamp, now, takes_s=takes_s)
@@ -1122,13 +1127,12 @@ def _follows(reception: Reception, index: int, rtp_timestamp: int) -> bool:
     """Whether a timestamp may be that of a packet of this index: later than the one before it at hand, sooner
     than the one behind it.
     """
-    packets = reception.history.packets
     for step in (-1, 1):
         near = range(index + step, index + step * (red.MAX_BLOCKS + 1), step)
-        neighbour = next((packets[one].data for one in near if one in packets), None)
+        neighbour = next((kept for one in near if (kept := reception.history.find(one)) is not None), None)
         if neighbour is None:
             continue
-        ahead = (rtp_timestamp - rtp_timestamp_of(neighbour)) * -step & 0xFFFF_FFFF
+        ahead = (rtp_timestamp - rtp_timestamp_of(neighbour.data)) * -step & 0xFFFF_FFFF
         if not 0 < ahead < 0x8000_0000:
             return False
     return True

@@ -143,7 +143,7 @@ class FullIntraRequest:
     commands: tuple[tuple[Ssrc, int], ...]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, init=False)
 class TransportFeedback:
     """draft-holmer-rmcat-transport-wide-cc-extensions-01 §3.1: what arrived of all that was sent to a peer.
 
@@ -158,6 +158,21 @@ class TransportFeedback:
     feedback_count: int  # 8 bits, one more with each packet
     first: int  # 16 bits, wrapping
     arrivals: tuple[float | None, ...]
+
+    def __init__(  # of this most frequent packet by far it is compiled: that of a dataclass is not
+        self,
+        *,
+        ssrc: Ssrc,
+        media_ssrc: Ssrc,
+        feedback_count: int,
+        first: int,
+        arrivals: tuple[float | None, ...],
+    ) -> None:
+        self.ssrc = ssrc
+        self.media_ssrc = media_ssrc
+        self.feedback_count = feedback_count
+        self.first = first
+        self.arrivals = arrivals
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

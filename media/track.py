@@ -103,14 +103,13 @@ class Layer:
         """How many temporal layers the newest pictures have (RFC 7741 §4.2)."""
         if self.reception is None:
             return
-        packets = self.reception.history.packets
-        highest = self.reception.highest
+        history, highest = self.reception.history, self.reception.highest
         seen = {
-            (rtp_timestamp_of(packets[index].data), descriptor.temporal_layer or 0)
+            (rtp_timestamp_of(kept.data), descriptor.temporal_layer or 0)
             for index in range(highest - LOOKED_AT, highest + 1)
-            if index in packets
-            and packets[index].data[1] & MARKER  # one of each picture
-            and (descriptor := descriptor_of(self.reception, packets[index].data)) is not None
+            if (kept := history.find(index)) is not None
+            and kept.data[1] & MARKER  # one of each picture
+            and (descriptor := descriptor_of(self.reception, kept.data)) is not None
         }
         layers = min(MAX_TEMPORAL_LAYERS, max((layer for _, layer in seen), default=0) + 1)
         if layers > self.temporal_layers or len(seen) >= LEAST_LOOKED_AT:

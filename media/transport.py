@@ -32,8 +32,9 @@ from typing import Any, assert_never
 import ifaddr
 
 from media import dtls, ice, stun
+from media.alarms import Alarms
 from media.errors import IllegalCheck, MalformedStun, UnknownUfrag
-from media.gathering import Gathering
+from media.gathering import Gathering, Outbox
 from media.intake import NO_KEY, SLOTS, Intake
 from media.sdp import Fingerprint, Offer
 from media.srtp import SLOT_BYTES, SRTP_ERRORS, PacketMemory, Protector, Unprotector
@@ -110,12 +111,14 @@ class Peer:
         "_dtls",
         "_ice",
         "_is_awaited",
+        "_is_gathered",
         "_keys",
         "_media_at",
         "_on_move",
         "_on_rtcp",
         "_on_rtp",
         "_on_state",
+        "_outbox",
         "_refilled_at",
         "_rtcp_bytes_left",
         "_rtcp_in",
@@ -153,6 +156,8 @@ class Peer:
         self._transport = transport
         self._counters = transport.counters
         self._sendto: Callable[[Any, Any], int] = transport.way_to(None)
+        self._outbox = Outbox(transport.gathering)
+        self._is_gathered = False  # what is sent waits in the outbox
         self._checked_at = time.monotonic()  # life is reckoned from birth
         self._media_at = ice.NEVER
         self._refilled_at = self._checked_at
@@ -209,7 +214,10 @@ class Peer:
         try:
             if self._rtp_out is None:
                 raise ValueError("no SRTP keys yet")
-            self._sendto(self._rtp_out.protect(head, packet, start), self._address)
+            if self._is_gathered:
+                self._outbox.put(self._rtp_out, head, packet, start)
+            else:
+                self._sendto(self._rtp_out.protect(head, packet, start), self._address)
         except UNSENDABLE:
             self._counters.unsent += 1
 
@@ -218,7 +226,10 @@ class Peer:
         try:
             if self._rtcp_out is None:
                 raise ValueError("no SRTP keys yet")
-            self._sendto(self._rtcp_out.protect(compound, b"", 0), self._address)
+            if self._is_gathered:
+                self._outbox.put(self._rtcp_out, compound, b"", 0)
+            else:
+                self._sendto(self._rtcp_out.protect(compound, b"", 0), self._address)
         except UNSENDABLE:
             self._counters.unsent += 1
 
@@ -309,7 +320,10 @@ class Peer:
 
     def handle_pace(self) -> None:
         """The way out is another one: the address is, or what is sent is gathered from now on, or no more."""
-        self._sendto = self._transport.way_to(self._address)
+        address = self._address
+        self._sendto = self._transport.way_to(address)
+        self._is_gathered = self._transport.is_gathering and not isinstance(address, TcpAddress)
+        self._outbox.address = None if isinstance(address, TcpAddress) else address
 
     def ufrags(self) -> tuple[str, ...]:
         """The user fragments by which checks may name this peer."""
@@ -406,10 +420,13 @@ class UdpTransport:
             on_packet=self.handle_packet, knows=self._routes.__contains__, on_gone=self._handle_gone
         )
         self._loop = asyncio.get_running_loop()
-        self._gathering = Gathering(udp)
+        self.alarms = Alarms(self._loop)
+        self.gathering = Gathering(udp)
+        self._decrypted: list[tuple[Callable[[bytes, float], None], bytes]] = []  # and for whom
+        self._handed_on = 0  # of them
+        self._fetched_at = 0.0
         self._read_datagrams = 0  # since the last sweep
         self._pause: asyncio.TimerHandle | None = None  # while the port is read by the clock
-        self._sendto: Callable[[Any, Any], int] = udp.sendto
         self._loop.add_reader(udp, self._read)
         self._sweep_timer = self._loop.call_later(SWEEP_S, self._sweep)
 
@@ -520,7 +537,7 @@ class UdpTransport:
 
     def way_to(self, address: Address | None) -> Callable[[Any, Any], int]:
         """How to send there, in the form of `socket.sendto`."""
-        return self.tcp.way_to(address) if isinstance(address, TcpAddress) else self._sendto
+        return self.tcp.way_to(address) if isinstance(address, TcpAddress) else self.socket.sendto
 
     def send(self, datagram: bytes, address: Address) -> None:
         """Send a datagram as it is; what the kernel does not take is counted."""
@@ -529,14 +546,20 @@ class UdpTransport:
         except OSError:
             self.counters.unsent += 1
 
+    @property
+    def is_gathering(self) -> bool:
+        """Whether what is sent is gathered, as the port is read by the clock."""
+        return self._pause is not None
+
     async def close(self) -> None:
         """Say goodbye to everybody and release the port."""
         for peer in tuple(self._peers.values()):
             peer.close()
-        self.counters.unsent += self._gathering.flush()
+        self.counters.unsent += self.gathering.flush()
         self._sweep_timer.cancel()
         if self._pause is not None:
             self._pause.cancel()
+        self.alarms.close()
         self.tcp.close()
         self._loop.remove_reader(self.socket)
         self._intake.close()
@@ -551,48 +574,67 @@ class UdpTransport:
             raise
 
     def _handle_datagrams(self) -> None:
-        intake, selected = self._intake, self._selected
-        memory, view = intake.memory, intake.memory.view
+        """First all that came together is decrypted, then all of it is handed on: the same work many times is
+        done faster than each time between other work.
+        """
         left = SLOTS
-        while left > 0 and intake.fetch():
-            now = time.monotonic()  # all that is fetched together has come by now
-            while (slot := intake.take()) >= 0:
-                left -= 1
-                self._read_datagrams += 1
-                size_bytes, start = intake.size_bytes(slot), slot * SLOT_BYTES
-                is_selected = True
-                peer = selected.get(intake.key(slot))
-                if peer is None:
-                    peer, is_selected = self._find(slot)
-                # RFC 7983 §7: 128 to 191 is RTP or RTCP; shorter than an RTCP header and tag is neither.
-                if peer is None or size_bytes < 12 or not 127 < view[start] < 192:
-                    self._handle_rest(memory.read(slot, size_bytes), intake.source(slot), peer, now)
-                    continue
-                try:
-                    # RFC 5761 §4: packet types 192 to 223 are RTCP.
-                    if 191 < view[start + 1] < 224:
-                        if peer._rtcp_bytes_left <= 0:
-                            self.counters.excess += 1
-                            continue
-                        plaintext = peer.unprotect_rtcp(memory, slot, size_bytes)
-                        peer._rtcp_bytes_left -= size_bytes
-                        handle = peer._on_rtcp
-                    else:
-                        if peer._rtp_packets_left <= 0:
-                            self.counters.excess += 1
-                            continue
-                        plaintext = peer.unprotect_rtp(memory, slot, size_bytes)
-                        peer._rtp_packets_left -= 1
-                        handle = peer._on_rtp
-                except SRTP_ERRORS:
-                    self.counters.unauthenticated_srtp += 1
-                    continue
-                peer._media_at = now
-                if not is_selected:
-                    peer.handle_move(intake.source(slot), now)
-                handle(plaintext, now)
-            if intake.is_all:
+        while left > 0 and (self._decrypted or self._intake.fetch()):
+            left -= self._decrypt()
+            self._hand_on()
+            if self._intake.is_all:
                 return
+
+    def _hand_on(self) -> None:
+        decrypted, now = self._decrypted, self._fetched_at
+        while self._handed_on < len(decrypted):
+            handle, plaintext = decrypted[self._handed_on]
+            self._handed_on += 1
+            handle(plaintext, now)
+        decrypted.clear()
+        self._handed_on = 0
+
+    def _decrypt(self) -> int:
+        """How many datagrams were taken. What is no media of somebody who is known is dealt with at once."""
+        intake, selected, decrypted = self._intake, self._selected, self._decrypted
+        memory, view = intake.memory, intake.memory.view
+        now = self._fetched_at = time.monotonic()  # all that is fetched together has come by now
+        taken = 0
+        while (slot := intake.take()) >= 0:
+            taken += 1
+            self._read_datagrams += 1
+            size_bytes, start = intake.size_bytes(slot), slot * SLOT_BYTES
+            is_selected = True
+            peer = selected.get(intake.key(slot))
+            if peer is None:
+                peer, is_selected = self._find(slot)
+            # RFC 7983 §7: 128 to 191 is RTP or RTCP; shorter than an RTCP header and tag is neither.
+            if peer is None or size_bytes < 12 or not 127 < view[start] < 192:
+                self._handle_rest(memory.read(slot, size_bytes), intake.source(slot), peer, now)
+                continue
+            try:
+                # RFC 5761 §4: packet types 192 to 223 are RTCP.
+                if 191 < view[start + 1] < 224:
+                    if peer._rtcp_bytes_left <= 0:
+                        self.counters.excess += 1
+                        continue
+                    plaintext = peer.unprotect_rtcp(memory, slot, size_bytes)
+                    peer._rtcp_bytes_left -= size_bytes
+                    handle = peer._on_rtcp
+                else:
+                    if peer._rtp_packets_left <= 0:
+                        self.counters.excess += 1
+                        continue
+                    plaintext = peer.unprotect_rtp(memory, slot, size_bytes)
+                    peer._rtp_packets_left -= 1
+                    handle = peer._on_rtp
+            except SRTP_ERRORS:
+                self.counters.unauthenticated_srtp += 1
+                continue
+            peer._media_at = now
+            if not is_selected:
+                peer.handle_move(intake.source(slot), now)
+            decrypted.append((handle, plaintext))
+        return taken
 
     def _find(self, slot: int) -> tuple[Peer | None, bool]:
         """Whose address it is, and whether it is the one that they are sent to: that one is remembered by its
@@ -617,7 +659,8 @@ class UdpTransport:
             # What did not fit into one turn is not made to wait for the next.
             pause_s = BUSY_PAUSE_S if self._read_datagrams - before < SLOTS else 0.0
             self._pause = self._loop.call_later(pause_s, self._read_and_pause)
-            self.counters.unsent += self._gathering.flush()
+            self.alarms.ring()
+            self.counters.unsent += self.gathering.flush()
 
     def _choose_pace(self) -> None:
         """Under load the port is read by the clock: many packets share what it costs to wake up, and those of
@@ -631,13 +674,13 @@ class UdpTransport:
             return
         if self._pause is None:
             self._loop.remove_reader(self.socket)
-            self._sendto = self._gathering.send
+            self.alarms.look(True)
             self._read_and_pause()
         else:
             self._pause.cancel()
             self._pause = None
-            self.counters.unsent += self._gathering.flush()
-            self._sendto = self.socket.sendto
+            self.alarms.look(False)
+            self.counters.unsent += self.gathering.flush()
             self._loop.add_reader(self.socket, self._read)
         for peer in self._peers.values():
             peer.handle_pace()

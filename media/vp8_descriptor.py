@@ -13,7 +13,8 @@ Pure, and on the hot path of receivers who do not get all layers. `parse` is the
 
 from __future__ import annotations
 
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import Final
 
 from media.errors import MalformedPayload
 
@@ -30,7 +31,8 @@ PICTURE_ID_AT: Final = 2
 LONGEST_BYTES: Final = 6
 
 
-class Vp8Descriptor(NamedTuple):
+@dataclass(slots=True, init=False)
+class Vp8Descriptor:
     size_bytes: int
     picture_id: int | None
     has_long_picture_id: bool
@@ -38,6 +40,25 @@ class Vp8Descriptor(NamedTuple):
     temporal_layer: int | None
     is_sync: bool
     starts_frame: bool
+
+    def __init__(
+        self,
+        size_bytes: int,
+        picture_id: int | None,
+        has_long_picture_id: bool,
+        tl0_picture_index: int | None,
+        temporal_layer: int | None,
+        is_sync: bool,
+        starts_frame: bool,
+    ) -> None:
+        """Of each picture one is made: this is compiled, the one of a dataclass is not."""
+        self.size_bytes = size_bytes
+        self.picture_id = picture_id
+        self.has_long_picture_id = has_long_picture_id
+        self.tl0_picture_index = tl0_picture_index
+        self.temporal_layer = temporal_layer
+        self.is_sync = is_sync
+        self.starts_frame = starts_frame
 
 
 def parse(payload: bytes) -> Vp8Descriptor:
@@ -78,12 +99,13 @@ def rewritten(payload: bytes, *, picture_id_offset: int, tl0_offset: int) -> byt
     """The descriptor at the beginning of a payload that `parse` reads, as long as it is, in numbers that are
     so much higher; they wrap at 15 or 7 bits, and at 8.
     """
-    size_bytes, picture_id, is_long, tl0_picture_index, *_ = parse(payload)
-    patched = bytearray(payload[:size_bytes])
+    before = parse(payload)
+    picture_id, tl0_picture_index = before.picture_id, before.tl0_picture_index
+    patched = bytearray(payload[: before.size_bytes])
     position = PICTURE_ID_AT
     if picture_id is not None:
         picture_id += picture_id_offset
-        if is_long:
+        if before.has_long_picture_id:
             patched[position] = LONG_PICTURE_ID | picture_id >> 8 & 0x7F
             position += 1
             patched[position] = picture_id & 0xFF

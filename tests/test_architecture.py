@@ -78,6 +78,7 @@ PURE_OF_SERVER = (
     "server/witnessing.py",
 )
 DRIVERS = {
+    "media/alarms.py",
     "media/attachment_worker.py",
     "media/attachments.py",
     "media/call.py",
@@ -99,6 +100,7 @@ DRIVERS = {
     "server/evidence/verify_command.py",
 }
 DRIVERS_OF_A_PACKET = {
+    "media/alarms.py",
     "media/call.py",
     "media/gathering.py",
     "media/intake.py",

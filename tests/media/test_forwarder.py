@@ -34,7 +34,7 @@ def forward(
 ) -> bytes | None:
     first, second = 0x90 if extension else 0x80, source.section.codecs[0].payload_type | 0x80 * marker
     packet = HEADER.pack(first, second, index & 0xFFFF, rtp_timestamp, source.ssrc) + extension + body
-    source.history.packets[index] = Kept(packet, now)
+    source.history.keep(Kept(packet, now, index=index))
     if forwarder.source is not source:
         forwarder.begin(source, index, rtp_timestamp, now)
     size_bytes = 12 + len(extension)

@@ -1,13 +1,17 @@
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pylibsrtp import Policy, Session
 
-from media.gathering import MAX_GATHERED, MAX_RUN, Gathering, runs
+from media.gathering import MAX_GATHERED, MAX_RUN, Gathering, Outbox, runs
+from media.srtp import Protector
+from tests.media.client_peer import rtp_packet
 
 
 def datagrams_of(*sizes: int) -> list[bytes]:
@@ -47,41 +51,97 @@ def ends() -> Iterator[tuple[socket.socket, socket.socket, socket.socket]]:
         each.close()
 
 
-def test_each_receiver_gets_its_own_datagrams_in_order(
-    ends: tuple[socket.socket, socket.socket, socket.socket],
-) -> None:
-    sender, one, other = ends
-    gathering = Gathering(sender)
-    datagrams = datagrams_of(900, 900, 900, 300, 80, 80, 901)
-    for datagram in datagrams:
-        gathering.send(datagram, one.getsockname())
-        gathering.send(datagram[::-1], other.getsockname())
-    assert gathering.flush() == 0
-    assert gathering.flush() == 0
-    for receiver, expected in ((one, datagrams), (other, [datagram[::-1] for datagram in datagrams])):
-        assert [receiver.recv(2048) for _ in datagrams] == expected
-        receiver.setblocking(False)
+class Receiver:
+    """A socket, and the keys and the outbox that lead to it."""
+
+    def __init__(self, end: socket.socket, gathering: Gathering) -> None:
+        key = os.urandom(30)
+        self.end = end
+        self.protector = Protector(Session(Policy(key=key, ssrc_type=Policy.SSRC_ANY_OUTBOUND)))
+        self.outbox = Outbox(gathering)
+        self.outbox.address = end.getsockname()
+        self._session = Session(Policy(key=key, ssrc_type=Policy.SSRC_ANY_INBOUND))
+
+    def put(self, packet: bytes) -> None:
+        self.outbox.put(self.protector, packet[:12], packet, 12)
+
+    def receive(self, count: int) -> list[bytes]:
+        return [self._session.unprotect(self.end.recv(2048)) for _ in range(count)]
+
+    def assert_nothing_more(self) -> None:
+        self.end.setblocking(False)
         with pytest.raises(BlockingIOError):
-            receiver.recv(2048)
+            self.end.recv(2048)
 
 
-def test_what_cannot_be_sent_together_is_sent_singly(
-    ends: tuple[socket.socket, socket.socket, socket.socket], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sender, one, _ = ends
-    monkeypatch.setattr("media.gathering.UDP_SEGMENT", 12_345)  # an option that no kernel knows
-    gathering = Gathering(sender)
-    for datagram in datagrams_of(100, 100, 100):
-        gathering.send(datagram, one.getsockname())
+def packets_of(*sizes: int) -> list[bytes]:
+    return [rtp_packet(ssrc=1, sequence_number=number, size_bytes=size) for number, size in enumerate(sizes)]
+
+
+Ends = tuple[socket.socket, socket.socket, socket.socket]
+
+
+def test_each_receiver_gets_its_own_packets_in_order(ends: Ends) -> None:
+    gathering = Gathering(ends[0])
+    one, other = (Receiver(end, gathering) for end in ends[1:])
+    packets = packets_of(900, 900, 900, 300, 80, 80, 901)
+    for packet in packets:
+        one.put(packet)
+        other.put(packet[:12] + packet[:11:-1])
     assert gathering.flush() == 0
-    assert [len(one.recv(2048)) for _ in range(3)] == [100, 100, 100]
+    assert gathering.flush() == 0
+    assert one.receive(len(packets)) == packets
+    assert other.receive(len(packets)) == [packet[:12] + packet[:11:-1] for packet in packets]
+    one.assert_nothing_more()
+    other.assert_nothing_more()
+
+
+def test_what_cannot_be_sent_together_is_sent_singly(ends: Ends, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("media.gathering.UDP_SEGMENT", 12_345)  # an option that no kernel knows
+    gathering = Gathering(ends[0])
+    one = Receiver(ends[1], gathering)
+    packets = packets_of(100, 100, 100)
+    for packet in packets:
+        one.put(packet)
+    assert gathering.flush() == 0
+    assert one.receive(3) == packets
     assert not gathering._segments
 
 
-def test_what_waits_is_bounded(ends: tuple[socket.socket, socket.socket, socket.socket]) -> None:
-    sender, one, _ = ends
-    gathering = Gathering(sender)
-    for _ in range(MAX_GATHERED):
-        gathering.send(b"x", one.getsockname())
-    with pytest.raises(OSError, match="too many"):
-        gathering.send(b"x", one.getsockname())
+def test_what_cannot_be_encrypted_takes_nothing_else_with_it(ends: Ends) -> None:
+    gathering = Gathering(ends[0])
+    one = Receiver(ends[1], gathering)
+    before, behind = packets_of(100, 200)
+    for packet in (before, before + bytes(4_000), behind):
+        one.put(packet)
+    assert gathering.flush() == 1
+    assert one.receive(2) == [before, behind]
+
+
+def test_what_waits_for_an_address_that_was_lost_goes_nowhere_and_is_counted(ends: Ends) -> None:
+    gathering = Gathering(ends[0])
+    one, other = (Receiver(end, gathering) for end in ends[1:])
+    packets = packets_of(100, 100)
+    for packet in packets:
+        one.put(packet)
+        other.put(packet)
+    one.outbox.address = None
+    assert gathering.flush() == 2
+    assert other.receive(2) == packets
+    one.assert_nothing_more()
+
+
+def test_what_waits_is_bounded(ends: Ends) -> None:
+    gathering = Gathering(ends[0])
+    one, other = (Receiver(end, gathering) for end in ends[1:])
+    packets = packets_of(*[20] * (MAX_GATHERED + 1))
+    for packet in packets[:-1]:
+        one.put(packet)
+    for full in (one, other):
+        with pytest.raises(OSError, match="too many"):
+            full.put(packets[-1])
+    ends[1].close()
+    gathering.flush()
+    other.put(packets[-1])
+    assert gathering.flush() == 0
+    assert other.receive(1) == packets[-1:]

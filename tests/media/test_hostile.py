@@ -281,7 +281,7 @@ def test_no_attack_is_amplified(attack: Attack, to_attacker: float, to_others: f
     assert on <= to_others
     assert sums.most_at_once <= 2 * MAX_BEGUN, "nothing of anybody else waits behind it"
     assert len(call.router._peers["c"].receptions) <= MAX_RECEPTIONS
-    kept = [len(one.history.packets) for one in call.router._peers["c"].receptions.values()]
+    kept = [len(one.history) for one in call.router._peers["c"].receptions.values()]
     assert len(call.router._peers["c"].rids) <= MAX_LEARNT
     assert len(call.router._peers["c"].repairs) <= MAX_LEARNT
     assert sum(kept) <= 3.1 * PACKETS_A_SECOND, "two seconds, and one until they are looked over"

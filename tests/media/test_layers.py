@@ -53,7 +53,7 @@ class Stream:
         self.rtp_timestamp += 3_600
         head = HEADER.pack(0x80, 96 | 0x80, self.index & 0xFFFF, self.rtp_timestamp, self.reception.ssrc)
         packet = head + vp8(self.picture_id, layer, self.tl0, sync=sync, key=key)
-        self.reception.history.packets[self.index] = Kept(packet, now)
+        self.reception.history.keep(Kept(packet, now, index=self.index))
         return self.index, packet
 
 
@@ -155,14 +155,14 @@ def test_a_late_repair_and_a_retransmission_find_their_place_between_what_was_le
         index, packet = source.next(10.0 + place * FRAME_S)
         sent[index] = packet
         if place == 1:
-            del source.reception.history.packets[index]
+            source.reception.history.clear()
             continue  # of the middle layer, and lost on the way to the relay
         if (part := forward(to, source, index, packet, 10.0)) is not None:
             got.append(part)
     missing_index = source.index - 7
     hole = (sequence_numbers(got)[0] + 1) & 0xFFFF
     assert hole not in sequence_numbers(got)
-    source.reception.history.packets[missing_index] = Kept(sent[missing_index], 10.5)
+    source.reception.history.keep(Kept(sent[missing_index], 10.5, index=missing_index))
     late = forward(to, source, missing_index, sent[missing_index], 10.5)
     assert late is not None
     assert sequence_numbers([late]) == [hole]

@@ -50,7 +50,7 @@ async def test_a_participant_that_goes_while_a_keyframe_is_wanted_stops_no_timer
     peer.close()
     await until(lambda: relay.session_of("call", "peer") is None)
     await asyncio.sleep(0.1)
-    assert relay._calls["call"]._timer is not None
+    assert relay._transport.alarms._timer is not None
     with pytest.raises(NoPicture) as refused:
         await relay.capture_frame("call", "peer")
     assert refused.value.code == "not_connected"

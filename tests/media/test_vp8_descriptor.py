@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from aiortc.codecs.vpx import VpxPayloadDescriptor
 from hypothesis import given, settings
@@ -48,7 +50,8 @@ def test_other_numbers_leave_the_rest_as_it_is(payload: bytes, pictures: int, ba
     after = parse(patched)
     wrap = 0x8000 if before.has_long_picture_id else 0x80
     assert len(patched) == before.size_bytes
-    assert after == before._replace(
+    assert after == replace(
+        before,
         picture_id=(before.picture_id + pictures) % wrap if before.picture_id is not None else None,
         tl0_picture_index=(before.tl0_picture_index + base_pictures) % 256
         if before.tl0_picture_index is not None
