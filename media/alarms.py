@@ -11,9 +11,12 @@ import time
 from abc import abstractmethod
 from math import inf
 
+from mypy_extensions import mypyc_attr
+
 CLOCK_GRAIN_S = 0.002  # loops keep time in milliseconds: a deadline this near has come
 
 
+@mypyc_attr(allow_interpreted_subclasses=True)
 class Sleeper:
     """Somebody who is to be woken."""
 

@@ -8,8 +8,9 @@
   one clock.
 - It ends when it is long or large enough, when the sender falls silent, when they begin a new stream, and
   with the journal. Each packet that was fed is in exactly one segment.
-- Feeding costs a packet an append, an addition and a comparison. Segments are made at the next timeout only:
-  the packet that fills a piece is not the one that waits for it.
+- Feeding costs a packet an append, a few additions and comparisons, while it is at hand: seconds later it has
+  left the caches. Segments are made at the next timeout only: the packet that fills a piece is not the one
+  that waits for it.
 - A report alone begins no segment: without a packet there is nothing to put on a clock, and a page in the
   background would fill the log with them for hours.
 
@@ -19,7 +20,6 @@ Packets are kept by reference: most of them the packet history and the pictures 
 from __future__ import annotations
 
 import re
-from bisect import bisect_right
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from math import inf
@@ -45,7 +45,7 @@ MAX_PARAMETERS_CHARACTERS = 512  # of a format: H.264 parameter sets have about 
 _MID = re.compile("[!-~]{0,64}")
 
 Reason = Literal["full", "interrupted", "ended"]
-_Piece = tuple[list[Kept], Reason]
+_Piece = tuple[list[Kept], dict[int, int], int, Reason]  # records, packets by stream, bytes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,13 +101,17 @@ class Journal:
     __slots__ = (
         "_clock_zero_at",
         "_closed",
+        "_counts",
         "_ended_streams",
+        "_ends_at",
         "_first_s",
         "_limit_bytes",
         "_longest_s",
         "_packet_at",
         "_records",
+        "_run",
         "_size_bytes",
+        "_stream",
         "_streams",
         "next_deadline",
     )
@@ -124,6 +128,10 @@ class Journal:
 
     def _open(self) -> None:
         self._records: list[Kept] = []
+        self._counts: dict[int, int] = {}  # of packets, by SSRC and payload type
+        self._stream = NO_STREAM  # of the last packet, and of how many before it that are not counted yet
+        self._run = 0
+        self._ends_at = inf  # the first packet sets it
         self._packet_at = 0.0  # when the last of its packets came: a report breaks no silence
         self._size_bytes = 0
         self._limit_bytes = 0  # the first packet sets it, and the deadline
@@ -136,7 +144,6 @@ class Journal:
         for codec in section.codecs:
             self._streams[ssrc, codec.payload_type] = section, codec
         if interrupts and self._records and now >= self._records[0].arrived + MIN_SEGMENT_S:
-            self._close_long()
             self._close("interrupted")
             self.next_deadline = now
 
@@ -146,14 +153,22 @@ class Journal:
 
     def handle_packet(self, kept: Kept) -> bool:
         """A packet of a known stream in a codec of its section, once. Whether `next_deadline` came nearer."""
+        if kept.arrived > self._ends_at:  # a timer may be late
+            self._close("full")
+        data = kept.data
+        stream = ssrc_of(data) << 8 | data[1] & PAYLOAD_TYPE
+        if stream != self._stream:  # those of a picture come together
+            self._count_run()
+            self._stream = stream
+        self._run += 1
         self._records.append(kept)
         self._packet_at = kept.arrived
-        self._size_bytes += len(kept.data) + RECORD_OVERHEAD_BYTES
+        self._size_bytes += len(data) + RECORD_OVERHEAD_BYTES
         return self._size_bytes > self._limit_bytes and self._handle_limit(kept.arrived)
 
     def handle_report(self, compound: bytes, now: float) -> bool:
         """A compound that holds a sender report. Whether `next_deadline` came nearer."""
-        if not self._records:
+        if not self._records or now > self._ends_at:
             return False
         self._records.append(Kept(compound, now, is_rtcp=True))
         self._size_bytes += len(compound) + RECORD_OVERHEAD_BYTES
@@ -163,7 +178,6 @@ class Journal:
         """What is complete by now."""
         if now < self.next_deadline:
             return []
-        self._close_long()
         if self._records:
             if now >= self._records[0].arrived + self._longest_s:
                 self._close("full")
@@ -178,45 +192,35 @@ class Journal:
 
     def close(self, reason: Reason) -> list[Segment]:
         """All that is left. The journal is over."""
-        self._close_long()
         self._close(reason)
         self.next_deadline = inf
         return self._take_closed()
 
     def _handle_limit(self, now: float) -> bool:
         if self._limit_bytes:
-            self._close_long()
             self._close("full")
             self.next_deadline = now
         else:
             self._limit_bytes = MAX_SEGMENT_BYTES
+            self._ends_at = now + MAX_SEGMENT_S
             self.next_deadline = min(self.next_deadline, now + SILENCE_S)
         return True
 
+    def _count_run(self) -> None:
+        if self._run:
+            self._counts[self._stream] = self._counts.get(self._stream, 0) + self._run
+            self._run = 0
+
     def _close(self, reason: Reason) -> None:
-        records = self._records
-        if not records:
+        if not self._records:
             return
-        end = records[0].arrived + MAX_SEGMENT_S
-        while records[-1].is_rtcp and records[-1].arrived > end:
-            records.pop()
-        self._closed.append((records, reason))
+        self._count_run()
+        self._closed.append((self._records, self._counts, self._size_bytes, reason))
         self._open()
         self._longest_s = self._first_s if reason == "interrupted" else MAX_SEGMENT_S
 
-    def _close_long(self) -> None:
-        """A timer may be late: what came too long after the beginning is left open by itself."""
-        while self._records and self._packet_at > (end := self._records[0].arrived + MAX_SEGMENT_S):
-            count = bisect_right(self._records, end, key=_arrival)
-            self._closed.append((self._records[:count], "full"))
-            while self._records[count].is_rtcp:
-                count += 1  # of neither piece's time
-            self._records = self._records[count:]
-            sizes = [len(record.data) for record in self._records]
-            self._size_bytes = sum(sizes) + len(sizes) * RECORD_OVERHEAD_BYTES
-
     def _take_closed(self) -> list[Segment]:
-        segments = [self._segment(records, reason) for records, reason in self._closed]
+        segments = [self._segment(*piece) for piece in self._closed]
         self._closed = []
         if self._ended_streams:
             gone = self._ended_streams - {
@@ -226,30 +230,17 @@ class Journal:
             self._ended_streams -= gone
         return segments
 
-    def _segment(self, records: list[Kept], reason: Reason) -> Segment:
-        size_bytes = packets = run = 0
-        last = NO_STREAM
-        counts: dict[int, int] = {}  # of packets, by SSRC and payload type
-        for record in records:
-            data = record.data
-            size_bytes += len(data)
-            if not record.is_rtcp:
-                packets += 1
-                key = ssrc_of(data) << 8 | data[1] & PAYLOAD_TYPE
-                if key != last:  # those of a picture come together
-                    counts[last] = counts.get(last, 0) + run
-                    last, run = key, 0
-                run += 1
-        counts[last] = counts.get(last, 0) + run
-        counts.pop(NO_STREAM, None)
+    def _segment(
+        self, records: list[Kept], counts: dict[int, int], kept_bytes: int, reason: Reason
+    ) -> Segment:
         began, ended = records[0].arrived, records[-1].arrived
         return Segment(
             began=began,
             ended=ended,
             began_at=self._clock_zero_at + timedelta(seconds=began),
             ended_at=self._clock_zero_at + timedelta(seconds=ended),
-            packets=packets,
-            size_bytes=size_bytes,
+            packets=sum(counts.values()),
+            size_bytes=kept_bytes - len(records) * RECORD_OVERHEAD_BYTES,
             streams=self._streams_of(counts),
             reason=reason,
             records=tuple(records),
@@ -277,10 +268,6 @@ class Journal:
                 )
             )
         return tuple(streams)
-
-
-def _arrival(record: Kept) -> float:
-    return record.arrived
 
 
 def _fmtp(codec: Codec) -> str:

@@ -48,7 +48,7 @@ LIVES_IN = {
     ),
     "jwt": ("server/tokens.py",),
     "librt": ("media/rtcp.py", "media/rtp.py", "media/rtpdump.py"),
-    "mypy_extensions": ("media/forwarder.py", "media/packet_history.py"),
+    "mypy_extensions": ("media/alarms.py", "media/forwarder.py", "media/packet_history.py"),
     "numpy": ("media/attachment_worker.py", "media/picture_difference.py", "media/picture_worker.py"),
     "prometheus_client": ("server/http/health.py",),
     "pydantic": ("signaling", "server"),
