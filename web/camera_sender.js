@@ -67,13 +67,17 @@ export class CameraSender {
  * @param {boolean} bold
  */
 function write(parameters, encodings, size, bold) {
+  // The best alone is begun as a part of the camera's: given its size, Chromium 150 never encodes a picture.
+  const sized = encodings.length === RIDS.length && encodings.slice(0, -1).some(({ active }) => active);
   for (const [place, encoding] of encodings.entries()) {
     const one = parameters.encodings[place];
     one.active = encoding.active;
     one.maxBitrate = encoding.bitrate_bps;
     one.maxFramerate = encoding.frame_rate; // of each: one alone would slow down all
-    if (one.scaleResolutionDownTo === undefined) one.scaleResolutionDownBy = encoding.scale;
-    else one.scaleResolutionDownTo = scaled(size, encoding.scale);
+    delete one.scaleResolutionDownTo;
+    delete one.scaleResolutionDownBy;
+    if (sized) one.scaleResolutionDownTo = scaled(size, encoding.scale);
+    else one.scaleResolutionDownBy = encoding.scale;
   }
   // A browser that makes the picture smaller by itself takes long to make it large again.
   const ours = encodings.every((encoding) => encoding.ours || !encoding.active);
@@ -94,11 +98,10 @@ function scaled({ width, height }, scale) {
  * @param {{has_layers: boolean}} codec whether that of the pictures has temporal layers that the service knows
  */
 export function addCamera(peer, { has_layers }) {
-  const sizes = takesSizes(peer);
-  const rids = sizes ? RIDS : [RIDS[0], RIDS[2]];
+  const rids = takesSizes(peer) ? RIDS : [RIDS[0], RIDS[2]];
   for (const layers of has_layers ? [true, false] : [false]) {
     try {
-      const sendEncodings = rids.map((rid) => offered(rid, layers, sizes));
+      const sendEncodings = rids.map((rid) => offered(rid, layers));
       return peer.addTransceiver("video", { direction: "sendrecv", sendEncodings });
     } catch {
       // not this way: with less, or without encodings of its own
@@ -107,15 +110,13 @@ export function addCamera(peer, { has_layers }) {
   return peer.addTransceiver("video", { direction: "sendrecv" });
 }
 
-/** @param {string} rid @param {boolean} layers @param {boolean} sizes @returns {any} RTCRtpEncodingParameters */
-function offered(rid, layers, sizes) {
+/** @param {string} rid @param {boolean} layers @returns {any} RTCRtpEncodingParameters */
+function offered(rid, layers) {
   return {
     rid,
     active: rid === RIDS[2],
     ...(layers && { scalabilityMode: TEMPORAL_LAYERS }),
-    ...(sizes
-      ? { scaleResolutionDownTo: { maxWidth: LARGEST, maxHeight: LARGEST } }
-      : { scaleResolutionDownBy: 1 }),
+    scaleResolutionDownBy: 1,
   };
 }
 

@@ -20,7 +20,6 @@ function browser({ sizes, layers, encodings }) {
       if (!layers && sendEncodings?.some((/** @type {any} */ one) => one.scalabilityMode))
         throw new Error("mode");
       let parameters = { encodings: structuredClone(sendEncodings ?? [{ active: true }]) };
-      if (!sizes) for (const one of parameters.encodings) delete one.scaleResolutionDownTo;
       const sender = {
         /** @type {any} */
         track: null,
@@ -123,6 +122,27 @@ test("orders that waver change the rate alone; another camera, or detail asked f
   assert.deepEqual(await order(285_000), [25, 427]);
 });
 
+test("sizes are said as such as long as a lesser encoding is sent, and of none that was offered", async () => {
+  const { sender } = added(ALL);
+  sender.track = { getSettings: () => ({ width: 1280, height: 720 }) };
+  const said = () =>
+    sender
+      .getParameters()
+      .encodings.map((/** @type {any} */ one) => [
+        "scaleResolutionDownTo" in one,
+        "scaleResolutionDownBy" in one,
+      ]);
+  const [to, by] = [Array(3).fill([true, false]), Array(3).fill([false, true])];
+  assert.deepEqual(said(), by);
+  const camera = new CameraSender(sender);
+  await camera.refresh();
+  assert.deepEqual(said(), by);
+  await camera.order({ encodings: [{ rid: "mid", max_bitrate_bps: 300_000 }], sharp: false });
+  assert.deepEqual(said(), to);
+  await camera.order({ encodings: [{ rid: "mid", max_bitrate_bps: 0 }], sharp: false });
+  assert.deepEqual(said(), by);
+});
+
 test("what is unlimited the browser adapts by itself again", async () => {
   const { sender } = added(ALL);
   const camera = new CameraSender(sender);
@@ -162,11 +182,10 @@ test("a narrow uplink makes the best smaller beside a lesser one, and large agai
   const camera = new CameraSender(sender);
   const turn = () => new Promise((resolve) => setTimeout(resolve));
   const high = () => sender.getParameters().encodings[2].scaleResolutionDownTo;
-  const whole = { maxWidth: 4096, maxHeight: 4096 };
   camera.handleUplink(500_000);
   await turn();
   await camera.order({ encodings: [{ rid: "high", max_bitrate_bps: 0xffff_ffff }], sharp: false });
-  assert.deepEqual(high(), whole);
+  assert.equal(sender.getParameters().encodings[2].scaleResolutionDownBy, 1);
   await camera.order({ encodings: [{ rid: "low", max_bitrate_bps: 70_000 }], sharp: false });
   assert.deepEqual(high(), { maxWidth: 853, maxHeight: 480 });
   for (let reading = 0; reading < 3; reading += 1) camera.handleUplink(2_000_000);
@@ -174,7 +193,7 @@ test("a narrow uplink makes the best smaller beside a lesser one, and large agai
   assert.deepEqual(high(), { maxWidth: 853, maxHeight: 480 });
   camera.handleUplink(2_000_000);
   await turn();
-  assert.deepEqual(high(), whole);
+  assert.deepEqual(high(), { maxWidth: 4096, maxHeight: 4096 });
   camera.handleUplink(400_000);
   await turn();
   assert.deepEqual(high(), { maxWidth: 640, maxHeight: 360 });
