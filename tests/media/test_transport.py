@@ -20,6 +20,7 @@ from media.sdp import Fingerprint, encode_answer, lay_out_slots, parse_offer
 from media.stun import Address
 from media.transport import Peer, PeerState, UdpTransport, own_addresses
 from tests.media.client_peer import ClientPeer, Link, receiver_report, rtp_packet
+from tests.media.test_alarms import Counted
 
 CERTIFICATE = Certificate()  # making one takes 10 ms
 CLIENT_CERTIFICATE = Certificate()
@@ -656,9 +657,14 @@ async def test_under_load_the_port_is_read_by_the_clock_and_nothing_else_changes
         await until(lambda: len(faults) == 1)
         call.peer._on_rtp = on_rtp
         await call.exchange(51)
+        sleeper = Counted(transport.alarms, 0.0, 0.05)
+        await until(lambda: len(sleeper.woken) == 2)
+        assert transport.alarms._timer is None
+        sleeper.hasten(transport.alarms, 0.2)
         monkeypatch.setattr(transport_module, "BUSY_DATAGRAMS_A_SECOND", 1_000_000)
         await until(lambda: transport._pause is None)
         await call.exchange(100)
+        await until(lambda: len(sleeper.woken) == 3)
         call.client.close()
 
 
