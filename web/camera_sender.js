@@ -74,8 +74,8 @@ function write(parameters, encodings, size, bold) {
     one.active = encoding.active;
     one.maxBitrate = encoding.bitrate_bps;
     one.maxFramerate = encoding.frame_rate; // of each: one alone would slow down all
-    delete one.scaleResolutionDownTo;
-    delete one.scaleResolutionDownBy;
+    // What stays keeps its place, or nothing would seem to be as it was.
+    delete one[sized ? "scaleResolutionDownBy" : "scaleResolutionDownTo"];
     if (sized) one.scaleResolutionDownTo = scaled(size, encoding.scale);
     else one.scaleResolutionDownBy = encoding.scale;
   }

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from media.alarms import CLOCK_GRAIN_S, Alarms, Sleeper
+from tests.media.test_relay import until
 
 
 class Counted(Sleeper):
@@ -39,14 +40,6 @@ class Counted(Sleeper):
     def hasten(self, alarms: Alarms, wait_s: float) -> None:
         self._wakes_at = time.monotonic() + wait_s
         alarms.hasten(self._wakes_at)
-
-
-async def until(condition: Callable[[], bool]) -> None:
-    for _ in range(5_000):
-        if condition():
-            return
-        await asyncio.sleep(0.001)
-    raise AssertionError("what was waited for did not come")
 
 
 async def test_each_is_woken_at_their_own_time_and_goes_on_sleeping() -> None:

@@ -143,6 +143,26 @@ test("sizes are said as such as long as a lesser encoding is sent, and of none t
   assert.deepEqual(said(), by);
 });
 
+test("what is as it should be is not set once more, wherever a browser has put it", async () => {
+  const { sender } = added(ALL);
+  const camera = new CameraSender(sender);
+  for (const max_bitrate_bps of [0, 300_000]) {
+    await camera.order({ encodings: [{ rid: "mid", max_bitrate_bps }], sharp: false });
+    const parameters = sender.getParameters();
+    for (const one of parameters.encodings) one.zeal = 1; // behind all others
+    await sender.setParameters(parameters);
+    const { setParameters } = sender;
+    let changes = 0;
+    sender.setParameters = async (/** @type {any} */ given) => {
+      changes += 1;
+      return setParameters(given);
+    };
+    await camera.refresh();
+    assert.equal(changes, 0);
+    sender.setParameters = setParameters;
+  }
+});
+
 test("what is unlimited the browser adapts by itself again", async () => {
   const { sender } = added(ALL);
   const camera = new CameraSender(sender);
