@@ -172,6 +172,21 @@ def test_a_new_stream_ends_a_segment_and_a_crowd_of_them_no_more_than_one_a_seco
     assert [one.packets for one in journal.close("ended")] == [10]
 
 
+def test_a_report_that_comes_too_late_for_a_piece_is_in_none() -> None:
+    journal = journal_of()
+    feed(journal, 0.0, 4.5)
+    journal.handle_report(b"in time", 5.0)
+    journal.handle_report(b"too late", 5.1)
+    feed(journal, 5.2)
+    first, second = journal.close("ended")
+    assert [(record.data if record.is_rtcp else b"", record.arrived) for record in first.records] == [
+        (b"", 0.0),
+        (b"", 4.5),
+        (b"in time", 5.0),
+    ]
+    assert [record.arrived for record in second.records] == [5.2]
+
+
 def test_sound_and_picture_that_begin_together_are_in_one_segment() -> None:
     journal = journal_of()
     feed(journal, 0.0, 0.02)
