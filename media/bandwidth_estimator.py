@@ -14,6 +14,7 @@ held against the cases of RFC 8867, and differs from the draft on purpose where 
 - A cut drains the queue at 0.85 and measures meanwhile: a link with a queue delivers all it can. Then the
   target returns to nearly that. The draft stays at 0.85 and climbs; this one uses 0.95 of a slow link.
 - A link that collapses is met at once, by the pace at which the last packets came through, not by steps.
+- What a stall held back comes late and all at once, of a phone that is busy or a radio that moves: no cut.
 - Loss is attributed by trial (loss_bound.py): 10 % of random loss starves nobody, 5 % at a policer is found.
 - A network that is gone for a moment loses all of a moment: an outage says nothing of how much it carries.
 - Without feedback the target decays gently, and never for the silence of who sends nothing.
@@ -84,6 +85,12 @@ STRETCHED_FROM_BPS = 600_000  # a packet of less takes as long as a notable wait
 FEW_PACKETS, STRETCHED = 4, 0.3  # in one feedback, at less than this share of the rate of late
 RUSH_QUEUE_S, RUSH_GROWTH_S = 0.08, 0.03  # or the last waited so long, and so much longer than the first
 
+STALL_S = 0.06  # in which nothing came: three packets of sound
+RELEASED, READ_S = (
+    1.5,
+    0.002,
+)  # of the target: so fast, at least, comes what a stall held back, once it is read
+
 OUTAGE_S = 0.15  # in which nothing came through: seven packets of sound; what is too narrow lets some pass
 OUTAGE_LOST = 6  # packets of a feedback, before anybody looks
 
@@ -143,6 +150,7 @@ class BandwidthEstimator:
 
         self._tail: list[tuple[float, float, int]] = []  # of packets: sent, arrived, size
         self._unsuspected = (0.0, 0.0, 0)  # the last of them before a suspicion
+        self._is_released = False  # what a stall held back came just now
         self._is_draining = False
         self._drains_again = False  # the same queue, for it did not go by the first cut
         self._drain_from = (0.0, 0, 0)  # arrival of the last packet, bytes acknowledged and sent by then
@@ -249,7 +257,7 @@ class BandwidthEstimator:
         self._usual_queue_s = 0.0
         self._capacity_bps = None
         self._tail = []
-        self._is_draining = self._is_theirs = self.is_suspicious = False
+        self._is_draining = self._is_theirs = self.is_suspicious = self._is_released = False
         self._crowded_until = -inf
         self._loss.abandon(self._next, now)
         self._prober.is_under_way = False
@@ -369,6 +377,7 @@ class BandwidthEstimator:
         if self._tail and not was_suspicious:
             self._unsuspected = self._tail[-1]
         self.is_suspicious = (was_suspicious or len(packets) <= FEW_PACKETS) and self._is_stretched(packets)
+        before = self._tail[-1][1] if self._tail else inf
         # The last packets that arrived, whichever feedback told of them.
         self._tail = packets if len(packets) >= TAIL_PACKETS else [*self._tail, *packets][-TAIL_PACKETS:]
         detector = self._detector
@@ -376,9 +385,16 @@ class BandwidthEstimator:
             self._take_outcome(now)
         queue_s = self._unusual_queue_s(elapsed, now)
         is_confirmed = was_suspicious and self.is_suspicious  # behind a stall the rest comes all at once
-        if now - self._cut_at > self.round_trip_s and (is_confirmed or self._is_collapse(packets, expected)):
+        is_collapse = now - self._cut_at > self.round_trip_s and (
+            is_confirmed or self._is_collapse(packets, expected)
+        )
+        is_over = is_collapse or self._is_over(queue_s, now)
+        was_released, self._is_released = self._is_released, is_over and self._is_release(packets, before)
+        if self._is_released and not was_released:
+            pass  # what comes next tells
+        elif is_collapse:
             self._collapse(queue_s, now)
-        elif self._is_over(queue_s, now):
+        elif is_over:
             self._cut_for_delay(queue_s, now)
         elif self._is_draining:
             self._drain(queue_s, now)
@@ -434,6 +450,19 @@ class BandwidthEstimator:
         grown = (arrived - sent) - (before_arrived - before_sent)
         took_s = arrived - self._tail[-1][1]
         return grown > RUSH_GROWTH_S and size_bytes * 8 < STRETCHED * self._rate.long_bps * took_s
+
+    def _is_release(self, packets: list[tuple[float, float, int]], before: float) -> bool:
+        """Whether nothing came for a while, since `before` or later, and then all at once what had waited.
+        Whoever stood still, a host or a radio, carries what is sent: what comes next has not waited.
+        """
+        began, size_bytes = -inf, 0
+        for _, arrived, came in packets:
+            if arrived - before >= STALL_S:
+                began, size_bytes = arrived, 0
+            else:
+                size_bytes += came
+            before = max(arrived, before)
+        return size_bytes * 8 > RELEASED * self._exact_bps * max(before - began - READ_S, 0.0)
 
     def _is_trickle(self, packets: list[tuple[float, float, int]]) -> bool:
         """Whether the last few packets, of one feedback or several, waited ever longer, and came one by one:

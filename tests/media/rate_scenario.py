@@ -30,6 +30,7 @@ PICTURE_S = 0.04
 PACKET_BYTES = 1200
 PACE = 2.0  # of the target
 CLOCK_OFFSET_S = 1_073_000.0  # the receiver's clock is somewhere else
+READ_S = 0.0004  # between two packets that a host reads of what it left lying
 PICTURE_SIZES = (1.0, 0.8, 1.1, 0.9, 1.3, 0.7, 1.2, 1.0)  # of the mean
 
 
@@ -96,10 +97,12 @@ class Flow:
         self.pace = PACE
         self.sends_pictures = True
         self.answers = True
+        self.stands_still_until = -inf  # the receiver's host: what comes lies there, and it answers nothing
         self._pacer = Pacer[int](rate_bps=round(PACE * start_bps))
         self._number = first_number
         self._random = Random(first_number)
         self._arrivals: list[tuple[int, float]] = []
+        self._lying = 0
         self._told = first_number  # the first number that no feedback has spoken of yet
         self._feedback_count = 0
         self._pictures = count()
@@ -125,6 +128,13 @@ class Flow:
         return number
 
     def _arrive(self, number: int, size_bytes: int) -> None:
+        if self._network.now < self.stands_still_until:
+            self._network.at(
+                self.stands_still_until + READ_S * self._lying, lambda: self._arrive(number, size_bytes)
+            )
+            self._lying += 1
+            return
+        self._lying = 0
         self._arrivals.append((number, self._network.now))
         self.delivered.append((self._network.now, size_bytes))
 
@@ -177,6 +187,9 @@ class Flow:
 
     def _feed_back(self) -> None:
         now = self._network.now
+        if now < self.stands_still_until:
+            self._network.at(self.stands_still_until + 3.5 * READ_S, self._feed_back)  # it is overdue
+            return
         self._network.at(now + self._way.feedback_s, self._feed_back)
         if not self._arrivals or not self.answers:
             return

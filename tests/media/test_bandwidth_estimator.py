@@ -451,6 +451,32 @@ def test_a_network_that_is_gone_for_a_moment_carries_as_much_as_before(
         step.play(network)
 
 
+@pytest.mark.parametrize("wanted_bps", [150_000, 600_000, 1_500_000])
+@pytest.mark.parametrize("feedback_s", [0.05, 0.1])
+@pytest.mark.parametrize("still_s", [0.22, 0.3, 0.5])
+def test_a_phone_that_stood_still_for_a_moment_carries_as_much_as_before(
+    still_s: float, feedback_s: float, wanted_bps: int
+) -> None:
+    """Its overdue answer speaks of the first few packets alone that it finds lying there: all have waited."""
+
+    def stand_still(network: Network) -> None:
+        network.flows["ours"].stands_still_until = network.now + still_s
+
+    network = play(
+        Shape(link(FAST_BPS)),
+        Send(start_bps=1_000_000, wanted_bps=wanted_bps, way=Way(feedback_s=feedback_s)),
+        Run(20),
+    )
+    before = network.target()
+    for moment in range(8):
+        for step in (
+            Do(stand_still),
+            Run(2 + 0.011 * moment),
+            Check("as much as before", lambda network: network.least_target(last_s=2) >= 0.9 * before),
+        ):
+            step.play(network)
+
+
 def test_a_narrower_network_behind_a_move_is_met_as_any_that_collapses() -> None:
     play(
         Shape(link(FAST_BPS)),
