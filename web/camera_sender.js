@@ -7,9 +7,9 @@
  * the camera's, libwebrtc leaves out all but the first two of a picture smaller than 960 × 540: there are two.
  */
 
-import { ANY_SIZE, NO_ORDERS, plan, RIDS } from "./encodings.js";
+import { ANY_SIZE, carriesWhole, NO_ORDERS, plan, RIDS } from "./encodings.js";
 import { SenderParameters } from "./sender_parameters.js";
-import { SteadyUplink } from "./uplink.js";
+import { SteadyUplink, WholePicture } from "./uplink.js";
 
 const TEMPORAL_LAYERS = "L1T3"; // a picture of three can be left out, then another: at once, and without a new keyframe
 const LARGEST = 4096; // pixels a side: no camera's picture is cut down to that
@@ -22,6 +22,8 @@ export class CameraSender {
   #parameters;
   #orders = NO_ORDERS;
   #uplink = new SteadyUplink();
+  #whole = new WholePicture();
+  #begun = false;
   /** And what it was for. @type {{encodings: readonly Encoding[], size: Size, sharp: boolean}} */
   #present = { encodings: [], size: ANY_SIZE, sharp: false };
 
@@ -39,13 +41,25 @@ export class CameraSender {
 
   /** What gets through from here, as the browser believes; null: it does not say. @param {number | null} uplink_bps */
   handleUplink(uplink_bps) {
-    if (this.#uplink.handleReading(uplink_bps)) this.refresh();
+    if (uplink_bps !== null && !this.#begun) {
+      this.#begun = true;
+      if (!carriesWhole(uplink_bps, this.#size())) return; // with what a browser begins, before it has tried the network
+    }
+    const changed = this.#uplink.handleReading(uplink_bps);
+    const { bps } = this.#uplink;
+    const carried = bps === null ? null : carriesWhole(bps, this.#size());
+    if (this.#whole.handleReading(carried) || changed) this.refresh();
+  }
+
+  /** Of the camera. */
+  #size() {
+    const { width, height } = this.#sender.track?.getSettings() ?? {};
+    return width && height ? { width, height } : ANY_SIZE;
   }
 
   /** Once more: after another track, or another description. */
   refresh() {
-    const { width, height } = this.#sender.track?.getSettings() ?? {};
-    const size = width && height ? { width, height } : ANY_SIZE;
+    const size = this.#size();
     const orders = this.#orders;
     const uplink_bps = this.#uplink.bps;
     return this.#parameters.set((parameters, bold) => {
@@ -54,7 +68,11 @@ export class CameraSender {
       const goes_on =
         size.width === before.width && size.height === before.height && orders.sharp === was_sharp;
       const encodings = plan(orders, rids, size, uplink_bps, goes_on ? present : []);
-      write(parameters, encodings, size, bold);
+      write(parameters, encodings, size);
+      // A browser that makes the picture smaller by itself takes long to make it large again.
+      const ours = this.#whole.kept || encodings.every((encoding) => encoding.ours || !encoding.active);
+      if (ours && bold) parameters.degradationPreference = "maintain-framerate-and-resolution";
+      else delete parameters.degradationPreference;
       this.#present = { encodings, size, sharp: orders.sharp };
     });
   }
@@ -64,9 +82,8 @@ export class CameraSender {
  * @param {any} parameters of RTCRtpSender
  * @param {readonly Encoding[]} encodings
  * @param {Size} size of the camera
- * @param {boolean} bold
  */
-function write(parameters, encodings, size, bold) {
+function write(parameters, encodings, size) {
   // The best alone is begun as a part of the camera's: given its size, Chromium 150 never encodes a picture.
   const sized = encodings.length === RIDS.length && encodings.slice(0, -1).some(({ active }) => active);
   for (const [place, encoding] of encodings.entries()) {
@@ -79,10 +96,6 @@ function write(parameters, encodings, size, bold) {
     if (sized) one.scaleResolutionDownTo = scaled(size, encoding.scale);
     else one.scaleResolutionDownBy = encoding.scale;
   }
-  // A browser that makes the picture smaller by itself takes long to make it large again.
-  const ours = encodings.every((encoding) => encoding.ours || !encoding.active);
-  if (ours && bold) parameters.degradationPreference = "maintain-framerate-and-resolution";
-  else delete parameters.degradationPreference;
 }
 
 /** @param {Size} size @param {number} scale */

@@ -174,6 +174,10 @@ function encoding(order_bps, size, sharp, uplink_bps, present) {
   return { active: true, bitrate_bps, ...fluent(bitrate_bps, size, present), ours: true };
 }
 
+/** Whether an uplink carries the camera's whole picture, moving, and has some to spare. @param {number} uplink_bps @param {Size} size */
+export const carriesWhole = (uplink_bps, size) =>
+  largestMoving((uplink_bps - VOICE_BPS) / SPARE, size).scale === 1;
+
 /** The largest picture, however slow; with bits for small print, if they suffice for it. @param {number} bitrate_bps @param {Size} size */
 function sharpest(bitrate_bps, size) {
   for (const scale of SCALES) {

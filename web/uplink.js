@@ -75,6 +75,34 @@ export class SteadyUplink {
   }
 }
 
+const UNDONE_READINGS = 2; // a second: the browser has let go of what it had made of the picture
+const MUTE_READINGS = 6; // of a connection that comes up; a browser that says nothing for longer never will
+
+/**
+ * Whether the browser is kept from making the picture smaller by itself. It begins with a quarter of it, as it knows
+ * nothing of the network, and takes twenty seconds to make it whole; to be kept from it for a moment undoes that. So
+ * it is until the uplink is known, and again once that has come to carry the whole picture. From readings in even steps.
+ */
+export class WholePicture {
+  kept = true;
+  /** Readings in a row that say that it is carried. */
+  #carried = 0;
+  #mute = 0;
+
+  /**
+   * @param {boolean | null} carried whether the uplink carries it; null: that is not known yet
+   * @returns {boolean} whether `kept` is another than before
+   */
+  handleReading(carried) {
+    const before = this.kept;
+    this.#mute += carried === null ? 1 : 0;
+    this.#carried = carried ? this.#carried + 1 : 0;
+    if (carried !== null) this.kept = carried && this.#carried <= UNDONE_READINGS;
+    else if (this.#mute > MUTE_READINGS) this.kept = false;
+    return this.kept !== before;
+  }
+}
+
 const LEAN_BPS = 16_000; // Opus: a voice that is understood, also where it is sent twice
 
 /**

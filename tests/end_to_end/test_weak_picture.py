@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ Event = dict[str, Any]
 
 KEPT = "maintain-framerate-and-resolution"  # the browser adapts neither by itself
 UNLIMITED_BPS = 0xFFFF_FFFF
+FIRST = timedelta(seconds=0.4)  # of a call
 
 ENCODINGS = """() => window.testConnections
   .filter(connection => connection.connectionState === 'connected')
@@ -156,6 +157,7 @@ def narrow(rate_bps: int) -> Conditions:
     return Conditions(rate_bps=rate_bps, overhead_bytes=IP_AND_UDP_BYTES, delay_s=0.02)
 
 
+@pytest.mark.alone
 async def test_a_viewers_weak_network_lowers_their_picture_and_nothing_that_is_kept(
     scene: Scene, playwright: Playwright, cameras: dict[str, Path], tmp_path: Path
 ) -> None:
@@ -192,6 +194,7 @@ async def test_a_viewers_weak_network_lowers_their_picture_and_nothing_that_is_k
     segments = await kept(scene)
     began = datetime.fromisoformat(segments[0].body["began_at"])
     assert recorded(segments, began, segments[-1].ended_at).height == HEIGHT
+    assert recorded(segments, began, began + FIRST).height == HEIGHT, "whole from the first picture on"
 
 
 async def sends_low(courier: Told) -> bool:

@@ -163,14 +163,37 @@ test("what is as it should be is not set once more, wherever a browser has put i
   }
 });
 
-test("what is unlimited the browser adapts by itself again", async () => {
+test("what is unlimited the browser adapts by itself again, where the uplink is known", async () => {
   const { sender } = added(ALL);
   const camera = new CameraSender(sender);
+  for (let reading = 0; reading < 2; reading += 1) camera.handleUplink(400_000);
   await camera.order({ encodings: [{ rid: "high", max_bitrate_bps: 100_000 }], sharp: false });
   await camera.order({ encodings: [{ rid: "high", max_bitrate_bps: 0xffff_ffff }], sharp: false });
   const { degradationPreference, encodings } = sender.getParameters();
   assert.equal(degradationPreference, undefined);
   assert.equal(encodings[2].maxBitrate, 2_500_000);
+});
+
+test("the browser does not begin with less of the picture, and is let go once the uplink is known", async () => {
+  const { sender } = added(ALL);
+  sender.track = { getSettings: () => ({ width: 640, height: 480 }) };
+  const camera = new CameraSender(sender);
+  const kept = async (/** @type {(number | null)[]} */ ...readings) => {
+    for (const reading of readings) camera.handleUplink(reading);
+    await new Promise((resolve) => setTimeout(resolve));
+    return sender.getParameters().degradationPreference === "maintain-framerate-and-resolution";
+  };
+  await camera.order({ encodings: [], sharp: false });
+  assert.equal(await kept(null, 300_000), true, "which is what it begins with");
+  assert.equal(await kept(300_000), false);
+  assert.equal(await kept(1_500_000, 1_500_000, 1_500_000), false);
+  assert.equal(
+    await kept(1_500_000),
+    true,
+    "for a moment, which undoes what the browser made of it meanwhile",
+  );
+  assert.equal(await kept(1_500_000), true);
+  assert.equal(await kept(1_500_000), false);
 });
 
 test("an answer that woke all encodings is put right by asking once more", async () => {
@@ -202,7 +225,7 @@ test("a narrow uplink makes the best smaller beside a lesser one, and large agai
   const camera = new CameraSender(sender);
   const turn = () => new Promise((resolve) => setTimeout(resolve));
   const high = () => sender.getParameters().encodings[2].scaleResolutionDownTo;
-  camera.handleUplink(500_000);
+  for (let reading = 0; reading < 2; reading += 1) camera.handleUplink(500_000);
   await turn();
   await camera.order({ encodings: [{ rid: "high", max_bitrate_bps: 0xffff_ffff }], sharp: false });
   assert.equal(sender.getParameters().encodings[2].scaleResolutionDownBy, 1);

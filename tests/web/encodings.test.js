@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { keepPaused, NO_ORDERS, plan, RIDS, UNLIMITED_BPS } from "../../web/encodings.js";
+import { carriesWhole, keepPaused, NO_ORDERS, plan, RIDS, UNLIMITED_BPS } from "../../web/encodings.js";
 
 const HD = { width: 1280, height: 720 };
 const VGA = { width: 640, height: 480 };
@@ -281,4 +281,16 @@ test("an answer that is given again pauses what is paused now", () => {
   assert.equal(keepPaused(answer, offer), answer.replace("~low;~mid;high", "low;~mid;high"));
   assert.equal(keepPaused(answer, "v=0\r\n"), answer);
   assert.equal(keepPaused("v=0\r\n", offer), "v=0\r\n");
+});
+
+test("an uplink carries the whole picture where it has bits for one that moves, voice, and some to spare", () => {
+  const carried = [650_000, 800_000, 1_900_000, 2_200_000].map((bps) =>
+    [VGA, HD].map((size) => carriesWhole(bps, size)),
+  );
+  assert.deepEqual(carried, [
+    [false, false],
+    [true, false],
+    [true, false],
+    [true, true],
+  ]);
 });

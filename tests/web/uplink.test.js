@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { outgoingOf, SteadyUplink, Uplink, writeVoice } from "../../web/uplink.js";
+import { outgoingOf, SteadyUplink, Uplink, WholePicture, writeVoice } from "../../web/uplink.js";
 
 test("what gets through is read from the way that is used", () => {
   const other = { type: "candidate-pair", nominated: false, availableOutgoingBitrate: 1 };
@@ -74,4 +74,25 @@ test("starved, the voice is lean; fed, as before", () => {
   assert.deepEqual(parameters.encodings, [{ active: true, maxBitrate: 16_000 }]);
   writeVoice(parameters, false);
   assert.deepEqual(parameters.encodings, [{ active: true }]);
+});
+
+/** @param {(boolean | null)[]} readings */
+function kept(readings) {
+  const picture = new WholePicture();
+  return readings.map((carried) => {
+    const before = picture.kept;
+    assert.equal(picture.handleReading(carried), picture.kept !== before);
+    return picture.kept;
+  });
+}
+
+test("a picture is kept whole until the uplink is known, and for a second when it carries it", () => {
+  assert.deepEqual(kept([null, null, false, false]), [true, true, false, false]);
+  assert.deepEqual(kept([null, true, true, true, true]), [true, true, true, false, false]);
+  assert.deepEqual(kept([false, true, false, true, true, true]), [false, true, false, true, true, false]);
+});
+
+test("a browser that never says what gets through adapts the picture by itself", () => {
+  const mute = kept(Array.from({ length: 10 }, () => null));
+  assert.deepEqual([mute.at(0), mute.at(-1)], [true, false]);
 });
