@@ -9,6 +9,7 @@ the courier. The two systems take turns row by row.
 - `three`: three people watch one sender, through 2000, 300 and 100 kbit/s. Two cores bear no more than three
   pages: the sender's is the product's own, those of the two weak viewers are the benchmark's and send
   nothing, and the good viewer is a bot that sends feedback as a browser does, but paints nothing.
+- `whole`: how long after the first picture of a call over good networks it is the camera's, size and all.
 - `recorder`: what is kept of a sender whose only viewer has a good network and then 100 kbit/s, twice.
 
 Use is what had the wire of the limited link, headers included, of what could have had it. Waiting is the time
@@ -26,6 +27,7 @@ from datetime import UTC, datetime
 from tests.bench import browser
 from tests.bench.access_network import access_network
 from tests.bench.bot import BotFailed
+from tests.bench.camera import HEIGHT
 from tests.bench.page_call import Call, Direction, System, Systems, systems
 from tests.bench.page_reading import Reading, Watched, watched
 from tests.bench.page_view import View, Viewing, views
@@ -47,6 +49,8 @@ FRESH_S = 8.0  # a sharp picture of a parcel that is so old at the most shows wh
 MOVES_FPS = 4.0  # below it pictures are told by their age
 SMOOTH_AFTER_S = 2.0  # after the step down
 FULL_AFTER_S = 10.0  # after the step up
+WHOLE_WITHIN_S = 1.0  # of the first picture: a snapshot may be taken of it
+WANTED_FPS = 25.0  # of the camera (web/camera.js)
 FULL_FPS = 0.8  # of the frame rate before the step: as full as it was
 RECORDER_MAY_LOSE = 0.05
 RECORDER_TURNS = 2
@@ -142,8 +146,8 @@ SCENARIOS = [
         reach=LOSSY,
     ),
 ]
-STEP, THREE, RECORDER = "step", "three", "recorder"
-ROWS = (*(scenario.name for scenario in SCENARIOS), STEP, THREE, RECORDER)
+STEP, THREE, WHOLE, RECORDER = "step", "three", "whole", "recorder"
+ROWS = (*(scenario.name for scenario in SCENARIOS), STEP, THREE, WHOLE, RECORDER)
 STEP_KBPS = (2000, 150, 2000)
 GOOD_KBPS, WEAK_KBPS = 2000, (300, 100)
 
@@ -214,6 +218,8 @@ async def measure_rate(workshop: Workshop) -> list[Row]:
             rows.append(await _step_row(both, workshop))
         if workshop.wants(THREE):
             rows += await _three_rows(both, workshop)
+        if workshop.wants(WHOLE):
+            rows.append(await _whole_row(both, workshop))
         if workshop.wants(RECORDER):
             rows.append(await _recorder_row(both, workshop))
     return rows
@@ -354,6 +360,46 @@ def full_after_s(
         if as_many and all(lines >= height for _, lines in second):
             return start_s - since_s
     return None
+
+
+# The first pictures.
+
+
+async def _whole_row(both: Systems, workshop: Workshop) -> Row:
+    outcomes: dict[System, float | str] = {}
+    for name, call in both.calls().items():
+        try:
+            outcome: float | str = await _whole_after_s(both, call, workshop.window_s or WINDOW_S)
+        except (BotFailed, TimeoutError) as error:
+            outcome = f"failed: {error}"
+        workshop.say(f"{WHOLE:16} {name:10} {outcome}")
+        outcomes[name] = outcome
+    ours = outcomes["Proofcall"]
+    return Row(
+        part="rate",
+        what=f"first picture → all {HEIGHT} lines of the camera, good networks",
+        reach=f"≤ {WHOLE_WITHIN_S:.0f} s",
+        measured=_seconds(ours),
+        peers=_beside(_seconds(outcomes["Janus"]) if "Janus" in outcomes else None, workshop),
+        verdict=judge(isinstance(ours, float) and ours <= WHOLE_WITHIN_S),
+    )
+
+
+async def _whole_after_s(both: Systems, call: Call, window_s: float) -> float | str:
+    async with (
+        access_network(uplink=CLEAR, downlink=CLEAR, seed=SEED) as network,
+        call(both.chromium, network, "downlink") as pages,
+    ):
+        await pages.first_picture()
+        await asyncio.sleep(window_s)
+        reading = await Reading.take(network, "downlink", pages.measured, pages.other)
+    frames = [(time, height) for time, height in reading.receiver["frames"]]
+    after_s = full_after_s(frames, frames[0][0], reading.receiver["now"], HEIGHT, WANTED_FPS)
+    return f"not within {window_s:.0f} s" if after_s is None else after_s
+
+
+def _seconds(outcome: float | str) -> str:
+    return outcome if isinstance(outcome, str) else f"{outcome:.1f} s"
 
 
 # One sender, and who watches.
