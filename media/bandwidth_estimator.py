@@ -86,10 +86,8 @@ FEW_PACKETS, STRETCHED = 4, 0.3  # in one feedback, at less than this share of t
 RUSH_QUEUE_S, RUSH_GROWTH_S = 0.08, 0.03  # or the last waited so long, and so much longer than the first
 
 STALL_S = 0.06  # in which nothing came: three packets of sound
-RELEASED, READ_S = (
-    1.5,
-    0.002,
-)  # of the target: so fast, at least, comes what a stall held back, once it is read
+RELEASED = 1.5  # of the target: so fast, at least, comes what a stall held back
+READ_S = 0.002  # and so long it takes to read
 
 OUTAGE_S = 0.15  # in which nothing came through: seven packets of sound; what is too narrow lets some pass
 OUTAGE_LOST = 6  # packets of a feedback, before anybody looks
