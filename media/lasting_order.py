@@ -6,7 +6,6 @@ one that is recorded; and what a viewer's network carries wavers all the time.
 - What is far from the order is ordered at once.
 - Anything else has to last, and what was wanted all the while is ordered: a cut for longer than a queue takes
   to drain, a raise for longer than an estimate climbs until it finds too much.
-- A cut by little has to last as long as a raise: what is sent too much meanwhile is no queue worth the name.
 - A cut may have been too deep, and is made good soon. One that followed a raise shows that the raise was too
   much, and so would be the next.
 """
@@ -19,7 +18,6 @@ NOTICED_CUT = 0.93  # of the order: so much more than there is room for, the for
 NOTICED_RAISE = 1.10
 FAR_MORE, FAR_FEWER = 1.5, 0.8  # of the order: beyond, waiting costs the viewer more than a change the others
 LITTLE_BPS = 12_000  # is never far: the pacer has room for it
-SLIGHT_BPS = 5_000  # less: in five seconds a queue of 0.2 s, if all of it is too much for 100 kbit/s
 RAISE_LASTS_S = 5.0  # an estimate climbs for two to five until it finds too much
 CUT_LASTS_S = 0.5  # a queue drains sooner
 MADE_GOOD_S = 3.0  # behind a cut a raise need not last longer than a cut
@@ -49,22 +47,15 @@ class LastingOrder:
         if not far_fewer_bps <= wanted_bps < far_more_bps:
             return wanted_bps
         is_more = wanted_bps > order_bps
-        is_slight = wanted_bps > order_bps - SLIGHT_BPS
-        is_deeper = not is_slight and self._nearest_bps > order_bps - SLIGHT_BPS  # and lasts on its own
-        if not self._nearest_bps or is_more != self._is_more or is_deeper:
+        if not self._nearest_bps or is_more != self._is_more:
             self._since, self._is_more, self._nearest_bps = now, is_more, wanted_bps
         self._nearest_bps = (min if is_more else max)(self._nearest_bps, wanted_bps)
-        deadline = self._since + self._lasts_s(order_bps, now)
+        is_made_good = self._was_steady and now < self._cut_at + MADE_GOOD_S
+        deadline = self._since + (RAISE_LASTS_S if is_more and not is_made_good else CUT_LASTS_S)
         if now >= deadline:
             return self._nearest_bps
         self.deadline = deadline
         return order_bps
-
-    def _lasts_s(self, order_bps: int, now: float) -> float:
-        if self._is_more:
-            is_made_good = self._was_steady and now < self._cut_at + MADE_GOOD_S
-            return CUT_LASTS_S if is_made_good else RAISE_LASTS_S
-        return RAISE_LASTS_S if self._nearest_bps > order_bps - SLIGHT_BPS else CUT_LASTS_S
 
     def handle_order(self, before_bps: int, order_bps: int, now: float) -> None:
         """Another is in force."""

@@ -64,17 +64,6 @@ def test_little_is_never_far() -> None:
     assert Ordered(20_000).run(RAISE_LASTS_S - TICK_S, 31_000) == 20_000
 
 
-def test_a_cut_by_little_lasts_as_long_as_a_raise_and_one_that_is_deeper_is_not_kept_waiting_by_it() -> None:
-    ordered = Ordered(30_000)
-    assert ordered.run(RAISE_LASTS_S - TICK_S, 27_000) == 30_000
-    assert ordered.run(TICK_S, 30_000) == 30_000
-    ordered.run(RAISE_LASTS_S - TICK_S, 26_000)
-    assert ordered.run(3 * TICK_S, 27_000) == 27_000
-    ordered.run(1, 24_000)
-    assert ordered.run(CUT_LASTS_S - TICK_S, 20_000) == 27_000
-    assert ordered.run(3 * TICK_S, 20_000) == 20_000
-
-
 def test_a_cut_that_was_too_deep_is_made_good_soon() -> None:
     ordered = Ordered(300_000, now=100.0)
     ordered.run(0.1, 150_000)
