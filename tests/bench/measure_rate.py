@@ -21,8 +21,10 @@ says so: what is seen is then not the network's doing alone.
 
 import asyncio
 import contextlib
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import TypeVar
 
 from tests.bench import browser
 from tests.bench.access_network import access_network
@@ -57,6 +59,8 @@ RECORDER_TURNS = 2
 NOTABLY_SHORT = 0.05  # of the time: the sender's browser made the picture smaller for want of CPU
 
 CLEAR = Conditions(delay_s=ONE_WAY_S)
+
+Measured = TypeVar("Measured")
 
 
 def limited(kbps: int, *, loss: float = 0.0) -> Conditions:
@@ -229,18 +233,29 @@ def _beside(theirs: object, workshop: Workshop) -> str:
     return f"Janus skipped: {workshop.no_janus}" if theirs is None else f"Janus {theirs}"
 
 
+async def _in_turn(
+    row: str, both: Systems, workshop: Workshop, measure: Callable[[Call], Awaitable[Measured]]
+) -> dict[System, Measured | str]:
+    """What each system comes to, or why it does not."""
+    outcomes: dict[System, Measured | str] = {}
+    for name, call in both.calls().items():
+        try:
+            outcome: Measured | str = await measure(call)
+        except (BotFailed, TimeoutError) as error:
+            outcome = f"failed: {error}"
+        workshop.say(f"{row:16} {name:10} {outcome}")
+        outcomes[name] = outcome
+    return outcomes
+
+
 # A call of two, in steady state.
 
 
 async def _steady_row(scenario: Scenario, both: Systems, workshop: Workshop) -> Row:
-    outcomes: dict[System, Outcome | str] = {}
-    for name, call in both.calls().items():
-        try:
-            outcome: Outcome | str = await _steady(both, call, scenario, workshop.window_s or WINDOW_S)
-        except (BotFailed, TimeoutError) as error:
-            outcome = f"failed: {error}"
-        workshop.say(f"{scenario.name:16} {name:10} {outcome}")
-        outcomes[name] = outcome
+    window_s = workshop.window_s or WINDOW_S
+    outcomes = await _in_turn(
+        scenario.name, both, workshop, lambda call: _steady(both, call, scenario, window_s)
+    )
     ours = outcomes["Proofcall"]
     held = isinstance(ours, Outcome) and scenario.reach.is_held_by(ours)
     return Row(
@@ -291,14 +306,8 @@ async def _kept(
 
 
 async def _step_row(both: Systems, workshop: Workshop) -> Row:
-    outcomes: dict[System, Step | str] = {}
-    for name, call in both.calls().items():
-        try:
-            outcome: Step | str = await _step(both, call, workshop.window_s or PHASE_S)
-        except (BotFailed, TimeoutError) as error:
-            outcome = f"failed: {error}"
-        workshop.say(f"{STEP:16} {name:10} {outcome}")
-        outcomes[name] = outcome
+    phase_s = workshop.window_s or PHASE_S
+    outcomes = await _in_turn(STEP, both, workshop, lambda call: _step(both, call, phase_s))
     ours = outcomes["Proofcall"]
     return Row(
         part="rate",
@@ -366,14 +375,8 @@ def full_after_s(
 
 
 async def _whole_row(both: Systems, workshop: Workshop) -> Row:
-    outcomes: dict[System, float | str] = {}
-    for name, call in both.calls().items():
-        try:
-            outcome: float | str = await _whole_after_s(both, call, workshop.window_s or WINDOW_S)
-        except (BotFailed, TimeoutError) as error:
-            outcome = f"failed: {error}"
-        workshop.say(f"{WHOLE:16} {name:10} {outcome}")
-        outcomes[name] = outcome
+    window_s = workshop.window_s or WINDOW_S
+    outcomes = await _in_turn(WHOLE, both, workshop, lambda call: _whole_after_s(both, call, window_s))
     ours = outcomes["Proofcall"]
     return Row(
         part="rate",
