@@ -13,6 +13,8 @@ held against the cases of RFC 8867, and differs from the draft on purpose where 
   §2.4: no starvation beside loss-based flows).
 - A cut drains the queue at 0.85 and measures meanwhile: a link with a queue delivers all it can. Then the
   target returns to nearly that. The draft stays at 0.85 and climbs; this one uses 0.95 of a slow link.
+- The end of a narrow link is remembered: the target stays just below it, where the draft climbs on until a
+  queue tells again, every three seconds. Probes find out when there is more.
 - A link that collapses is met at once, by the pace at which the last packets came through, not by steps.
 - What a stall held back comes late and all at once, of a phone that is busy or a radio that moves: no cut.
 - Loss is attributed by trial (loss_bound.py): 10 % of random loss starves nobody, 5 % at a policer is found.
@@ -32,7 +34,7 @@ from media.acknowledged_rate import AcknowledgedRate
 from media.delay_detector import DelayDetector
 from media.encodings import Limit
 from media.loss_bound import LossBound
-from media.probing import LEAST_STEP, STEP, Probe, Prober, probe_at
+from media.probing import LEAST_STEP, STEP, TAKEN, Probe, Prober, probe_at
 from media.rtcp import TransportFeedback
 
 FLOOR_BPS, CAP_BPS = 30_000, 20_000_000  # voice alone with headers; more than any picture here asks for
@@ -44,6 +46,8 @@ DECREASE = 0.85  # draft §5.5: of what arrives
 RESUME = 0.95  # of what a draining queue let through, once it is gone
 INCREASE = 1.08  # draft §5.5: a second, far from where it last was too much
 NEAR = 0.10  # of the last capacity: there the increase is additive (draft §5.5)
+NARROW_BPS = 200_000  # of capacity: a tenth beyond it is a quarter and more of what voice leaves of it,
+NARROW_END = 0.97  # so here is the end, without a queue
 ADDED, LEAST_ADDED_BPS = (
     0.03,
     4_000,
@@ -627,10 +631,16 @@ class BandwidthEstimator:
         if capacity_bps is not None and self._exact_bps > (1 + NEAR) * capacity_bps:
             self._capacity_bps = capacity_bps = None
             self._prober.hasten(self._updated)
-        if capacity_bps is not None and self._exact_bps > (1 - NEAR) * capacity_bps:
-            self._exact_bps += max(ADDED * self._exact_bps, LEAST_ADDED_BPS) * elapsed_s
-        else:
+        if capacity_bps is None or self._exact_bps <= (1 - NEAR) * capacity_bps:
             self._exact_bps *= INCREASE**elapsed_s
+        elif not self._is_at_narrow_end(capacity_bps):
+            self._exact_bps += max(ADDED * self._exact_bps, LEAST_ADDED_BPS) * elapsed_s
+
+    def _is_at_narrow_end(self, capacity_bps: float) -> bool:
+        """Beyond this more is asked for only once more comes through, or a probe shows it."""
+        if capacity_bps >= NARROW_BPS or self.limit != "delay":  # what loss bounds is not known so well
+            return False
+        return self._exact_bps >= NARROW_END * max(capacity_bps, self._carried(self._rate.long_bps))
 
     def next_probe(self, now: float) -> Probe | None:
         """A probe, when one is due: the caller sends so many padding packets at its pace, and says so."""
@@ -681,7 +691,12 @@ class BandwidthEstimator:
         if raised_bps > self._exact_bps:
             self._exact_bps = raised_bps
             self._loss.begin_anew(self._next, now)
-        self._capacity_bps = outcome.bitrate_bps if outcome.is_saturated else None
+        if not outcome.is_saturated:
+            self._capacity_bps = None
+        elif outcome.bitrate_bps < NARROW_BPS:
+            self._capacity_bps = outcome.bitrate_bps / TAKEN  # a tenth beyond what is taken is no news yet
+        else:
+            self._capacity_bps = outcome.bitrate_bps
 
     # Others that have a say
 

@@ -50,6 +50,37 @@ def test_it_finds_what_the_network_carries_and_leaves_no_queue(rate_kbps: int, f
     )
 
 
+@pytest.mark.parametrize("feedback_s", [0.05, 0.1, 0.25])
+@pytest.mark.parametrize("rate_bps", [70_000, 100_000, 150_000])
+def test_the_end_of_a_narrow_link_is_remembered(rate_bps: int, feedback_s: float) -> None:
+    """A tenth too much is a third of what voice leaves of it: a picture that is told so is cut at once."""
+    network = play(
+        Shape(link(rate_bps)),
+        Send(way=Way(feedback_s=feedback_s)),
+        Run(60),
+        Check("nearly all is used", lambda network: network.use(last_s=40) >= 0.97),
+        Check("hardly anything waits", lambda network: network.queue_s(last_s=40) <= 0.06),
+    )
+    targets = [target for at, target in network.flows["ours"].targets if at >= network.now - 40]
+    assert max(targets) <= rate_bps
+    assert min(targets) >= 0.93 * rate_bps, "no cut"
+
+
+@pytest.mark.parametrize(
+    ("narrow_bps", "wide_bps"), [(60_000, 90_000), (80_000, 130_000), (100_000, 300_000)]
+)
+@pytest.mark.parametrize("phase_s", [0, 1, 2])
+def test_a_narrow_link_that_becomes_wider_is_found_to(narrow_bps: int, wide_bps: int, phase_s: float) -> None:
+    play(
+        Shape(link(narrow_bps)),
+        Send(),
+        Run(30 + phase_s),
+        Shape(link(wide_bps), mark="wider"),
+        Run(15),
+        Check("within 6 s", lambda network: network.seconds_until(0.88 * wide_bps, since="wider") <= 6),
+    )
+
+
 def test_it_begins_fast() -> None:
     play(
         Shape(link(FAST_BPS), mark="begin"),
