@@ -34,7 +34,7 @@ from media.acknowledged_rate import AcknowledgedRate
 from media.delay_detector import DelayDetector
 from media.encodings import Limit
 from media.loss_bound import LossBound
-from media.probing import LEAST_STEP, STEP, TAKEN, Probe, Prober, probe_at
+from media.probing import LEAST_STEP, STEP, Probe, Prober, probe_at
 from media.rtcp import TransportFeedback
 
 FLOOR_BPS, CAP_BPS = 30_000, 20_000_000  # voice alone with headers; more than any picture here asks for
@@ -46,8 +46,8 @@ DECREASE = 0.85  # draft §5.5: of what arrives
 RESUME = 0.95  # of what a draining queue let through, once it is gone
 INCREASE = 1.08  # draft §5.5: a second, far from where it last was too much
 NEAR = 0.10  # of the last capacity: there the increase is additive (draft §5.5)
-NARROW_BPS = 200_000  # of capacity: a tenth beyond it is a quarter and more of what voice leaves of it,
-NARROW_END = 0.97  # so here is the end, without a queue
+NARROW_BPS = 200_000  # of capacity: a tenth beyond it is a seventh and more of what voice leaves of it
+NARROW_END = 0.97  # of it: as near as leaves no queue
 ADDED, LEAST_ADDED_BPS = (
     0.03,
     4_000,
@@ -691,12 +691,9 @@ class BandwidthEstimator:
         if raised_bps > self._exact_bps:
             self._exact_bps = raised_bps
             self._loss.begin_anew(self._next, now)
-        if not outcome.is_saturated:
-            self._capacity_bps = None
-        elif outcome.bitrate_bps < NARROW_BPS:
-            self._capacity_bps = outcome.bitrate_bps / TAKEN  # a tenth beyond what is taken is no news yet
-        else:
-            self._capacity_bps = outcome.bitrate_bps
+        carried_bps = outcome.carried_bps
+        is_wide = carried_bps is not None and carried_bps >= NARROW_BPS
+        self._capacity_bps = outcome.bitrate_bps if is_wide else carried_bps
 
     # Others that have a say
 

@@ -46,10 +46,14 @@ class Probe:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What the network was shown to carry, and whether it carries no more."""
+    """What may be sent from now on, and what the network was shown to carry, if that is all it carries."""
 
     bitrate_bps: float
-    is_saturated: bool
+    carried_bps: float | None = None
+
+    @property
+    def is_saturated(self) -> bool:
+        return self.carried_bps is not None
 
 
 def probe_at(bitrate_bps: int, *, is_busy: bool = False) -> Probe:
@@ -165,5 +169,5 @@ class Prober:
         sent_bps = (size_bytes + sizes[there[-1]]) * 8 / send_s
         arrived_bps = (size_bytes + sizes[began]) * 8 / arrive_s if arrive_s > 0 else inf
         if arrived_bps < SATURATED * sent_bps:
-            return Outcome(bitrate_bps=TAKEN * arrived_bps, is_saturated=True)
-        return Outcome(bitrate_bps=min(sent_bps, arrived_bps), is_saturated=False)
+            return Outcome(bitrate_bps=TAKEN * arrived_bps, carried_bps=arrived_bps)
+        return Outcome(bitrate_bps=min(sent_bps, arrived_bps))

@@ -54,7 +54,7 @@ def test_it_finds_what_the_network_carries_and_leaves_no_queue(rate_kbps: int, f
     ("rate_bps", "feedback_s"), [(70_000, 0.1), (100_000, 0.05), (100_000, 0.25), (150_000, 0.1)]
 )
 def test_the_end_of_a_narrow_link_is_remembered(rate_bps: int, feedback_s: float) -> None:
-    """A tenth too much is a third of what voice leaves of it: a picture that is told so is cut at once."""
+    """A tenth too much is much of what voice leaves of it: a picture that is told so is cut at once."""
     network = play(
         Shape(link(rate_bps)),
         Send(way=Way(feedback_s=feedback_s)),

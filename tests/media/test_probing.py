@@ -57,6 +57,7 @@ def test_what_arrives_slower_shows_what_is_carried_and_nine_tenths_are_taken() -
 
     assert result is not None and result.is_saturated
     assert result.bitrate_bps == pytest.approx(450_000, rel=0.01)
+    assert result.carried_bps == pytest.approx(500_000, rel=0.01)
 
 
 def test_what_arrives_in_one_go_is_not_believed_beyond_what_was_sent() -> None:
